@@ -1,0 +1,1 @@
+//! Mock replica and mock cloud.
