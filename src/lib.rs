@@ -1,1 +1,9 @@
-//! SimpleScaleVM.
+//! SimpleScaleVM keeps a pool of virtual machines on an OpenStack cloud large enough
+//! that a set number of free slots is available at all times.
+//!
+//! The map of the modules is in `docs/ARCHITECTURE.md`. The short of it: [`pool`] decides and
+//! does nothing else, `scaler` observes, plans and applies, `runtime` starts the threads.
+
+pub mod pool;
+pub mod config;
+pub mod probe;

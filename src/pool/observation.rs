@@ -1,0 +1,143 @@
+//! What a list of the provider says.
+
+use super::{CloudTime, Moment};
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// The provider's id of a server, for example Nova's UUID.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ReplicaId(Arc<str>);
+
+impl ReplicaId {
+    /// Takes the id as the provider writes it.
+    #[must_use]
+    pub fn new(id: &str) -> Self {
+        Self(id.into())
+    }
+
+    /// The id as the provider writes it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ReplicaId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The provider's id of an external address, for example Neutron's UUID of a floating IP.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ExternalAddressId(Arc<str>);
+
+impl ExternalAddressId {
+    /// Takes the id as the provider writes it.
+    #[must_use]
+    pub fn new(id: &str) -> Self {
+        Self(id.into())
+    }
+
+    /// The id as the provider writes it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ExternalAddressId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a server is still being created.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Creating {
+    /// The provider is building it.
+    Building,
+    /// It runs, but has no address of the wanted kind on the wanted network yet.
+    NoAddress,
+}
+
+/// How a server failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failed {
+    /// The provider shows an error state.
+    Error,
+    /// The guest is off.
+    Stopped,
+}
+
+/// A server's state, as the table of `docs/ARCHITECTURE.md` reads it from the provider's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerState {
+    /// Being deleted, or deleted.
+    Leaving,
+    /// Not there yet.
+    Creating(Creating),
+    /// It runs and can be probed at this address.
+    Running(IpAddr),
+    /// It is of no use any more.
+    Failed(Failed),
+    /// Somebody paused, suspended, rescued, resized or shelved it on purpose; the provider's word.
+    Held(String),
+    /// The provider cannot say (a cell of the cloud is down), not even whether it is of the pool.
+    Unknown,
+}
+
+/// One server, as listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// The provider's id.
+    pub id: ReplicaId,
+    /// Its name; not unique.
+    pub name: String,
+    /// Its state.
+    pub state: ServerState,
+    /// Whether the operator locked it against changes.
+    pub locked: bool,
+    /// When it was created.
+    pub created: Option<CloudTime>,
+    /// When it became active for the first time.
+    pub launched: Option<CloudTime>,
+}
+
+/// Who an external address points to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holder {
+    /// Nobody: the address is free.
+    Nobody,
+    /// The server of this id, of the pool or not.
+    Server(ReplicaId),
+    /// A port that belongs to no server.
+    Stranger,
+}
+
+/// An external address (floating IP) of the pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExternalAddress {
+    /// The provider's id.
+    pub id: ExternalAddressId,
+    /// The address.
+    pub address: IpAddr,
+    /// Who has it.
+    pub holder: Holder,
+    /// The provider's revision of this record, which guards a change of it.
+    pub revision: Option<u64>,
+}
+
+/// One complete list of the provider. A list that broke off never becomes one of these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// When the list was asked for.
+    pub taken: Moment,
+    /// The cloud's clock when it answered.
+    pub cloud_time: Option<CloudTime>,
+    /// The servers of the pool, and those of which the provider cannot say.
+    pub servers: Vec<Server>,
+    /// The external addresses of the pool; empty without external address management.
+    pub external_addresses: Vec<ExternalAddress>,
+}

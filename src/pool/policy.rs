@@ -1,0 +1,52 @@
+//! The settings that decisions depend on.
+
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+/// The part of the configuration that [`super::plan`] depends on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// `REPLICA_CAPACITY`: resources that a new replica brings.
+    pub capacity: NonZeroU64,
+    /// `REPLICA_MIN_AVAILABLE_RESOURCES`: available resources must not stay below it.
+    pub floor: u64,
+    /// `REPLICA_MAX_COUNT`: replicas, of any state, that the pool may have; `None`: no limit.
+    pub max_count: Option<NonZeroU64>,
+    /// `REPLICA_FAILURE_THRESHOLD`: failed probes in a row until a replica is unreachable.
+    pub failure_threshold: u32,
+    /// `REPLICA_STARTUP_GRACE`: how long after its launch a silent replica still counts.
+    pub startup_grace: Duration,
+    /// `REPLICA_STARTUP_TIMEOUT`: a replica that has not come up by then is deleted; `None`: never.
+    pub startup_timeout: Option<Duration>,
+    /// `REPLICA_UNREACHABLE_TIMEOUT`: how long a replica may be unreachable; `None`: for ever.
+    pub unreachable_timeout: Option<Duration>,
+    /// `PROBE_INTERVAL`: between two probes of a replica.
+    pub probe_interval: Duration,
+    /// `EXTERNAL_ADDRESS_MANAGEMENT`: whether floating IPs are looked after.
+    pub external_addresses: bool,
+}
+
+impl Policy {
+    /// How long after an accepted or undecided creation its servers may be missing from lists.
+    pub const CREATION_SETTLES_WITHIN: Duration = Duration::from_secs(30);
+    /// How long after an accepted deletion the server may still be listed as if nothing was.
+    pub const DELETION_SETTLES_WITHIN: Duration = Duration::from_secs(60);
+    /// The wait after a failed probe, unless the probe interval is shorter.
+    pub const RETRY_AFTER_FAILED_PROBE: Duration = Duration::from_secs(1);
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            capacity: NonZeroU64::MIN,
+            floor: 3,
+            max_count: None,
+            failure_threshold: 3,
+            startup_grace: Duration::from_secs(300),
+            startup_timeout: Some(Duration::from_secs(900)),
+            unreachable_timeout: None,
+            probe_interval: Duration::from_secs(5),
+            external_addresses: false,
+        }
+    }
+}
