@@ -4,6 +4,7 @@
 //! The map of the modules is in `docs/ARCHITECTURE.md`. The short of it: [`pool`] decides and
 //! does nothing else, `scaler` observes, plans and applies, `runtime` starts the threads.
 
-pub mod pool;
 pub mod config;
+pub mod pool;
 pub mod probe;
+pub mod status;

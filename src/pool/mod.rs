@@ -1,14 +1,30 @@
 //! The pure core: what is known of the pool, and what is to be done about it.
+//!
+//! Nothing here does I/O, reads a clock or can fail; only the standard library is used.
+//! [`Memory`] takes in lists and probe results, [`assess`] says what each replica is worth,
+//! [`plan`] says what to do and why, and [`violations`] checks any plan against the promises.
 
 mod answer;
+mod assess;
+mod backoff;
+mod invariants;
+mod memory;
 mod observation;
+mod plan;
 mod policy;
+mod snapshot;
 mod time;
 
 pub use answer::{Answer, ProbeFailure, ProbeResult};
+pub use assess::{Assessed, Assessment, Phase, assess};
+pub use backoff::{Backoff, BackoffCause, CreateFailure};
+pub use invariants::{Violation, violations};
+pub use memory::{Memory, ProbeTarget, Record, ShrunkenList};
 pub use observation::{
     Creating, ExternalAddress, ExternalAddressId, Failed, Holder, Listing, ReplicaId, Server,
     ServerState,
 };
+pub use plan::{Action, Blocked, CreateBlock, DeleteBlock, DeleteReason, MoveReason, Plan, plan};
 pub use policy::Policy;
+pub use snapshot::{CycleReport, Incident, Outcome, Snapshot};
 pub use time::{CloudTime, Moment};

@@ -1,6 +1,7 @@
 //! What a list of the provider says.
 
 use super::{CloudTime, Moment};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -140,4 +141,18 @@ pub struct Listing {
     pub servers: Vec<Server>,
     /// The external addresses of the pool; empty without external address management.
     pub external_addresses: Vec<ExternalAddress>,
+}
+
+impl Listing {
+    /// The servers, of the pool or not, that have an external address of the pool.
+    #[must_use]
+    pub fn holders(&self) -> BTreeSet<ReplicaId> {
+        self.external_addresses
+            .iter()
+            .filter_map(|address| match &address.holder {
+                Holder::Server(id) => Some(id.clone()),
+                Holder::Nobody | Holder::Stranger => None,
+            })
+            .collect()
+    }
 }

@@ -1,0 +1,208 @@
+//! What each replica is worth at a moment, and what that sums up to.
+
+use super::{Creating, Failed, Memory, Moment, Policy, Record, ReplicaId, ServerState};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// What a replica is at a moment, from the list and its answers together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// Being deleted.
+    Leaving,
+    /// On its way: the provider has not finished it.
+    Creating(Creating),
+    /// On its way: it runs, and its own start-up is given time.
+    Starting,
+    /// It runs, and too few probes have been made to say what it is.
+    Checking,
+    /// It answers, and has so many resources free.
+    Serving {
+        /// Free resources.
+        free: u64,
+    },
+    /// It says itself that it is done.
+    Finished,
+    /// It runs and does not answer. It may hold sessions all the same.
+    Unreachable {
+        /// Since when.
+        since: Moment,
+    },
+    /// The provider says that it is of no use any more.
+    Failed(Failed),
+    /// Somebody took it out of service on purpose.
+    Held,
+    /// The provider cannot say.
+    Unknown {
+        /// What it counted when the provider last could.
+        counted: u64,
+    },
+}
+
+impl Phase {
+    /// All words that [`Phase::name`] can give.
+    pub const NAMES: [&'static str; 10] = [
+        "creating",
+        "starting",
+        "checking",
+        "serving",
+        "finished",
+        "unreachable",
+        "failed",
+        "held",
+        "unknown",
+        "leaving",
+    ];
+
+    /// A short stable word for JSON, logs and counters.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Leaving => "leaving",
+            Self::Creating(_) => "creating",
+            Self::Starting => "starting",
+            Self::Checking => "checking",
+            Self::Serving { .. } => "serving",
+            Self::Finished => "finished",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Failed(_) => "failed",
+            Self::Held => "held",
+            Self::Unknown { .. } => "unknown",
+        }
+    }
+}
+
+/// One replica, assessed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assessed {
+    /// Its id.
+    pub id: ReplicaId,
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub phase: Phase,
+    /// What it adds to the available resources.
+    pub counts: u64,
+    /// The operator's lock.
+    pub locked: bool,
+    /// Its age.
+    pub age: Duration,
+    /// Where it is probed.
+    pub address: Option<IpAddr>,
+}
+
+/// The pool, assessed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Assessment {
+    /// The replicas, in the order of their ids.
+    pub replicas: Vec<Assessed>,
+    /// Servers of accepted creations that no list has shown yet.
+    pub awaited: u64,
+    /// Available resources: what can be taken now, and what is on its way.
+    pub available: u64,
+}
+
+impl Assessment {
+    /// How many replicas are in each phase; phases without any are absent.
+    #[must_use]
+    pub fn by_phase(&self) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::new();
+        for replica in &self.replicas {
+            *counts.entry(replica.phase.name()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// The phase of a replica of the pool.
+    #[must_use]
+    pub fn phase(&self, id: &ReplicaId) -> Option<&Phase> {
+        let index = self.replicas.binary_search_by(|r| r.id.cmp(id)).ok()?;
+        self.replicas.get(index).map(|r| &r.phase)
+    }
+
+    /// Whether any replica answers now.
+    #[must_use]
+    pub fn anyone_answers(&self) -> bool {
+        self.replicas
+            .iter()
+            .any(|r| matches!(r.phase, Phase::Serving { .. } | Phase::Finished))
+    }
+}
+
+/// Assesses the pool as it is remembered at `now`.
+#[must_use]
+pub fn assess(policy: &Policy, memory: &Memory, now: Moment) -> Assessment {
+    let replicas: Vec<Assessed> = memory
+        .records()
+        .map(|record| {
+            let phase = phase(policy, memory, record, now);
+            Assessed {
+                id: record.server.id.clone(),
+                name: record.server.name.clone(),
+                counts: count(policy, &phase),
+                phase,
+                locked: record.server.locked,
+                age: memory.age(record, now),
+                address: match record.server.state {
+                    ServerState::Running(address) => Some(address),
+                    _ => None,
+                },
+            }
+        })
+        .collect();
+    let awaited = memory.awaited(now);
+    let available = replicas.iter().map(|r| r.counts).fold(
+        awaited.saturating_mul(policy.capacity.get()),
+        u64::saturating_add,
+    );
+    Assessment {
+        replicas,
+        awaited,
+        available,
+    }
+}
+
+pub(super) fn count(policy: &Policy, phase: &Phase) -> u64 {
+    match phase {
+        Phase::Creating(_) | Phase::Starting | Phase::Checking => policy.capacity.get(),
+        Phase::Serving { free } => *free,
+        Phase::Unknown { counted } => *counted,
+        Phase::Leaving
+        | Phase::Finished
+        | Phase::Unreachable { .. }
+        | Phase::Failed(_)
+        | Phase::Held => 0,
+    }
+}
+
+pub(super) fn phase(policy: &Policy, memory: &Memory, record: &Record, now: Moment) -> Phase {
+    if record.delete_accepted.is_some() {
+        return Phase::Leaving;
+    }
+    match &record.server.state {
+        ServerState::Leaving => Phase::Leaving,
+        ServerState::Creating(why) => Phase::Creating(*why),
+        ServerState::Failed(how) => Phase::Failed(*how),
+        ServerState::Held(_) => Phase::Held,
+        ServerState::Unknown => Phase::Unknown {
+            counted: record.frozen_count,
+        },
+        ServerState::Running(_) => running_phase(policy, memory, record, now),
+    }
+}
+
+fn running_phase(policy: &Policy, memory: &Memory, record: &Record, now: Moment) -> Phase {
+    let grace_is_over = memory.active_for(record, now) >= policy.startup_grace;
+    let silent = record.failures >= policy.failure_threshold;
+    match record.answer.filter(|_| !silent) {
+        Some(answer) if !answer.termination => Phase::Serving { free: answer.free },
+        // A status script often says "delete me" while its service is still starting.
+        Some(_) if record.has_served || grace_is_over => Phase::Finished,
+        Some(_) => Phase::Starting,
+        None if !record.has_answered && !grace_is_over => Phase::Starting,
+        None if silent => Phase::Unreachable {
+            since: record.unreachable_since.unwrap_or(now),
+        },
+        None => Phase::Checking,
+    }
+}

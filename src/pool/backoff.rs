@@ -1,0 +1,107 @@
+//! The wait after creations that came to nothing: a broken image must not turn into a bill.
+
+use super::Moment;
+use std::fmt;
+use std::time::Duration;
+
+/// Why the next creation has to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BackoffCause {
+    /// The project's quota is used up.
+    Quota,
+    /// The provider refused the request as it is (4xx, or a name that is not there).
+    Rejected,
+    /// The provider failed (5xx), did not answer, or could not be reached.
+    ProviderFailure,
+    /// The provider asked for fewer requests.
+    RateLimited,
+    /// A new server ended in an error state, for example for want of a host.
+    ServerError,
+    /// A new replica did not come up within `REPLICA_STARTUP_TIMEOUT`.
+    NeverCameUp,
+}
+
+impl BackoffCause {
+    /// A short stable word for counters and JSON.
+    #[must_use]
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Quota => "quota",
+            Self::Rejected => "rejected",
+            Self::ProviderFailure => "provider_failure",
+            Self::RateLimited => "rate_limited",
+            Self::ServerError => "server_error",
+            Self::NeverCameUp => "never_came_up",
+        }
+    }
+}
+
+impl fmt::Display for BackoffCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Quota => "the project's quota is used up",
+            Self::Rejected => "the provider rejected the last creation",
+            Self::ProviderFailure => "the provider failed at the last creation",
+            Self::RateLimited => "the provider asked for fewer requests",
+            Self::ServerError => "a new server ended in an error state",
+            Self::NeverCameUp => "a new replica never came up",
+        })
+    }
+}
+
+/// A creation that the provider did not accept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CreateFailure {
+    /// What went wrong.
+    pub cause: BackoffCause,
+    /// The provider's `Retry-After`.
+    pub retry_after: Option<Duration>,
+    /// Whether servers may have been made all the same.
+    pub outcome_unknown: bool,
+}
+
+/// How long creations wait, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backoff {
+    /// Failures since a new replica last served.
+    pub failures: u32,
+    /// Nothing is created before this moment.
+    pub until: Moment,
+    /// The latest cause.
+    pub cause: BackoffCause,
+}
+
+impl Backoff {
+    /// The wait after the first failure; each further one doubles it.
+    pub const FIRST: Duration = Duration::from_secs(10);
+    /// The longest wait.
+    pub const LONGEST: Duration = Duration::from_secs(15 * 60);
+
+    /// The wait that follows so many failures in a row.
+    #[must_use]
+    pub fn delay(failures: u32) -> Duration {
+        let doublings = failures.saturating_sub(1).min(16);
+        (Self::FIRST * 2_u32.pow(doublings)).min(Self::LONGEST)
+    }
+
+    /// The state after one more failure. A provider's wish for a longer wait is obeyed,
+    /// up to an hour.
+    #[must_use]
+    pub fn escalate(
+        previous: Option<Self>,
+        cause: BackoffCause,
+        retry_after: Option<Duration>,
+        now: Moment,
+    ) -> Self {
+        const LONGEST_WISH: Duration = Duration::from_secs(3600);
+        let failures = previous.map_or(0, |b| b.failures).saturating_add(1);
+        let wish = retry_after.unwrap_or_default().min(LONGEST_WISH);
+        let until = now + Self::delay(failures).max(wish);
+        let until = previous.map_or(until, |b| until.max(b.until));
+        Self {
+            failures,
+            until,
+            cause,
+        }
+    }
+}

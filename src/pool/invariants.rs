@@ -1,0 +1,183 @@
+//! The promises that every plan must keep, written down a second time and independently.
+//!
+//! The scaler checks each plan against them before it applies it, and so do the tests.
+
+use super::{
+    Action, Assessment, DeleteReason, Holder, Listing, Memory, Moment, Phase, Plan, Policy,
+    ReplicaId,
+};
+use std::collections::BTreeSet;
+
+/// A promise that a plan breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Violation {
+    /// An action on a server that is not of the pool.
+    StrangerTouched,
+    /// A locked, held, unknown, leaving, serving or just silent replica is deleted.
+    ProtectedReplicaDeleted,
+    /// An external address is taken from a replica that serves, or from outside the pool.
+    AddressTakenFromHolder,
+    /// An external address goes to a replica that does not serve or has one already.
+    AddressGivenToUnfit,
+    /// More is created than is missing.
+    CreatesMoreThanMissing,
+    /// The pool would exceed `REPLICA_MAX_COUNT`.
+    MaxCountExceeded,
+    /// Something is created although creations have to wait.
+    CreatesWhileWaiting,
+    /// Something is created or deleted on a list that has to be confirmed.
+    ActsOnShrunkenList,
+    /// The order is not: addresses, deletions, the creation.
+    WrongOrder,
+    /// Two actions of the same kind have the same object.
+    Repeated,
+}
+
+/// Which promises a plan breaks; none, if all is well.
+#[must_use]
+pub fn violations(
+    policy: &Policy,
+    memory: &Memory,
+    listing: &Listing,
+    plan: &Plan,
+    now: Moment,
+) -> BTreeSet<Violation> {
+    let mut found = BTreeSet::new();
+    let mut deleted = BTreeSet::new();
+    let mut moved = BTreeSet::new();
+    let mut served = listing.holders();
+    let mut stage = 0;
+    let mut created = 0_u64;
+    for action in &plan.actions {
+        let (this_stage, repeated) = match action {
+            Action::MoveAddress {
+                address, from, to, ..
+            } => {
+                found.extend(bad_source(&plan.assessment, &address.holder, from.as_ref()));
+                if !matches!(plan.assessment.phase(to), Some(Phase::Serving { .. }))
+                    || !served.insert(to.clone())
+                {
+                    found.insert(Violation::AddressGivenToUnfit);
+                }
+                (0, !moved.insert(address.id.clone()))
+            }
+            Action::Delete {
+                replica, reason, ..
+            } => {
+                found.extend(bad_deletion(memory, &plan.assessment, replica, *reason));
+                (1, !deleted.insert(replica.clone()))
+            }
+            Action::Create { count } => {
+                created = created.saturating_add(count.get());
+                (2, stage == 2)
+            }
+        };
+        if repeated {
+            found.insert(Violation::Repeated);
+        }
+        if this_stage < stage {
+            found.insert(Violation::WrongOrder);
+        }
+        stage = this_stage;
+    }
+    if memory.shrunken_list().is_some() && (created > 0 || !deleted.is_empty()) {
+        found.insert(Violation::ActsOnShrunkenList);
+    }
+    if created > 0 {
+        found.extend(bad_creation(policy, memory, &plan.assessment, created, now));
+    }
+    found
+}
+
+fn bad_source(
+    assessment: &Assessment,
+    holder: &Holder,
+    from: Option<&ReplicaId>,
+) -> Option<Violation> {
+    let fits = match (holder, from) {
+        (Holder::Nobody, None) => true,
+        (Holder::Server(id), Some(from)) => {
+            id == from
+                && matches!(
+                    assessment.phase(id),
+                    Some(
+                        Phase::Finished
+                            | Phase::Unreachable { .. }
+                            | Phase::Failed(_)
+                            | Phase::Creating(_)
+                            | Phase::Starting
+                    )
+                )
+        }
+        _ => false,
+    };
+    (!fits).then_some(Violation::AddressTakenFromHolder)
+}
+
+fn bad_deletion(
+    memory: &Memory,
+    assessment: &Assessment,
+    replica: &ReplicaId,
+    reason: DeleteReason,
+) -> Option<Violation> {
+    let (Some(record), Some(phase)) = (memory.record(replica), assessment.phase(replica)) else {
+        return Some(Violation::StrangerTouched);
+    };
+    let fits = !record.server.locked
+        && match phase {
+            Phase::Failed(_) => matches!(reason, DeleteReason::Error | DeleteReason::Stopped),
+            Phase::Finished => reason == DeleteReason::Termination,
+            Phase::Creating(_) => reason == DeleteReason::StartupTimeout,
+            Phase::Starting => {
+                reason == DeleteReason::StartupTimeout && record.born_here && !record.has_answered
+            }
+            Phase::Unreachable { .. } => match reason {
+                DeleteReason::StartupTimeout => record.born_here && !record.has_answered,
+                other => other == DeleteReason::UnreachableTimeout,
+            },
+            Phase::Serving { .. }
+            | Phase::Checking
+            | Phase::Held
+            | Phase::Unknown { .. }
+            | Phase::Leaving => false,
+        };
+    (!fits).then_some(Violation::ProtectedReplicaDeleted)
+}
+
+fn bad_creation(
+    policy: &Policy,
+    memory: &Memory,
+    assessment: &Assessment,
+    created: u64,
+    now: Moment,
+) -> Vec<Violation> {
+    let mut found = Vec::new();
+    // All but the last of the new replicas must still leave the pool below its floor.
+    let without_last = policy
+        .capacity
+        .get()
+        .saturating_mul(created - 1)
+        .saturating_add(
+            assessment
+                .replicas
+                .iter()
+                .map(|r| r.counts)
+                .fold(0, u64::saturating_add),
+        )
+        .saturating_add(policy.capacity.get().saturating_mul(memory.awaited(now)));
+    if without_last >= policy.floor {
+        found.push(Violation::CreatesMoreThanMissing);
+    }
+    let pool = (memory.records().count() as u64).saturating_add(memory.awaited(now));
+    if policy
+        .max_count
+        .is_some_and(|max| pool.saturating_add(created) > max.get())
+    {
+        found.push(Violation::MaxCountExceeded);
+    }
+    let waits = memory.backoff().is_some_and(|b| now < b.until);
+    if waits || memory.undecided_until(now).is_some() {
+        found.push(Violation::CreatesWhileWaiting);
+    }
+    found
+}

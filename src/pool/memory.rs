@@ -1,0 +1,500 @@
+//! What the scaler remembers from one observation to the next.
+
+use super::{
+    Answer, Backoff, BackoffCause, CloudTime, CreateFailure, DeleteReason, Failed, Listing, Moment,
+    Policy, ProbeFailure, ProbeResult, ReplicaId, Server, ServerState, assess,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// What is remembered of one replica. It is dropped when the replica is gone from the lists.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// The replica as last listed.
+    pub server: Server,
+    /// When a list first had it.
+    pub first_seen: Moment,
+    /// When a list first showed it running.
+    pub first_running: Option<Moment>,
+    /// Whether it was created after this scaler's first list.
+    pub born_here: bool,
+    /// The creation (see [`Memory::creations`]) that it may stem from.
+    creation: u64,
+    /// The last good answer; void once the replica has been out of service.
+    pub answer: Option<Answer>,
+    /// Whether it has ever given an answer that counts.
+    pub has_answered: bool,
+    /// Whether it has ever said that it is not done, so that "done" can be believed.
+    pub has_served: bool,
+    /// Failed probes in a row.
+    pub failures: u32,
+    /// The last probe's failure, if it failed.
+    pub last_failure: Option<ProbeFailure>,
+    /// When the last probe ended, and how long it took.
+    pub last_probe: Option<(Moment, Duration)>,
+    /// Since when it is unreachable.
+    pub unreachable_since: Option<Moment>,
+    /// What it counted when the provider last knew its state.
+    pub frozen_count: u64,
+    /// When its deletion was accepted.
+    pub delete_accepted: Option<Moment>,
+    /// Why it failed, as the provider tells it; `None`: not asked yet.
+    pub fault: Option<String>,
+    probe: ProbeSchedule,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct ProbeSchedule {
+    next: Moment,
+    under_way: Option<u64>,
+}
+
+/// A replica that is due to be probed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeTarget {
+    /// The replica.
+    pub replica: ReplicaId,
+    /// Where it is.
+    pub address: IpAddr,
+    /// It holds an external address: it goes first.
+    pub urgent: bool,
+    /// Its last probe failed: it must not hold up the others.
+    pub suspect: bool,
+}
+
+/// Creations of which not every server has shown in a list yet.
+#[derive(Debug, Clone, Copy)]
+struct UnseenCreation {
+    unseen: u64,
+    /// Whether the provider said yes. Otherwise it is not known whether servers were made.
+    accepted: bool,
+    until: Moment,
+}
+
+/// A list that lacks too much of the pool to be believed at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShrunkenList {
+    /// The replicas that it lacks.
+    pub missing: BTreeSet<ReplicaId>,
+    /// How many replicas the last believed list had.
+    pub previous: usize,
+}
+
+/// All that is remembered. One thread owns it.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
+    records: BTreeMap<ReplicaId, Record>,
+    cloud_anchor: Option<(CloudTime, Moment)>,
+    first_list: Option<CloudTime>,
+    shrunken: Option<ShrunkenList>,
+    backoff: Option<Backoff>,
+    creations: u64,
+    /// The newest creation that has already lengthened the backoff through its servers.
+    blamed_creation: Option<u64>,
+    unseen: Vec<UnseenCreation>,
+    rounds: u64,
+}
+
+impl Memory {
+    /// What is remembered of each replica, in the order of their ids.
+    pub fn records(&self) -> impl Iterator<Item = &Record> {
+        self.records.values()
+    }
+
+    /// What is remembered of one replica.
+    #[must_use]
+    pub fn record(&self, id: &ReplicaId) -> Option<&Record> {
+        self.records.get(id)
+    }
+
+    /// The list that is waiting to be confirmed, if the last one lacked too much.
+    #[must_use]
+    pub fn shrunken_list(&self) -> Option<&ShrunkenList> {
+        self.shrunken.as_ref()
+    }
+
+    /// The wait before the next creation, if creations have failed since a replica came up.
+    #[must_use]
+    pub fn backoff(&self) -> Option<Backoff> {
+        self.backoff
+    }
+
+    /// Servers of accepted creations that no list has shown yet.
+    #[must_use]
+    pub fn awaited(&self, now: Moment) -> u64 {
+        self.unseen(now, true).map(|c| c.unseen).sum()
+    }
+
+    /// Until when a creation of unknown outcome holds up the next one, if it does.
+    #[must_use]
+    pub fn undecided_until(&self, now: Moment) -> Option<Moment> {
+        self.unseen(now, false).map(|c| c.until).max()
+    }
+
+    fn unseen(&self, now: Moment, accepted: bool) -> impl Iterator<Item = &UnseenCreation> {
+        self.unseen
+            .iter()
+            .filter(move |c| c.accepted == accepted && c.unseen > 0 && now < c.until)
+    }
+
+    /// The cloud's clock at `now`, carried on from its last answer by the monotonic clock.
+    #[must_use]
+    pub fn cloud_time(&self, now: Moment) -> Option<CloudTime> {
+        self.cloud_anchor
+            .map(|(time, at)| CloudTime(time.0.saturating_add(now.since(at).as_secs())))
+    }
+
+    /// A replica's age: on the cloud's clock, or since it was first seen where that is unknown.
+    #[must_use]
+    pub fn age(&self, record: &Record, now: Moment) -> Duration {
+        match (self.cloud_time(now), record.server.created) {
+            (Some(cloud_now), Some(created)) => cloud_now.since(created),
+            _ => now.since(record.first_seen),
+        }
+    }
+
+    /// How long a replica has been active: since its launch on the cloud's clock, else since it
+    /// was first seen running, else since its creation.
+    #[must_use]
+    pub fn active_for(&self, record: &Record, now: Moment) -> Duration {
+        match (
+            self.cloud_time(now),
+            record.server.launched,
+            record.first_running,
+        ) {
+            (Some(cloud_now), Some(launched), _) => cloud_now.since(launched),
+            (_, _, Some(first_running)) => now.since(first_running),
+            _ => self.age(record, now),
+        }
+    }
+
+    /// How long a replica has had to come up. One that was created under this scaler's eyes is
+    /// measured on the monotonic clock, so that no jump of the cloud's clock condemns it.
+    #[must_use]
+    pub fn startup_time(&self, record: &Record, now: Moment) -> Duration {
+        if record.born_here {
+            now.since(record.first_seen)
+        } else {
+            self.age(record, now)
+        }
+    }
+
+    /// Takes in a complete list. Returns whether it is believed: a list that lacks more than
+    /// half of the pool, and at least two, has to be confirmed by the next one.
+    pub fn observe(&mut self, policy: &Policy, listing: &Listing) -> bool {
+        let now = listing.taken;
+        if let Some(cloud_time) = listing.cloud_time {
+            self.cloud_anchor = Some((cloud_time, now));
+        }
+        let listed: BTreeSet<&ReplicaId> = listing.servers.iter().map(|s| &s.id).collect();
+        let believed = self.weigh(&listed);
+        if believed {
+            self.drop_gone(&listed, now);
+        }
+        for server in &listing.servers {
+            match self.records.contains_key(&server.id) {
+                true => self.update(policy, server, now),
+                // A server of which the provider cannot say anything is only of the pool if it
+                // was before.
+                false if server.state == ServerState::Unknown => {}
+                false => self.admit(server, now),
+            }
+        }
+        self.blame_failed_servers(now);
+        self.unseen.retain(|c| c.unseen > 0 && now < c.until);
+        self.first_list = self.first_list.or(listing.cloud_time);
+        believed
+    }
+
+    fn weigh(&mut self, listed: &BTreeSet<&ReplicaId>) -> bool {
+        let expected: Vec<&ReplicaId> = self
+            .records
+            .values()
+            .filter(|r| r.delete_accepted.is_none() && r.server.state != ServerState::Leaving)
+            .map(|r| &r.server.id)
+            .collect();
+        let missing: BTreeSet<ReplicaId> = expected
+            .iter()
+            .filter(|id| !listed.contains(**id))
+            .map(|id| (*id).clone())
+            .collect();
+        let lacks_too_much = missing.len() >= 2 && missing.len() * 2 > expected.len();
+        let confirmed = self
+            .shrunken
+            .as_ref()
+            .is_some_and(|first| missing.is_subset(&first.missing));
+        if lacks_too_much && !confirmed {
+            let previous = expected.len();
+            self.shrunken = Some(ShrunkenList { missing, previous });
+            return false;
+        }
+        self.shrunken = None;
+        true
+    }
+
+    fn drop_gone(&mut self, listed: &BTreeSet<&ReplicaId>, now: Moment) {
+        let before = self.records.len();
+        self.records.retain(|id, _| listed.contains(id));
+        let room_was_made = self.records.len() < before;
+        if let Some(backoff) = &mut self.backoff
+            && backoff.cause == BackoffCause::Quota
+            && room_was_made
+        {
+            backoff.until = backoff.until.min(now);
+        }
+    }
+
+    fn admit(&mut self, server: &Server, now: Moment) {
+        // Where a time is not known, it counts as somebody else's: it is not deleted for silence.
+        let born_here = match (self.first_list, server.created) {
+            (Some(first), Some(created)) => created >= first,
+            _ => false,
+        };
+        if let Some(creation) = self.unseen.iter_mut().find(|c| c.unseen > 0) {
+            creation.unseen -= 1;
+        }
+        let running = matches!(server.state, ServerState::Running(_));
+        let record = Record {
+            server: server.clone(),
+            first_seen: now,
+            first_running: running.then_some(now),
+            born_here,
+            creation: self.creations,
+            answer: None,
+            has_answered: false,
+            has_served: false,
+            failures: 0,
+            last_failure: None,
+            last_probe: None,
+            unreachable_since: None,
+            frozen_count: 0,
+            delete_accepted: None,
+            fault: None,
+            probe: ProbeSchedule {
+                next: now,
+                under_way: None,
+            },
+        };
+        self.records.insert(server.id.clone(), record);
+    }
+
+    fn update(&mut self, policy: &Policy, server: &Server, now: Moment) {
+        let frozen = self
+            .record(&server.id)
+            .filter(|r| r.server.state != ServerState::Unknown)
+            .map(|r| assess::count(policy, &assess::phase(policy, self, r, now)));
+        let Some(record) = self.records.get_mut(&server.id) else {
+            return;
+        };
+        if server.state == ServerState::Unknown {
+            if let Some(count) = frozen {
+                record.frozen_count = count;
+            }
+            record.server.state = ServerState::Unknown;
+            return;
+        }
+        let was = std::mem::replace(&mut record.server, server.clone()).state;
+        let settled = record
+            .delete_accepted
+            .is_some_and(|at| now.since(at) >= Policy::DELETION_SETTLES_WITHIN);
+        if settled && record.server.state != ServerState::Leaving {
+            record.delete_accepted = None;
+        }
+        if matches!(record.server.state, ServerState::Running(_)) {
+            record.first_running.get_or_insert(now);
+            let was_out_of_service = matches!(was, ServerState::Held(_) | ServerState::Failed(_));
+            if was_out_of_service {
+                record.answer = None;
+                record.failures = 0;
+                record.unreachable_since = None;
+            }
+            if !matches!(was, ServerState::Running(_)) {
+                record.probe.next = now;
+            }
+        } else {
+            record.probe.under_way = None;
+        }
+    }
+
+    /// A server that ended in an error state before it ever served is a failed creation. The
+    /// servers of one creation count once.
+    fn blame_failed_servers(&mut self, now: Moment) {
+        let newest = self
+            .records
+            .values()
+            .filter(|r| r.server.state == ServerState::Failed(Failed::Error))
+            .filter(|r| !r.has_answered && r.server.launched.is_none())
+            .map(|r| r.creation)
+            .max();
+        if let Some(creation) = newest {
+            self.blame(creation, BackoffCause::ServerError, now);
+        }
+    }
+
+    fn blame(&mut self, creation: u64, cause: BackoffCause, now: Moment) {
+        if self.blamed_creation.is_none_or(|blamed| creation > blamed) {
+            self.blamed_creation = Some(self.creations);
+            self.backoff = Some(Backoff::escalate(self.backoff, cause, None, now));
+        }
+    }
+
+    /// Takes in the result of a probe. A result of another round than the one under way is late
+    /// and changes nothing. Returns whether a decision may depend on what changed.
+    pub fn probed(&mut self, policy: &Policy, result: &ProbeResult) -> bool {
+        let Some(record) = self.records.get(&result.replica) else {
+            return false;
+        };
+        if record.probe.under_way != Some(result.round) {
+            return false;
+        }
+        let before = assess::phase(policy, self, record, result.finished);
+        let grace_is_over = self.active_for(record, result.finished) >= policy.startup_grace;
+        let Some(record) = self.records.get_mut(&result.replica) else {
+            return false;
+        };
+        let came_up = record.take_result(policy, result, grace_is_over);
+        if came_up && record.creation > 0 {
+            self.backoff = None;
+        }
+        self.record(&result.replica)
+            .is_some_and(|r| assess::phase(policy, self, r, result.finished) != before)
+    }
+
+    /// Which replicas are due to be probed, holders of external addresses first.
+    #[must_use]
+    pub fn due_probes(&self, holders: &BTreeSet<ReplicaId>, now: Moment) -> Vec<ProbeTarget> {
+        let mut due: Vec<ProbeTarget> = self
+            .records
+            .values()
+            .filter(|r| r.probe.under_way.is_none() && r.probe.next <= now && r.is_probed())
+            .filter_map(|r| match r.server.state {
+                ServerState::Running(address) => Some(ProbeTarget {
+                    replica: r.server.id.clone(),
+                    address,
+                    urgent: holders.contains(&r.server.id),
+                    suspect: r.failures > 0,
+                }),
+                _ => None,
+            })
+            .collect();
+        due.sort_by_key(|target| (!target.urgent, target.suspect));
+        due
+    }
+
+    /// When the next probe is due, if any replica is to be probed and none is due already.
+    #[must_use]
+    pub fn next_probe(&self) -> Option<Moment> {
+        self.records
+            .values()
+            .filter(|r| r.probe.under_way.is_none() && r.is_probed())
+            .map(|r| r.probe.next)
+            .min()
+    }
+
+    /// Notes that a replica is being probed and returns the round that its result must carry.
+    pub fn probe_started(&mut self, policy: &Policy, id: &ReplicaId, now: Moment) -> u64 {
+        self.rounds += 1;
+        if let Some(record) = self.records.get_mut(id) {
+            record.probe.under_way = Some(self.rounds);
+            record.probe.next = now + policy.probe_interval;
+        }
+        self.rounds
+    }
+
+    /// Takes back [`Memory::probe_started`]: the probe could not be handed over.
+    pub fn probe_put_off(&mut self, id: &ReplicaId, now: Moment) {
+        if let Some(record) = self.records.get_mut(id) {
+            record.probe = ProbeSchedule {
+                next: now,
+                under_way: None,
+            };
+        }
+    }
+
+    /// Notes that a creation is sent: servers that show from now on may stem from it.
+    pub fn creation_sent(&mut self) {
+        self.creations += 1;
+    }
+
+    /// Takes in the provider's answer to a creation of `count` servers.
+    pub fn creation_answered(
+        &mut self,
+        count: u64,
+        outcome: Result<(), CreateFailure>,
+        now: Moment,
+    ) {
+        let until = now + Policy::CREATION_SETTLES_WITHIN;
+        let failure = outcome.err();
+        if failure.is_none_or(|f| f.outcome_unknown) {
+            self.unseen.push(UnseenCreation {
+                unseen: count,
+                accepted: failure.is_none(),
+                until,
+            });
+        }
+        if let Some(CreateFailure {
+            cause, retry_after, ..
+        }) = failure
+        {
+            // The servers of a creation that already counts as failed do not count again.
+            self.blamed_creation = Some(self.creations);
+            self.backoff = Some(Backoff::escalate(self.backoff, cause, retry_after, now));
+        }
+    }
+
+    /// Takes in that the provider accepted a replica's deletion, or no longer knows it.
+    pub fn deletion_accepted(&mut self, id: &ReplicaId, reason: DeleteReason, now: Moment) {
+        let Some(record) = self.records.get_mut(id) else {
+            return;
+        };
+        record.delete_accepted = Some(now);
+        let creation = record.creation;
+        if reason == DeleteReason::StartupTimeout {
+            self.blame(creation, BackoffCause::NeverCameUp, now);
+        }
+    }
+
+    /// Notes what the provider says of a failed server (an empty text: nothing).
+    pub fn fault_read(&mut self, id: &ReplicaId, fault: &str) {
+        if let Some(record) = self.records.get_mut(id) {
+            record.fault = Some(fault.to_owned());
+        }
+    }
+}
+
+impl Record {
+    fn is_probed(&self) -> bool {
+        matches!(self.server.state, ServerState::Running(_)) && self.delete_accepted.is_none()
+    }
+
+    /// Returns whether this is the replica's first answer that counts.
+    fn take_result(&mut self, policy: &Policy, result: &ProbeResult, grace_is_over: bool) -> bool {
+        self.probe.under_way = None;
+        self.last_probe = Some((result.finished, result.latency));
+        match &result.outcome {
+            Ok(answer) => {
+                self.answer = Some(*answer);
+                self.failures = 0;
+                self.last_failure = None;
+                self.unreachable_since = None;
+                self.has_served |= !answer.termination;
+                let counts = self.has_served || grace_is_over;
+                let came_up = counts && !self.has_answered;
+                self.has_answered |= counts;
+                came_up
+            }
+            Err(failure) => {
+                self.failures = self.failures.saturating_add(1);
+                self.last_failure = Some(failure.clone());
+                if self.failures >= policy.failure_threshold {
+                    self.unreachable_since.get_or_insert(result.finished);
+                } else {
+                    let soon = policy.probe_interval.min(Policy::RETRY_AFTER_FAILED_PROBE);
+                    self.probe.next = result.finished + soon;
+                }
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,502 @@
+//! The decision: from what is known to what is to be done, and why.
+
+use super::{
+    Assessed, Assessment, BackoffCause, ExternalAddress, ExternalAddressId, Failed, Holder,
+    Listing, Memory, Moment, Phase, Policy, Record, ReplicaId, assess,
+};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+/// Why a replica is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DeleteReason {
+    /// The provider shows an error state.
+    Error,
+    /// The guest is off.
+    Stopped,
+    /// It says itself that it is done.
+    Termination,
+    /// It did not come up within `REPLICA_STARTUP_TIMEOUT`.
+    StartupTimeout,
+    /// It has been unreachable for `REPLICA_UNREACHABLE_TIMEOUT`.
+    UnreachableTimeout,
+}
+
+impl DeleteReason {
+    /// A short stable word for JSON, logs and counters.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Stopped => "stopped",
+            Self::Termination => "termination",
+            Self::StartupTimeout => "startup-timeout",
+            Self::UnreachableTimeout => "unreachable-timeout",
+        }
+    }
+}
+
+/// Why an external address goes to another replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MoveReason {
+    /// Its holder is about to be deleted, for this reason.
+    HolderGoes(DeleteReason),
+    /// Its holder does not answer.
+    HolderUnreachable,
+    /// Nobody has it.
+    Free,
+}
+
+impl MoveReason {
+    /// A short stable word for JSON, logs and counters.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::HolderGoes(_) => "holder-goes",
+            Self::HolderUnreachable => "holder-unreachable",
+            Self::Free => "free",
+        }
+    }
+}
+
+/// Something to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Point an external address to a replica.
+    MoveAddress {
+        /// The external address, as listed.
+        address: ExternalAddress,
+        /// The replica that had it.
+        from: Option<ReplicaId>,
+        /// The replica that gets it.
+        to: ReplicaId,
+        /// Why.
+        reason: MoveReason,
+    },
+    /// Delete a replica.
+    Delete {
+        /// The replica.
+        replica: ReplicaId,
+        /// Why.
+        reason: DeleteReason,
+        /// Moves of this plan that must have succeeded before.
+        after: Vec<ExternalAddressId>,
+    },
+    /// Create replicas.
+    Create {
+        /// How many.
+        count: NonZeroU64,
+    },
+}
+
+/// Why a wanted creation is not (wholly) in the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CreateBlock {
+    /// Creations have failed; the next try is at `until`.
+    Backoff {
+        /// The latest cause.
+        cause: BackoffCause,
+        /// When the next creation may be tried.
+        until: Moment,
+    },
+    /// It is not known whether the last creation made servers.
+    OutcomeUnknown {
+        /// Until when a list is given time to show them.
+        until: Moment,
+    },
+    /// `REPLICA_MAX_COUNT` is reached.
+    MaxCount {
+        /// The limit.
+        max: u64,
+    },
+    /// The last list lacks so much of the pool that the next one has to confirm it.
+    ShrunkenList {
+        /// How many replicas it lacks.
+        missing: usize,
+    },
+}
+
+/// Why a replica that would be deleted is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeleteBlock {
+    /// The operator locked it.
+    Locked,
+    /// It says "delete me", but has never said anything else and may still be starting.
+    StillStarting {
+        /// When its word is taken for it.
+        until: Moment,
+    },
+    /// No replica answers at all, so that the fault may well be on this side.
+    NobodyAnswers,
+    /// The last list lacks so much of the pool that the next one has to confirm it.
+    ShrunkenList {
+        /// How many replicas it lacks.
+        missing: usize,
+    },
+}
+
+/// Something that the plan would have done and does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Blocked {
+    /// Replicas are missing and not created.
+    Create {
+        /// How many.
+        count: u64,
+        /// Why not.
+        why: CreateBlock,
+    },
+    /// A replica is not deleted.
+    Delete {
+        /// The replica.
+        replica: ReplicaId,
+        /// Why it would be.
+        reason: DeleteReason,
+        /// Why it is not.
+        why: DeleteBlock,
+    },
+    /// An external address stays where it is of no use, because no standby is there.
+    MoveAddress {
+        /// The external address.
+        address: ExternalAddressId,
+        /// Why it would be moved.
+        reason: MoveReason,
+    },
+}
+
+impl Blocked {
+    /// A short stable word for JSON, logs and counters.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Create { why, .. } => match why {
+                CreateBlock::Backoff { .. } => "backoff",
+                CreateBlock::OutcomeUnknown { .. } => "outcome-unknown",
+                CreateBlock::MaxCount { .. } => "max-count",
+                CreateBlock::ShrunkenList { .. } => "shrunken-list",
+            },
+            Self::Delete { why, .. } => match why {
+                DeleteBlock::Locked => "locked",
+                DeleteBlock::StillStarting { .. } => "still-starting",
+                DeleteBlock::NobodyAnswers => "nobody-answers",
+                DeleteBlock::ShrunkenList { .. } => "shrunken-list",
+            },
+            Self::MoveAddress { .. } => "no-standby",
+        }
+    }
+
+    /// Until when it is blocked, where that is known.
+    #[must_use]
+    pub fn until(&self) -> Option<Moment> {
+        match self {
+            Self::Create {
+                why: CreateBlock::Backoff { until, .. } | CreateBlock::OutcomeUnknown { until },
+                ..
+            }
+            | Self::Delete {
+                why: DeleteBlock::StillStarting { until },
+                ..
+            } => Some(*until),
+            _ => None,
+        }
+    }
+}
+
+/// What is to be done, in this order, and what is not, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Plan {
+    /// What each replica is worth.
+    pub assessment: Assessment,
+    /// The actions: first addresses, then deletions, then the creation.
+    pub actions: Vec<Action>,
+    /// What would have been done and is not.
+    pub blocked: Vec<Blocked>,
+    /// How many replicas are missing to reach the floor, before any limit.
+    pub missing: u64,
+}
+
+/// Plans completely, without doing anything.
+#[must_use]
+pub fn plan(policy: &Policy, memory: &Memory, listing: &Listing, now: Moment) -> Plan {
+    let assessment = assess(policy, memory, now);
+    let mut plan = Plan {
+        missing: missing(policy, assessment.available),
+        ..Plan::default()
+    };
+    let deletions = plan_deletions(policy, memory, &assessment, now, &mut plan.blocked);
+    let moves = if policy.external_addresses {
+        let going = going(&deletions, &plan.blocked);
+        plan_moves(memory, &assessment, listing, &going, &mut plan.blocked)
+    } else {
+        Vec::new()
+    };
+    // INVARIANT: addresses, then deletions, then the creation. An address that its holder takes
+    // along into deletion is lost to callers until the next cycle.
+    for (replica, reason) in deletions {
+        let after = moves_before(&moves, &replica, reason);
+        plan.actions.push(Action::Delete {
+            replica,
+            reason,
+            after,
+        });
+    }
+    plan.actions.splice(0..0, moves);
+    let count = plan_creation(policy, memory, plan.missing, now, &mut plan.blocked);
+    if let Some(count) = NonZeroU64::new(count) {
+        plan.actions.push(Action::Create { count });
+    }
+    plan.assessment = assessment;
+    plan
+}
+
+/// How many replicas reach the floor from `available`.
+fn missing(policy: &Policy, available: u64) -> u64 {
+    policy
+        .floor
+        .saturating_sub(available)
+        .div_ceil(policy.capacity.get())
+}
+
+fn plan_deletions(
+    policy: &Policy,
+    memory: &Memory,
+    assessment: &Assessment,
+    now: Moment,
+    blocked: &mut Vec<Blocked>,
+) -> Vec<(ReplicaId, DeleteReason)> {
+    let mut deletions = Vec::new();
+    for (record, assessed) in memory.records().zip(&assessment.replicas) {
+        let Some((reason, block)) = wanted_deletion(policy, memory, record, assessed, now) else {
+            continue;
+        };
+        let why = if record.server.locked {
+            Some(DeleteBlock::Locked)
+        } else if let Some(list) = memory.shrunken_list() {
+            Some(DeleteBlock::ShrunkenList {
+                missing: list.missing.len(),
+            })
+        } else if reason == DeleteReason::UnreachableTimeout && !assessment.anyone_answers() {
+            Some(DeleteBlock::NobodyAnswers)
+        } else {
+            block
+        };
+        let replica = record.server.id.clone();
+        match why {
+            Some(why) => blocked.push(Blocked::Delete {
+                replica,
+                reason,
+                why,
+            }),
+            None => deletions.push((replica, reason)),
+        }
+    }
+    deletions
+}
+
+/// Whether the tables call for a replica's deletion, and what of itself speaks against it.
+fn wanted_deletion(
+    policy: &Policy,
+    memory: &Memory,
+    record: &Record,
+    assessed: &Assessed,
+    now: Moment,
+) -> Option<(DeleteReason, Option<DeleteBlock>)> {
+    let startup_is_over = policy
+        .startup_timeout
+        .is_some_and(|timeout| memory.startup_time(record, now) >= timeout);
+    let silent = record.failures >= policy.failure_threshold;
+    let wanted = |reason| Some((reason, None));
+    match assessed.phase {
+        Phase::Failed(Failed::Error) => wanted(DeleteReason::Error),
+        Phase::Failed(Failed::Stopped) => wanted(DeleteReason::Stopped),
+        Phase::Finished => wanted(DeleteReason::Termination),
+        Phase::Creating(_) if startup_is_over => wanted(DeleteReason::StartupTimeout),
+        Phase::Starting | Phase::Unreachable { .. }
+            if startup_is_over && record.born_here && !record.has_answered && silent =>
+        {
+            wanted(DeleteReason::StartupTimeout)
+        }
+        Phase::Starting if record.answer.is_some_and(|a| a.termination) && !silent => {
+            let left = policy
+                .startup_grace
+                .saturating_sub(memory.active_for(record, now));
+            let until = now + left;
+            Some((
+                DeleteReason::Termination,
+                Some(DeleteBlock::StillStarting { until }),
+            ))
+        }
+        Phase::Unreachable { since }
+            if policy
+                .unreachable_timeout
+                .is_some_and(|timeout| now.since(since) >= timeout) =>
+        {
+            wanted(DeleteReason::UnreachableTimeout)
+        }
+        _ => None,
+    }
+}
+
+/// The replicas that are no place for an external address any more: those about to be deleted,
+/// and those that only the operator's lock keeps.
+fn going(
+    deletions: &[(ReplicaId, DeleteReason)],
+    blocked: &[Blocked],
+) -> BTreeMap<ReplicaId, DeleteReason> {
+    let kept = blocked.iter().filter_map(|blocked| match blocked {
+        Blocked::Delete {
+            replica,
+            reason,
+            why: DeleteBlock::Locked,
+        } => Some((replica.clone(), *reason)),
+        _ => None,
+    });
+    deletions.iter().cloned().chain(kept).collect()
+}
+
+fn plan_moves(
+    memory: &Memory,
+    assessment: &Assessment,
+    listing: &Listing,
+    going: &BTreeMap<ReplicaId, DeleteReason>,
+    blocked: &mut Vec<Blocked>,
+) -> Vec<Action> {
+    let mut wanted: Vec<(MoveReason, Option<ReplicaId>, &ExternalAddress)> = listing
+        .external_addresses
+        .iter()
+        .filter_map(|address| {
+            let (reason, from) = reason_to_move(memory, assessment, &address.holder, going)?;
+            Some((reason, from, address))
+        })
+        .collect();
+    // INVARIANT: first what is about to go, then what is silent, then what is free: with few
+    // standbys, an address that a caller may still be using matters more than an unused one.
+    wanted.sort_by(|(a, _, x), (b, _, y)| (a, &x.id).cmp(&(b, &y.id)));
+    let mut standbys = standbys(memory, assessment, listing).into_iter();
+    let mut moves = Vec::new();
+    for (reason, from, address) in wanted {
+        match standbys.next() {
+            Some(to) => moves.push(Action::MoveAddress {
+                address: address.clone(),
+                from,
+                to,
+                reason,
+            }),
+            None => blocked.push(Blocked::MoveAddress {
+                address: address.id.clone(),
+                reason,
+            }),
+        }
+    }
+    moves
+}
+
+/// Why an address should leave its holder, and which replica that is. An address on a port that
+/// belongs to no replica of the pool is left alone.
+fn reason_to_move(
+    memory: &Memory,
+    assessment: &Assessment,
+    holder: &Holder,
+    going: &BTreeMap<ReplicaId, DeleteReason>,
+) -> Option<(MoveReason, Option<ReplicaId>)> {
+    let id = match holder {
+        Holder::Nobody => return Some((MoveReason::Free, None)),
+        Holder::Stranger => return None,
+        Holder::Server(id) => id,
+    };
+    let reason = match going.get(id) {
+        Some(reason) => MoveReason::HolderGoes(*reason),
+        None => match assessment.phase(id)? {
+            Phase::Unreachable { .. } => MoveReason::HolderUnreachable,
+            _ => return None,
+        },
+    };
+    memory
+        .record(id)
+        .map(|r| (reason, Some(r.server.id.clone())))
+}
+
+/// Serving replicas without an external address, the oldest first so that the choice is stable.
+fn standbys(memory: &Memory, assessment: &Assessment, listing: &Listing) -> Vec<ReplicaId> {
+    let holders = listing.holders();
+    let listed: BTreeSet<&ReplicaId> = listing.servers.iter().map(|s| &s.id).collect();
+    let mut standbys: Vec<(Reverse<Duration>, &ReplicaId)> = memory
+        .records()
+        .zip(&assessment.replicas)
+        .filter(|(_, assessed)| matches!(assessed.phase, Phase::Serving { .. }))
+        .map(|(record, assessed)| (Reverse(assessed.age), &record.server.id))
+        .filter(|(_, id)| listed.contains(id) && !holders.contains(*id))
+        .collect();
+    standbys.sort();
+    standbys.into_iter().map(|(_, id)| id.clone()).collect()
+}
+
+/// The moves that must succeed before a replica may be deleted. An address on a replica that is
+/// broken anyway holds nothing up: its deletion frees the address.
+fn moves_before(
+    moves: &[Action],
+    replica: &ReplicaId,
+    reason: DeleteReason,
+) -> Vec<ExternalAddressId> {
+    if reason != DeleteReason::Termination {
+        return Vec::new();
+    }
+    moves
+        .iter()
+        .filter_map(|action| match action {
+            Action::MoveAddress {
+                address,
+                from: Some(from),
+                ..
+            } if from == replica => Some(address.id.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn plan_creation(
+    policy: &Policy,
+    memory: &Memory,
+    missing: u64,
+    now: Moment,
+    blocked: &mut Vec<Blocked>,
+) -> u64 {
+    if missing == 0 {
+        return 0;
+    }
+    let backoff = memory.backoff().filter(|b| now < b.until);
+    let why = if let Some(list) = memory.shrunken_list() {
+        Some(CreateBlock::ShrunkenList {
+            missing: list.missing.len(),
+        })
+    } else if let Some(until) = memory.undecided_until(now) {
+        Some(CreateBlock::OutcomeUnknown { until })
+    } else {
+        backoff.map(|b| CreateBlock::Backoff {
+            cause: b.cause,
+            until: b.until,
+        })
+    };
+    if let Some(why) = why {
+        blocked.push(Blocked::Create {
+            count: missing,
+            why,
+        });
+        return 0;
+    }
+    let Some(max) = policy.max_count else {
+        return missing;
+    };
+    let pool = memory.records().count() as u64;
+    let room = max
+        .get()
+        .saturating_sub(pool.saturating_add(memory.awaited(now)));
+    if missing > room {
+        blocked.push(Blocked::Create {
+            count: missing - room,
+            why: CreateBlock::MaxCount { max: max.get() },
+        });
+    }
+    missing.min(room)
+}

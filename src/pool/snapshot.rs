@@ -1,0 +1,76 @@
+//! What the scaler shows to the rest of the daemon.
+
+use super::{Action, Backoff, CloudTime, ExternalAddress, Moment, Plan, Record, ShrunkenList};
+use std::collections::VecDeque;
+
+/// What came of an action.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The provider accepted it.
+    Done,
+    /// The provider did not accept it; the error in words.
+    Failed(String),
+    /// It was not tried, because of what came before it in the cycle.
+    Skipped(&'static str),
+}
+
+/// A cycle that had something to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CycleReport {
+    /// When its list was taken.
+    pub taken: Moment,
+    /// Available resources before it.
+    pub available: u64,
+    /// What was planned, in order, and what came of it.
+    pub actions: Vec<(Action, Outcome)>,
+}
+
+/// An error that did not end the daemon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Incident {
+    /// When it happened last.
+    pub last: Moment,
+    /// How often it happened in a row.
+    pub times: u64,
+    /// What was being done.
+    pub doing: &'static str,
+    /// The error in words, with its causes.
+    pub error: String,
+}
+
+/// The scaler's state at one moment, complete and immutable.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// When it was made.
+    pub taken: Moment,
+    /// The cloud's clock at that moment.
+    pub cloud_time: Option<CloudTime>,
+    /// When the last complete list was taken; `None`: there has been none.
+    pub last_list: Option<Moment>,
+    /// The floor.
+    pub floor: u64,
+    /// The last plan: what each replica is worth, what would be done now, what is blocked.
+    pub plan: Plan,
+    /// What is remembered of each replica, in the order of `plan.assessment.replicas`.
+    pub records: Vec<Record>,
+    /// The external addresses of the last list.
+    pub external_addresses: Vec<ExternalAddress>,
+    /// The wait before the next creation.
+    pub backoff: Option<Backoff>,
+    /// The list that waits to be confirmed.
+    pub shrunken_list: Option<ShrunkenList>,
+    /// The last cycles that had something to do, the newest last.
+    pub history: VecDeque<CycleReport>,
+    /// The last errors, the newest last.
+    pub incidents: VecDeque<Incident>,
+    /// Complete lists so far.
+    pub cycles: u64,
+    /// Lists that failed so far.
+    pub failed_cycles: u64,
+    /// Servers asked for and accepted so far.
+    pub created: u64,
+    /// Deletions accepted so far.
+    pub deleted: u64,
+    /// External addresses moved so far.
+    pub moved: u64,
+}

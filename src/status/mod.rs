@@ -1,0 +1,1 @@
+//! The status server: what the daemon knows and does, over HTTP.
