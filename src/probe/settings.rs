@@ -1,0 +1,103 @@
+//! What the probe pool is started with.
+
+use super::connection::Recipe;
+use std::fmt;
+use std::io;
+use std::num::{NonZeroU16, NonZeroUsize};
+use std::time::Duration;
+
+/// How replicas are spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// `http`.
+    Http,
+    /// `https`.
+    Https,
+}
+
+impl Protocol {
+    /// The scheme of the URL.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+}
+
+/// Whom to trust over `https`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// The contents of a PEM file. Its certificates are trusted in place of the public ones.
+    pub ca_pem: Option<Vec<u8>>,
+    /// Whether any certificate will do.
+    pub insecure: bool,
+}
+
+/// The settings of the probe pool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeSettings {
+    /// `REPLICA_API_PROTOCOL`.
+    pub protocol: Protocol,
+    /// `REPLICA_API_PORT`.
+    pub port: NonZeroU16,
+    /// `REPLICA_API_PATH`; begins with a slash, may hold a query.
+    pub path: String,
+    /// `REPLICA_API_CAPACITY_KEY`.
+    pub capacity_key: String,
+    /// `REPLICA_API_TERMINATION_KEY`.
+    pub termination_key: String,
+    /// `REPLICA_API_TIMEOUT`: bounds a whole probe.
+    pub timeout: Duration,
+    /// `REPLICA_API_CA_FILE` and `REPLICA_API_INSECURE`; only read with [`Protocol::Https`].
+    pub tls: TlsSettings,
+    /// `PROBE_THREADS`.
+    pub threads: NonZeroUsize,
+}
+
+impl ProbeSettings {
+    /// Checks what [`super::ProbePool::start`] would check, without starting anything.
+    pub fn check(&self) -> Result<(), StartError> {
+        Recipe::new(self).map(drop)
+    }
+}
+
+/// Why the probe pool could not be started.
+#[derive(Debug)]
+pub enum StartError {
+    /// The path cannot be part of a URL.
+    BadPath(String),
+    /// The CA file is not PEM.
+    CaFileUnreadable(ureq::Error),
+    /// The CA file holds no certificate.
+    CaFileEmpty,
+    /// A thread could not be started.
+    Thread {
+        /// Its name.
+        name: String,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadPath(path) => write!(f, "{path:?} is not the path of a URL"),
+            Self::CaFileUnreadable(_) => f.write_str("the CA file of the replicas is not PEM"),
+            Self::CaFileEmpty => f.write_str("the CA file of the replicas holds no certificate"),
+            Self::Thread { name, .. } => write!(f, "cannot start the thread {name}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::CaFileUnreadable(source) => Some(source),
+            Self::Thread { source, .. } => Some(source),
+            Self::BadPath(_) | Self::CaFileEmpty => None,
+        }
+    }
+}
