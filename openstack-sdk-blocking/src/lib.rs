@@ -1,1 +1,42 @@
-//! A small blocking OpenStack client.
+#![doc = include_str!("../README.md")]
+#![allow(clippy::doc_markdown, reason = "OpenStack is a name, not an item")]
+
+mod clock;
+mod cloud;
+mod compute;
+mod config;
+mod discovery;
+mod error;
+mod identity;
+mod image;
+mod network;
+mod secret;
+mod transport;
+mod url;
+mod wire;
+
+pub use cloud::{Cloud, RequestRecord};
+pub use compute::{
+    Address, AddressKind, Compute, CreateServer, Created, Fault, Flavor, Keypair, Limits,
+    MAX_MICROVERSION, Server, ServerList, ServerQuery,
+};
+pub use config::{
+    Auth, CloudConfig, ConfigProblem, CredentialRef, DEFAULT_TIMEOUT, DomainRef, Interface,
+    ProjectRef, Scope, UserRef, VARIABLES,
+};
+pub use discovery::Microversion;
+pub use error::{Error, ErrorKind, Service};
+pub use identity::TokenInfo;
+pub use image::{Image, ImageInfo};
+pub use network::{
+    FixedIp, FloatingIp, FloatingIpQuery, FloatingIpUpdate, Network, NetworkInfo, Port,
+    PortDetails, PortQuery, SecurityGroup, Subnet,
+};
+pub use secret::Secret;
+#[cfg(feature = "reqwest")]
+pub use transport::ReqwestTransport;
+#[cfg(feature = "ureq")]
+pub use transport::UreqTransport;
+pub use transport::{
+    Method, Request, Response, Transport, TransportConfig, TransportError, TransportErrorKind,
+};

@@ -1,0 +1,456 @@
+//! The session: one token, the catalog, what discovery found, and the way of every request.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::clock::monotonic_now;
+use crate::compute::Compute;
+use crate::config::CloudConfig;
+use crate::discovery::{self, Endpoint, Start};
+use crate::error::{Error, ErrorKind, Service};
+use crate::identity::{self, Catalog, Token, TokenInfo};
+use crate::image::Image;
+use crate::network::Network;
+use crate::secret::Secret;
+use crate::transport::{Method, Request, Response, Transport, TransportErrorKind};
+use crate::url::Url;
+
+/// The largest answer that is read.
+const MAX_BODY_BYTES: u64 = 64 * 1024 * 1024;
+
+/// One HTTP exchange, told to the observer after it: also logins, discovery and each page of a list.
+#[derive(Debug, Clone)]
+pub struct RequestRecord {
+    /// The service asked.
+    pub service: Service,
+    /// The method.
+    pub method: Method,
+    /// The URL's path, without query.
+    pub path: String,
+    /// The answer's status; none if there was no answer.
+    pub status: Option<u16>,
+    /// From the name lookup to the last byte of the answer.
+    pub duration: Duration,
+    /// What failed; also set for an error status.
+    pub error: Option<ErrorKind>,
+}
+
+type Observer = Box<dyn Fn(&RequestRecord) + Send + Sync>;
+
+/// A cloud that one is logged in to, or will be with the first request.
+///
+/// It can be shared between threads. The token is renewed before its end, and once when a service answers 401.
+pub struct Cloud {
+    config: CloudConfig,
+    auth_url: Url,
+    transport: Box<dyn Transport>,
+    observer: Option<Observer>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    token: Option<Token>,
+    catalog: Option<Arc<Catalog>>,
+    endpoints: BTreeMap<Service, Endpoint>,
+}
+
+/// A request to a service, relative to its endpoint.
+pub(crate) struct Call<'a> {
+    pub(crate) service: Service,
+    pub(crate) method: Method,
+    /// Below the endpoint's URL, with a leading slash.
+    pub(crate) path: &'a str,
+    /// Without the question mark.
+    pub(crate) query: &'a str,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Option<&'a Value>,
+}
+
+impl<'a> Call<'a> {
+    pub(crate) fn new(service: Service, method: Method, path: &'a str) -> Self {
+        Self {
+            service,
+            method,
+            path,
+            query: "",
+            headers: Vec::new(),
+            body: None,
+        }
+    }
+}
+
+/// A good answer and the path it is from.
+pub(crate) struct Answer {
+    pub(crate) path: String,
+    pub(crate) response: Response,
+}
+
+impl Cloud {
+    /// A cloud over the default transport. Reads the CA file, if one is set, and does nothing else yet.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if the identity URL or the CA file cannot be used.
+    #[cfg(any(feature = "ureq", feature = "reqwest"))]
+    pub fn new(config: CloudConfig) -> Result<Self, Error> {
+        let transport_config = crate::transport::TransportConfig {
+            ca_file: config.ca_file.clone(),
+            insecure: config.insecure,
+            proxy_from_env: config.proxy_from_env,
+        };
+        #[cfg(feature = "ureq")]
+        let made = crate::transport::UreqTransport::new(&transport_config);
+        #[cfg(not(feature = "ureq"))]
+        let made = crate::transport::ReqwestTransport::new(&transport_config);
+        let transport = made.map_err(|error| {
+            let file = config
+                .ca_file
+                .as_deref()
+                .map_or_else(String::new, |path| format!(" (CA file {})", path.display()));
+            Error::config(ErrorKind::Config, format!("HTTPS cannot be set up{file}"))
+                .with_source(error)
+        })?;
+        Self::with_transport(config, Box::new(transport))
+    }
+
+    /// A cloud over a transport of one's own.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] if the identity URL cannot be used.
+    pub fn with_transport(
+        config: CloudConfig,
+        transport: Box<dyn Transport>,
+    ) -> Result<Self, Error> {
+        let auth_url = Url::parse(&config.auth_url).map_err(|expected| {
+            Error::config(ErrorKind::Config, format!("identity URL: {expected}"))
+        })?;
+        Ok(Self {
+            config,
+            auth_url,
+            transport,
+            observer: None,
+            state: Mutex::default(),
+        })
+    }
+
+    /// Sets who is told of every HTTP exchange, for counting.
+    pub fn on_request(&mut self, observer: Box<dyn Fn(&RequestRecord) + Send + Sync>) {
+        self.observer = Some(observer);
+    }
+
+    /// Logs in unless a token is there that is good for a while, and says what it is for.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unauthorized`] for wrong credentials, and whatever else can happen to a request.
+    pub fn authenticate(&self) -> Result<TokenInfo, Error> {
+        let mut state = self.lock();
+        self.ensure_token(&mut state)?;
+        Ok(state
+            .token
+            .as_ref()
+            .map(|token| token.info.clone())
+            .unwrap_or_default())
+    }
+
+    /// The compute API.
+    pub fn compute(&self) -> Compute<'_> {
+        Compute::new(self)
+    }
+
+    /// The network API.
+    pub fn network(&self) -> Network<'_> {
+        Network::new(self)
+    }
+
+    /// The image API.
+    pub fn image(&self) -> Image<'_> {
+        Image::new(self)
+    }
+
+    /// Sends a request with a token, renewed once if the service does not accept it. A request that got 401 was not
+    /// carried out, so that even a POST may be sent again.
+    pub(crate) fn call(&self, call: &Call<'_>) -> Result<Answer, Error> {
+        let endpoint = self.endpoint(call.service)?;
+        let path = format!("{}{}", endpoint.url.path(), call.path);
+        let mut url = format!("{}{}", endpoint.url, call.path);
+        if !call.query.is_empty() {
+            url.push('?');
+            url.push_str(call.query);
+        }
+        let response = self.with_token(call.service, call.method, &path, || {
+            let mut request = self.request(call.method, url.clone());
+            request.headers.extend(call.headers.iter().cloned());
+            if let Some(body) = call.body {
+                request
+                    .headers
+                    .push(("content-type", "application/json".to_owned()));
+                request.body = Some(body.to_string().into_bytes());
+            }
+            request
+        })?;
+        if (200..300).contains(&response.status) {
+            Ok(Answer { path, response })
+        } else {
+            Err(Error::from_status(
+                call.service,
+                call.method,
+                &path,
+                &response,
+            ))
+        }
+    }
+
+    /// The endpoint of a service, found once and kept over logins.
+    pub(crate) fn endpoint(&self, service: Service) -> Result<Endpoint, Error> {
+        let catalog = {
+            let mut state = self.lock();
+            if let Some(endpoint) = state.endpoints.get(&service) {
+                return Ok(endpoint.clone());
+            }
+            self.ensure_token(&mut state)?;
+            state.catalog.clone().unwrap_or_default()
+        };
+        let text = catalog.url(
+            service,
+            self.config.region.as_deref(),
+            self.config.interface,
+        )?;
+        let catalog_url = Url::parse(text).map_err(|expected| {
+            Error::config(
+                ErrorKind::Catalog,
+                format!("the catalog's URL of {service}: {expected}"),
+            )
+        })?;
+        let endpoint = match discovery::start(service, &catalog_url) {
+            Start::Known(url) => Endpoint {
+                url,
+                microversions: None,
+            },
+            Start::Ask(url) => self.discover(service, &catalog_url, &url)?,
+        };
+        log::debug!("{service}: endpoint {}", endpoint.url);
+        self.lock().endpoints.insert(service, endpoint.clone());
+        Ok(endpoint)
+    }
+
+    fn discover(
+        &self,
+        service: Service,
+        catalog_url: &Url,
+        asked: &Url,
+    ) -> Result<Endpoint, Error> {
+        let path = format!("{}/", asked.path());
+        let url = format!("{asked}/");
+        let make = || self.request(Method::Get, url.clone());
+        let response = if service == Service::Identity {
+            self.send(service, &path, &make())?
+        } else {
+            self.with_token(service, Method::Get, &path, make)?
+        };
+        match response.status {
+            200..=300 => Ok(discovery::read(service, catalog_url, asked, &response)
+                .unwrap_or_else(|| {
+                    log::warn!("{service}: {asked} did not list its versions; going on without");
+                    discovery::fallback(service, catalog_url)
+                })),
+            301..=499 if response.status != 429 => {
+                log::debug!(
+                    "{service}: {asked} does not tell its versions ({})",
+                    response.status
+                );
+                Ok(discovery::fallback(service, catalog_url))
+            }
+            _ => Err(Error::from_status(service, Method::Get, &path, &response)),
+        }
+    }
+
+    fn with_token(
+        &self,
+        service: Service,
+        method: Method,
+        path: &str,
+        make: impl Fn() -> Request,
+    ) -> Result<Response, Error> {
+        let mut last = None;
+        for _ in 0..2 {
+            let token = {
+                let mut state = self.lock();
+                self.ensure_token(&mut state)?
+            };
+            let mut request = make();
+            request
+                .headers
+                .push(("x-auth-token", token.expose().to_owned()));
+            let response = self.send(service, path, &request)?;
+            if response.status != 401 {
+                return Ok(response);
+            }
+            let mut state = self.lock();
+            // Another thread may have logged in meanwhile.
+            if state
+                .token
+                .as_ref()
+                .is_some_and(|current| current.value == token)
+            {
+                state.token = None;
+            }
+            drop(state);
+            log::debug!("{service}: {method} {path} was answered with 401");
+            last = Some(response);
+        }
+        last.ok_or_else(|| Error::config(ErrorKind::Unauthorized, "no token was accepted"))
+    }
+
+    /// Logs in if need be. The lock is held on purpose: threads that need a token wait for the one login.
+    fn ensure_token(&self, state: &mut State) -> Result<Secret, Error> {
+        let now = monotonic_now();
+        if let Some(token) = state.token.as_ref().filter(|token| token.is_fresh(now)) {
+            return Ok(token.value.clone());
+        }
+        let (token, catalog) = self.log_in(state)?;
+        let value = token.value.clone();
+        state.token = Some(token);
+        state.catalog = Some(Arc::new(catalog));
+        Ok(value)
+    }
+
+    fn log_in(&self, state: &mut State) -> Result<(Token, Catalog), Error> {
+        let service = Service::Identity;
+        let endpoint = match state.endpoints.get(&service) {
+            Some(endpoint) => endpoint.clone(),
+            None => match discovery::start(service, &self.auth_url) {
+                Start::Known(url) => Endpoint {
+                    url,
+                    microversions: None,
+                },
+                Start::Ask(url) => self.discover(service, &self.auth_url, &url)?,
+            },
+        };
+        let path = format!("{}/auth/tokens", endpoint.url.path());
+        let mut request = self.request(Method::Post, format!("{}/auth/tokens", endpoint.url));
+        state.endpoints.insert(service, endpoint);
+        request
+            .headers
+            .push(("content-type", "application/json".to_owned()));
+        request.body = Some(identity::login_body(&self.config).to_string().into_bytes());
+        let sent_at = monotonic_now();
+        let response = self.send(service, &path, &request)?;
+        if !(200..300).contains(&response.status) {
+            return Err(Error::from_status(service, Method::Post, &path, &response));
+        }
+        let read = identity::read_token(&response, sent_at).map_err(|problem| {
+            Error::bad_answer(service, Method::Post, &path, &response, &problem)
+        })?;
+        log::debug!("logged in for {} s", read.0.info.lifetime.as_secs());
+        Ok(read)
+    }
+
+    fn request(&self, method: Method, url: String) -> Request {
+        Request {
+            method,
+            url,
+            headers: vec![
+                ("accept", "application/json".to_owned()),
+                ("user-agent", self.config.user_agent.clone()),
+            ],
+            body: None,
+            timeout: self.config.timeout,
+            max_body_bytes: MAX_BODY_BYTES,
+            fresh_connection: method != Method::Get,
+        }
+    }
+
+    /// One exchange; a GET whose connection broke is sent once more, on a new connection and within the same time.
+    fn send(&self, service: Service, path: &str, request: &Request) -> Result<Response, Error> {
+        let started_at = monotonic_now();
+        let lost = match self.exchange(service, path, request) {
+            Err((TransportErrorKind::Lost, error)) => error,
+            other => return other.map_err(|(_, error)| error),
+        };
+        let left = request.timeout.saturating_sub(started_at.elapsed());
+        if request.method != Method::Get || left.is_zero() {
+            return Err(lost);
+        }
+        let again = Request {
+            timeout: left,
+            fresh_connection: true,
+            ..request.clone()
+        };
+        self.exchange(service, path, &again)
+            .map_err(|(_, error)| error)
+    }
+
+    fn exchange(
+        &self,
+        service: Service,
+        path: &str,
+        request: &Request,
+    ) -> Result<Response, (TransportErrorKind, Error)> {
+        let method = request.method;
+        let started_at = monotonic_now();
+        match self.transport.send(request) {
+            Ok(response) => {
+                let error = (response.status >= 400)
+                    .then(|| Error::from_status(service, method, path, &response).kind());
+                self.tell(
+                    service,
+                    method,
+                    path,
+                    Some(response.status),
+                    started_at,
+                    error,
+                );
+                Ok(response)
+            }
+            Err(failed) => {
+                let kind = failed.kind;
+                let error = Error::from_transport(service, method, path, failed);
+                self.tell(service, method, path, None, started_at, Some(error.kind()));
+                Err((kind, error))
+            }
+        }
+    }
+
+    fn tell(
+        &self,
+        service: Service,
+        method: Method,
+        path: &str,
+        status: Option<u16>,
+        started_at: Instant,
+        error: Option<ErrorKind>,
+    ) {
+        let record = RequestRecord {
+            service,
+            method,
+            path: path.to_owned(),
+            status,
+            duration: started_at.elapsed(),
+            error,
+        };
+        let millis = record.duration.as_millis();
+        match status {
+            Some(status) => log::debug!("{service}: {method} {path}: {status} after {millis} ms"),
+            None => log::debug!("{service}: {method} {path}: no answer after {millis} ms"),
+        }
+        if let Some(observer) = &self.observer {
+            observer(&record);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Cloud {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cloud")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}

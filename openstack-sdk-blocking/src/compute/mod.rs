@@ -1,0 +1,226 @@
+//! Nova.
+
+mod model;
+
+use serde_json::{Value, json};
+
+use crate::cloud::{Call, Cloud};
+use crate::discovery::Microversion;
+use crate::error::{Error, Service};
+use crate::transport::Method;
+use crate::url::{encode, query};
+use crate::wire::{self, ListCall};
+
+pub use self::model::{
+    Address, AddressKind, CreateServer, Created, Fault, Flavor, Keypair, Limits, Server,
+    ServerList, ServerQuery,
+};
+
+/// The highest microversion whose answers this client was tried with. From 2.9 on servers tell whether they are
+/// locked, from 2.69 on those of a cell that is down are listed (status `UNKNOWN`).
+pub const MAX_MICROVERSION: Microversion = Microversion(2, 79);
+
+const NOVA: Service = Service::Compute;
+
+/// The compute API.
+#[derive(Debug, Clone, Copy)]
+pub struct Compute<'a> {
+    cloud: &'a Cloud,
+    wanted: Microversion,
+}
+
+impl<'a> Compute<'a> {
+    pub(crate) fn new(cloud: &'a Cloud) -> Self {
+        Self {
+            cloud,
+            wanted: MAX_MICROVERSION,
+        }
+    }
+
+    /// The same with another microversion as the highest; [`MAX_MICROVERSION`] unless set.
+    #[must_use]
+    pub fn with_microversion(self, highest: Microversion) -> Self {
+        Self {
+            wanted: highest,
+            ..self
+        }
+    }
+
+    /// The microversion that requests ask for: the highest that both sides know; none if the cloud tells none.
+    pub fn negotiated(&self) -> Result<Option<Microversion>, Error> {
+        let offered = self.cloud.endpoint(NOVA)?.microversions;
+        Ok(offered.and_then(|(lowest, highest)| {
+            let version = highest.min(self.wanted);
+            (version >= lowest).then_some(version)
+        }))
+    }
+
+    /// All servers, every page (Compute API, "List Servers Detailed", `GET /servers/detail`).
+    pub fn list_servers(&self, filter: &ServerQuery) -> Result<ServerList, Error> {
+        let pairs = [
+            ("name", filter.name.clone()),
+            ("status", filter.status.clone()),
+            ("limit", filter.page_size.map(|size| size.to_string())),
+        ];
+        let list = self.list("/servers/detail", query(pairs), "servers")?;
+        Ok(ServerList {
+            servers: list.items,
+            date: list.date,
+            pages: list.pages,
+        })
+    }
+
+    /// One server (Compute API, "Show Server Details", `GET /servers/{server_id}`).
+    pub fn server(&self, id: &str) -> Result<Server, Error> {
+        let path = format!("/servers/{}", encode(id));
+        wire::object(self.cloud, &self.call(Method::Get, &path)?, "server")
+    }
+
+    /// Creates one server or several alike (Compute API, "Create Server" and "Create Multiple Servers", `POST /servers`).
+    ///
+    /// # Errors
+    /// [`Error::outcome_unknown`] tells whether servers may have been made nonetheless.
+    pub fn create_servers(&self, order: &CreateServer) -> Result<Created, Error> {
+        let body = order.body();
+        let mut call = self.call(Method::Post, "/servers")?;
+        call.body = Some(&body);
+        wire::object(self.cloud, &call, "server")
+    }
+
+    /// Deletes a server (Compute API, "Delete Server", `DELETE /servers/{server_id}`); the cloud does it afterwards.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NotFound`] if there is no such server.
+    pub fn delete_server(&self, id: &str) -> Result<(), Error> {
+        let path = format!("/servers/{}", encode(id));
+        self.cloud
+            .call(&self.call(Method::Delete, &path)?)
+            .map(drop)
+    }
+
+    /// All flavors (Compute API, "List Flavors With Details", `GET /flavors/detail`).
+    pub fn flavors(&self) -> Result<Vec<Flavor>, Error> {
+        Ok(self
+            .list("/flavors/detail", String::new(), "flavors")?
+            .items)
+    }
+
+    /// The flavors with this id, or else those with this name.
+    pub fn find_flavors(&self, name_or_id: &str) -> Result<Vec<Flavor>, Error> {
+        let all = self.flavors()?;
+        let of_id: Vec<_> = all
+            .iter()
+            .filter(|flavor| flavor.id == name_or_id)
+            .cloned()
+            .collect();
+        if !of_id.is_empty() {
+            return Ok(of_id);
+        }
+        Ok(all
+            .into_iter()
+            .filter(|flavor| flavor.name == name_or_id)
+            .collect())
+    }
+
+    /// All keypairs of the user (Compute API, "List Keypairs", `GET /os-keypairs`).
+    pub fn keypairs(&self) -> Result<Vec<Keypair>, Error> {
+        let list = self.list::<KeypairItem>("/os-keypairs", String::new(), "keypairs")?;
+        Ok(list.items.into_iter().map(|item| item.keypair).collect())
+    }
+
+    /// One keypair of the user (Compute API, "Show Keypair Details", `GET /os-keypairs/{keypair_name}`).
+    pub fn keypair(&self, name: &str) -> Result<Keypair, Error> {
+        let path = format!("/os-keypairs/{}", encode(name));
+        wire::object(self.cloud, &self.call(Method::Get, &path)?, "keypair")
+    }
+
+    /// The project's limits and what is used of them (Compute API, "Show Rate And Absolute Limits", `GET /limits`).
+    pub fn limits(&self) -> Result<Limits, Error> {
+        let body: LimitsAnswer =
+            wire::object(self.cloud, &self.call(Method::Get, "/limits")?, "limits")?;
+        Ok(body.absolute)
+    }
+
+    fn list<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+        query: String,
+        key: &str,
+    ) -> Result<wire::List<T>, Error> {
+        let list = ListCall {
+            service: NOVA,
+            path,
+            query,
+            key,
+            headers: self.version_headers()?,
+        };
+        wire::list(self.cloud, list)
+    }
+
+    fn call<'p>(&self, method: Method, path: &'p str) -> Result<Call<'p>, Error> {
+        let mut call = Call::new(NOVA, method, path);
+        call.headers = self.version_headers()?;
+        Ok(call)
+    }
+
+    /// "Microversions" of the Compute API guide; the older header is for clouds before 2.27.
+    fn version_headers(&self) -> Result<Vec<(&'static str, String)>, Error> {
+        Ok(self.negotiated()?.map_or_else(Vec::new, |version| {
+            vec![
+                ("openstack-api-version", format!("compute {version}")),
+                ("x-openstack-nova-api-version", version.to_string()),
+            ]
+        }))
+    }
+}
+
+impl CreateServer {
+    fn body(&self) -> Value {
+        let mut server = json!({
+            "name": self.name,
+            "imageRef": self.image,
+            "flavorRef": self.flavor,
+            "networks": self.networks.iter().map(|id| json!({"uuid": id})).collect::<Vec<_>>(),
+        });
+        if self.networks.is_empty() {
+            server["networks"] = json!("auto");
+        }
+        let mut set = |key: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                server[key] = value;
+            }
+        };
+        set("key_name", self.key_name.as_ref().map(|name| json!(name)));
+        set("user_data", self.user_data.as_ref().map(|data| json!(data)));
+        set(
+            "availability_zone",
+            self.availability_zone.as_ref().map(|zone| json!(zone)),
+        );
+        set("min_count", self.min_count.map(|count| json!(count)));
+        set("max_count", self.max_count.map(|count| json!(count)));
+        set(
+            "metadata",
+            (!self.metadata.is_empty()).then(|| json!(self.metadata)),
+        );
+        let groups: Vec<_> = self
+            .security_groups
+            .iter()
+            .map(|name| json!({"name": name}))
+            .collect();
+        set(
+            "security_groups",
+            (!groups.is_empty()).then(|| json!(groups)),
+        );
+        json!({ "server": server })
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct KeypairItem {
+    keypair: Keypair,
+}
+
+#[derive(serde::Deserialize)]
+struct LimitsAnswer {
+    absolute: Limits,
+}

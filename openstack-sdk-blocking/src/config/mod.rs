@@ -1,0 +1,217 @@
+//! What a cloud is, where it is and who logs in.
+
+mod clouds;
+mod vars;
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::secret::Secret;
+
+pub use self::vars::VARIABLES;
+
+/// The time that one request may take unless set otherwise.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How to reach a cloud and log in to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CloudConfig {
+    /// Keystone's URL, with or without `/v3`.
+    pub auth_url: String,
+    /// Who logs in.
+    pub auth: Auth,
+    /// What the token is good for. Not sent with an application credential, which carries its own.
+    pub scope: Scope,
+    /// The region whose endpoints are used; without one, the first that the catalog lists.
+    pub region: Option<String>,
+    /// Which of a service's endpoints is used.
+    pub interface: Interface,
+    /// PEM file with the certificate authorities to trust instead of the embedded ones (`webpki-roots`).
+    pub ca_file: Option<PathBuf>,
+    /// Accept any certificate.
+    pub insecure: bool,
+    /// The longest time that one request may take, from name lookup to the last byte of the answer.
+    pub timeout: Duration,
+    /// The `User-Agent` of every request.
+    pub user_agent: String,
+    /// Obey `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, as other OpenStack tools do.
+    pub proxy_from_env: bool,
+}
+
+impl CloudConfig {
+    /// A configuration with the defaults for everything but the essentials: the public interface, no region, 30 s.
+    pub fn new(auth_url: impl Into<String>, auth: Auth, scope: Scope) -> Self {
+        Self {
+            auth_url: auth_url.into(),
+            auth,
+            scope,
+            region: None,
+            interface: Interface::Public,
+            ca_file: None,
+            insecure: false,
+            timeout: DEFAULT_TIMEOUT,
+            user_agent: concat!("openstack-sdk-blocking/", env!("CARGO_PKG_VERSION")).to_owned(),
+            proxy_from_env: true,
+        }
+    }
+
+    /// Reads the `OS_*` variables (see [`VARIABLES`]) and, with `OS_CLOUD`, `clouds.yaml` and `secure.yaml`.
+    ///
+    /// `vars` looks a variable up; an empty value counts as unset. `files` reads a file. The YAML files are searched
+    /// in `.`, `$XDG_CONFIG_HOME/openstack` (`~/.config/openstack`) and `/etc/openstack`; `OS_CLIENT_CONFIG_FILE` and
+    /// `OS_CLIENT_SECURE_FILE` name others. A variable that is set wins over the file.
+    ///
+    /// # Errors
+    /// All problems at once, each with the variable (or file and key) it is about; never with a secret.
+    pub fn from_vars(
+        vars: &dyn Fn(&str) -> Option<String>,
+        files: &dyn Fn(&Path) -> io::Result<String>,
+    ) -> Result<Self, Vec<ConfigProblem>> {
+        vars::read(vars, files)
+    }
+}
+
+/// Who logs in (Identity API v3, "Authentication and token management", `POST /v3/auth/tokens`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Auth {
+    /// A user with a password.
+    Password {
+        /// The user.
+        user: UserRef,
+        /// The password.
+        password: Secret,
+    },
+    /// An application credential.
+    ApplicationCredential {
+        /// Which one.
+        credential: CredentialRef,
+        /// Its secret.
+        secret: Secret,
+    },
+    /// A token, exchanged for another one.
+    Token(Secret),
+}
+
+/// A user, by id or by name and domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UserRef {
+    /// By id.
+    Id(String),
+    /// By name.
+    Name {
+        /// The user's name.
+        name: String,
+        /// The user's domain.
+        domain: DomainRef,
+    },
+}
+
+/// A domain, by id or by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DomainRef {
+    /// By id.
+    Id(String),
+    /// By name.
+    Name(String),
+}
+
+/// A project, by id or by name and domain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProjectRef {
+    /// By id.
+    Id(String),
+    /// By name.
+    Name {
+        /// The project's name.
+        name: String,
+        /// The project's domain.
+        domain: DomainRef,
+    },
+}
+
+/// An application credential, by id or by name and user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CredentialRef {
+    /// By id.
+    Id(String),
+    /// By name.
+    Name {
+        /// The credential's name.
+        name: String,
+        /// The user that it belongs to.
+        user: UserRef,
+    },
+}
+
+/// What a token is good for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// Whatever the cloud gives: the user's default project, or nothing.
+    Unscoped,
+    /// A project.
+    Project(ProjectRef),
+    /// A domain.
+    Domain(DomainRef),
+}
+
+/// Which of a service's endpoints is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Interface {
+    /// For everyone.
+    #[default]
+    Public,
+    /// For the cloud's own networks.
+    Internal,
+    /// For administrators.
+    Admin,
+}
+
+impl Interface {
+    /// Reads `public`, `internal` or `admin`, also in the old form `publicURL`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        match text.strip_suffix("URL").unwrap_or(text) {
+            "public" => Some(Self::Public),
+            "internal" => Some(Self::Internal),
+            "admin" => Some(Self::Admin),
+            _ => None,
+        }
+    }
+
+    /// The word in the catalog.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Internal => "internal",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+/// A setting that is missing or cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigProblem {
+    /// The variable, or `FILE: key` for a YAML file.
+    pub variable: String,
+    /// What was given (never a secret) and what is expected.
+    pub problem: String,
+}
+
+impl ConfigProblem {
+    pub(crate) fn new(variable: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self {
+            variable: variable.into(),
+            problem: problem.into(),
+        }
+    }
+}
+
+impl fmt::Display for ConfigProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.variable, self.problem)
+    }
+}
+
+impl std::error::Error for ConfigProblem {}

@@ -1,0 +1,338 @@
+//! From variables (and, below them, an entry of `clouds.yaml`) to a configuration.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{
+    Auth, CloudConfig, ConfigProblem, CredentialRef, DomainRef, Interface, ProjectRef, Scope,
+    UserRef, clouds,
+};
+use crate::secret::Secret;
+use crate::url::Url;
+
+/// Every variable that [`CloudConfig::from_vars`] understands.
+pub const VARIABLES: &[&str] = &[
+    "OS_APPLICATION_CREDENTIAL_ID",
+    "OS_APPLICATION_CREDENTIAL_NAME",
+    "OS_APPLICATION_CREDENTIAL_SECRET",
+    "OS_AUTH_TYPE",
+    "OS_AUTH_URL",
+    "OS_CACERT",
+    "OS_CLIENT_CONFIG_FILE",
+    "OS_CLIENT_SECURE_FILE",
+    "OS_CLOUD",
+    "OS_DEFAULT_DOMAIN",
+    "OS_DEFAULT_DOMAIN_ID",
+    "OS_DEFAULT_DOMAIN_NAME",
+    "OS_DOMAIN_ID",
+    "OS_DOMAIN_NAME",
+    "OS_ENDPOINT_TYPE",
+    "OS_IDENTITY_API_VERSION",
+    "OS_INSECURE",
+    "OS_INTERFACE",
+    "OS_PASSWORD",
+    "OS_PROJECT_DOMAIN_ID",
+    "OS_PROJECT_DOMAIN_NAME",
+    "OS_PROJECT_ID",
+    "OS_PROJECT_NAME",
+    "OS_REGION_NAME",
+    "OS_TENANT_ID",
+    "OS_TENANT_NAME",
+    "OS_TOKEN",
+    "OS_USERNAME",
+    "OS_USER_DOMAIN_ID",
+    "OS_USER_DOMAIN_NAME",
+    "OS_USER_ID",
+];
+
+/// Settings that mean the same thing: a variable of such a group hides all of the file's.
+const GROUPS: &[&[&str]] = &[
+    &["project_id", "project_name", "tenant_id", "tenant_name"],
+    &["user_id", "username"],
+    &["project_domain_id", "project_domain_name"],
+    &["user_domain_id", "user_domain_name"],
+    &["domain_id", "domain_name"],
+    &["application_credential_id", "application_credential_name"],
+    &["interface", "endpoint_type"],
+    &["insecure", "verify"],
+];
+
+/// A value and where it is from: a variable, or `FILE: key`.
+#[derive(Clone)]
+pub(super) struct Setting {
+    pub(super) value: String,
+    pub(super) origin: String,
+}
+
+pub(super) type Settings = BTreeMap<String, Setting>;
+
+pub(super) fn read(
+    vars: &dyn Fn(&str) -> Option<String>,
+    files: &dyn Fn(&Path) -> io::Result<String>,
+) -> Result<CloudConfig, Vec<ConfigProblem>> {
+    let lookup = |name: &str| vars(name).filter(|value| !value.is_empty());
+    let from_env: Settings = VARIABLES
+        .iter()
+        .filter_map(|name| {
+            let setting = Setting {
+                value: lookup(name)?,
+                origin: (*name).to_owned(),
+            };
+            let key = name.trim_start_matches("OS_").to_ascii_lowercase();
+            Some((key, setting))
+        })
+        .collect();
+    let mut settings = match lookup("OS_CLOUD") {
+        Some(cloud) => clouds::read(&cloud, &lookup, files)?,
+        None => Settings::new(),
+    };
+    for group in GROUPS {
+        if group.iter().any(|key| from_env.contains_key(*key)) {
+            settings.retain(|key, _| !group.contains(&key.as_str()));
+        }
+    }
+    settings.extend(from_env);
+    let mut reader = Reader {
+        settings,
+        problems: Vec::new(),
+    };
+    let config = reader.config();
+    match config {
+        Some(config) if reader.problems.is_empty() => Ok(config),
+        _ => Err(reader.problems),
+    }
+}
+
+struct Reader {
+    settings: Settings,
+    problems: Vec<ConfigProblem>,
+}
+
+impl Reader {
+    fn config(&mut self) -> Option<CloudConfig> {
+        let auth_url = self.auth_url();
+        self.identity_version();
+        let auth = self.auth();
+        let scope = if matches!(auth, Some(Auth::ApplicationCredential { .. })) {
+            Scope::Unscoped
+        } else {
+            self.scope()
+        };
+        let interface = self.interface();
+        let insecure = self.insecure();
+        let mut config = CloudConfig::new(auth_url?, auth?, scope);
+        config.region = self.get("region_name");
+        config.interface = interface;
+        config.insecure = insecure;
+        config.ca_file = self.get("cacert").map(PathBuf::from);
+        Some(config)
+    }
+
+    fn get(&self, key: &str) -> Option<String> {
+        self.settings.get(key).map(|setting| setting.value.clone())
+    }
+
+    fn first(&self, keys: &[&str]) -> Option<String> {
+        keys.iter().find_map(|key| self.get(key))
+    }
+
+    /// A problem with a setting that is there, named by where it is from.
+    fn wrong(&mut self, key: &str, problem: impl Into<String>) {
+        let origin = self
+            .settings
+            .get(key)
+            .map_or_else(|| variable(key), |setting| setting.origin.clone());
+        self.problems.push(ConfigProblem::new(origin, problem));
+    }
+
+    fn missing(&mut self, key: &str, expected: &str) {
+        let problem = format!("is not set, expected {expected}");
+        self.problems
+            .push(ConfigProblem::new(variable(key), problem));
+    }
+
+    fn auth_url(&mut self) -> Option<String> {
+        let Some(text) = self.get("auth_url") else {
+            self.missing(
+                "auth_url",
+                "the identity service's URL, such as https://auth.example.net/v3",
+            );
+            return None;
+        };
+        match Url::parse(&text) {
+            Ok(url) => Some(url.to_string()),
+            Err(expected) => {
+                // A URL may hold a password.
+                let given = if text.contains('@') { "***" } else { &text };
+                self.wrong("auth_url", format!("is \"{given}\", {expected}"));
+                None
+            }
+        }
+    }
+
+    fn identity_version(&mut self) {
+        if let Some(version) = self.get("identity_api_version")
+            && !matches!(version.trim_start_matches('v'), "3" | "3.0")
+        {
+            self.wrong(
+                "identity_api_version",
+                format!("is \"{version}\", expected 3"),
+            );
+        }
+    }
+
+    fn auth(&mut self) -> Option<Auth> {
+        let kind = match self.get("auth_type") {
+            Some(kind) => kind,
+            None if self.settings.contains_key("application_credential_secret") => {
+                "v3applicationcredential".to_owned()
+            }
+            None if self.settings.contains_key("token")
+                && !self.settings.contains_key("password") =>
+            {
+                "v3token".to_owned()
+            }
+            None => "v3password".to_owned(),
+        };
+        match kind.as_str() {
+            "password" | "v3password" => {
+                let user = self.user();
+                let password = self.secret("password", "the user's password");
+                Some(Auth::Password {
+                    user: user?,
+                    password: password?,
+                })
+            }
+            "v3applicationcredential" => {
+                let credential = self.credential();
+                let secret = self.secret(
+                    "application_credential_secret",
+                    "the application credential's secret",
+                );
+                Some(Auth::ApplicationCredential {
+                    credential: credential?,
+                    secret: secret?,
+                })
+            }
+            "token" | "v3token" => self.secret("token", "a token").map(Auth::Token),
+            other => {
+                let expected = "expected v3password, v3applicationcredential or v3token";
+                self.wrong("auth_type", format!("is \"{other}\", {expected}"));
+                None
+            }
+        }
+    }
+
+    fn secret(&mut self, key: &str, expected: &str) -> Option<Secret> {
+        let value = self.get(key);
+        if value.is_none() {
+            self.missing(key, expected);
+        }
+        value.map(Secret::new)
+    }
+
+    fn user(&mut self) -> Option<UserRef> {
+        if let Some(id) = self.get("user_id") {
+            return Some(UserRef::Id(id));
+        }
+        let Some(name) = self.get("username") else {
+            self.missing("username", "the user's name (or OS_USER_ID)");
+            return None;
+        };
+        Some(UserRef::Name {
+            name,
+            domain: self.domain(&["user_domain", "domain"]),
+        })
+    }
+
+    fn credential(&mut self) -> Option<CredentialRef> {
+        if let Some(id) = self.get("application_credential_id") {
+            return Some(CredentialRef::Id(id));
+        }
+        let Some(name) = self.get("application_credential_name") else {
+            let expected =
+                "the application credential's id (or OS_APPLICATION_CREDENTIAL_NAME and the user)";
+            self.missing("application_credential_id", expected);
+            return None;
+        };
+        Some(CredentialRef::Name {
+            name,
+            user: self.user()?,
+        })
+    }
+
+    fn scope(&self) -> Scope {
+        if let Some(id) = self.first(&["project_id", "tenant_id"]) {
+            return Scope::Project(ProjectRef::Id(id));
+        }
+        if let Some(name) = self.first(&["project_name", "tenant_name"]) {
+            return Scope::Project(ProjectRef::Name {
+                name,
+                domain: self.domain(&["project_domain", "domain", "user_domain"]),
+            });
+        }
+        match (self.get("domain_id"), self.get("domain_name")) {
+            (Some(id), _) => Scope::Domain(DomainRef::Id(id)),
+            (None, Some(name)) => Scope::Domain(DomainRef::Name(name)),
+            (None, None) => Scope::Unscoped,
+        }
+    }
+
+    /// The first domain among the families, the id before the name; else the default domain.
+    fn domain(&self, families: &[&str]) -> DomainRef {
+        families
+            .iter()
+            .chain(&["default_domain"])
+            .find_map(|family| {
+                self.get(&format!("{family}_id"))
+                    .map(DomainRef::Id)
+                    .or_else(|| self.get(&format!("{family}_name")).map(DomainRef::Name))
+            })
+            .unwrap_or_else(|| {
+                DomainRef::Id(
+                    self.get("default_domain")
+                        .unwrap_or_else(|| "default".to_owned()),
+                )
+            })
+    }
+
+    fn interface(&mut self) -> Interface {
+        let key = if self.settings.contains_key("interface") {
+            "interface"
+        } else {
+            "endpoint_type"
+        };
+        let Some(text) = self.get(key) else {
+            return Interface::default();
+        };
+        Interface::parse(&text).unwrap_or_else(|| {
+            self.wrong(
+                key,
+                format!("is \"{text}\", expected public, internal or admin"),
+            );
+            Interface::default()
+        })
+    }
+
+    fn insecure(&mut self) -> bool {
+        let insecure = self.boolean("insecure").unwrap_or(false);
+        insecure || self.boolean("verify") == Some(false)
+    }
+
+    fn boolean(&mut self, key: &str) -> Option<bool> {
+        let text = self.get(key)?;
+        match text.to_ascii_lowercase().as_str() {
+            "1" | "true" | "yes" | "on" => Some(true),
+            "0" | "false" | "no" | "off" => Some(false),
+            _ => {
+                self.wrong(key, format!("is \"{text}\", expected true or false"));
+                None
+            }
+        }
+    }
+}
+
+fn variable(key: &str) -> String {
+    format!("OS_{}", key.to_ascii_uppercase())
+}

@@ -1,0 +1,218 @@
+//! Where a service's API begins, and which microversions it has.
+
+use std::fmt;
+
+use serde::Deserialize;
+
+use crate::error::Service;
+use crate::transport::Response;
+use crate::url::Url;
+
+/// A microversion, such as 2.79 ("Microversions" in the Compute API guide).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Microversion(pub u16, pub u16);
+
+impl Microversion {
+    /// Reads `2.79`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (major, minor) = text.trim().split_once('.')?;
+        Some(Self(major.parse().ok()?, minor.parse().ok()?))
+    }
+}
+
+impl fmt::Display for Microversion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.0, self.1)
+    }
+}
+
+/// A service's API as discovery found it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    pub(crate) url: Url,
+    /// The lowest and the highest microversion, if the service has any.
+    pub(crate) microversions: Option<(Microversion, Microversion)>,
+}
+
+/// How to go on from a service's URL in the catalog.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// The URL says it all.
+    Known(Url),
+    /// Ask this URL for its versions.
+    Ask(Url),
+}
+
+/// The last part of a versioned URL.
+const fn version_segment(service: Service) -> &'static str {
+    match service {
+        Service::Identity => "v3",
+        Service::Compute => "v2.1",
+        Service::Network => "v2.0",
+        Service::Image => "v2",
+    }
+}
+
+/// Only Nova's microversions make it worthwhile to ask a URL that has the wanted version already.
+pub(crate) fn start(service: Service, catalog_url: &Url) -> Start {
+    match split(catalog_url) {
+        Some((base, version, _)) if version == version_segment(service) => {
+            if service == Service::Compute {
+                Start::Ask(catalog_url.with_path(&format!("{base}/{version}")))
+            } else {
+                Start::Known(catalog_url.clone())
+            }
+        }
+        // An old version, such as Nova's /v2/PROJECT: what else is there?
+        Some((base, ..)) => Start::Ask(catalog_url.with_path(&base)),
+        None => Start::Ask(catalog_url.clone()),
+    }
+}
+
+/// The endpoint without discovery: the catalog's URL, with the version unless it has one.
+pub(crate) fn fallback(service: Service, catalog_url: &Url) -> Endpoint {
+    let url = if split(catalog_url).is_some() {
+        catalog_url.clone()
+    } else {
+        catalog_url.with_path(&format!(
+            "{}/{}",
+            catalog_url.path(),
+            version_segment(service)
+        ))
+    };
+    Endpoint {
+        url,
+        microversions: None,
+    }
+}
+
+/// Reads what the asked URL answered; `None` if it is no discovery document or lacks the version.
+pub(crate) fn read(
+    service: Service,
+    catalog_url: &Url,
+    asked: &Url,
+    answer: &Response,
+) -> Option<Endpoint> {
+    let document: Document = serde_json::from_slice(&answer.body).ok()?;
+    let versions = match (document.version, document.versions) {
+        (Some(one), _) => vec![one],
+        (None, Some(Versions::List(list) | Versions::Nested { values: list })) => list,
+        (None, None) => return None,
+    };
+    let version = versions
+        .into_iter()
+        .filter(|version| is_wanted(service, &version.id))
+        .max_by_key(|version| version.status.as_deref() == Some("CURRENT"))?;
+    let microversions = microversions(&version);
+    Some(Endpoint {
+        url: endpoint_url(service, catalog_url, asked, &version),
+        microversions,
+    })
+}
+
+/// The catalog's scheme and host stay: behind a proxy, links often name `http://` or an inner host.
+fn endpoint_url(service: Service, catalog_url: &Url, asked: &Url, version: &Version) -> Url {
+    if let Some((_, segment, _)) = split(catalog_url)
+        && segment == version_segment(service)
+    {
+        // The catalog's URL may go on with a project id.
+        return catalog_url.clone();
+    }
+    let link = version
+        .links
+        .iter()
+        .flatten()
+        .find(|link| link.rel == "self")
+        .and_then(|link| {
+            Url::parse(&link.href)
+                .ok()
+                .or_else(|| relative(asked, &link.href))
+        });
+    let path = match link {
+        Some(link) if link.path().starts_with(asked.path()) && link.path() != asked.path() => {
+            link.path().to_owned()
+        }
+        Some(link) => {
+            let segments = link.segments();
+            let last = segments.last().copied().unwrap_or(version_segment(service));
+            format!("{}/{last}", asked.path())
+        }
+        None => format!("{}/{}", asked.path(), version_segment(service)),
+    };
+    asked.with_path(&path)
+}
+
+fn relative(asked: &Url, href: &str) -> Option<Url> {
+    href.starts_with('/').then(|| asked.with_path(href))
+}
+
+fn microversions(version: &Version) -> Option<(Microversion, Microversion)> {
+    let highest = version.highest.as_deref().and_then(Microversion::parse)?;
+    let lowest = version.lowest.as_deref().and_then(Microversion::parse)?;
+    Some((lowest, highest))
+}
+
+fn is_wanted(service: Service, id: &str) -> bool {
+    match service {
+        Service::Identity => id == "v3" || id.starts_with("v3."),
+        Service::Compute => id == "v2.1",
+        Service::Network => id == "v2.0" || id == "v2",
+        Service::Image => id == "v2" || id.starts_with("v2."),
+    }
+}
+
+/// Path before the version, the version, and what follows it (a project id).
+fn split(url: &Url) -> Option<(String, String, String)> {
+    let segments = url.segments();
+    let at = segments.iter().rposition(|segment| is_version(segment))?;
+    let join = |parts: &[&str]| {
+        parts
+            .iter()
+            .fold(String::new(), |path, part| path + "/" + part)
+    };
+    Some((
+        join(segments.get(..at)?),
+        (*segments.get(at)?).to_owned(),
+        join(segments.get(at + 1..)?),
+    ))
+}
+
+fn is_version(segment: &str) -> bool {
+    segment.strip_prefix('v').is_some_and(|number| {
+        number.starts_with(|c: char| c.is_ascii_digit())
+            && number.chars().all(|c| c.is_ascii_digit() || c == '.')
+    })
+}
+
+#[derive(Deserialize)]
+struct Document {
+    version: Option<Version>,
+    versions: Option<Versions>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Versions {
+    List(Vec<Version>),
+    /// Keystone's.
+    Nested {
+        values: Vec<Version>,
+    },
+}
+
+#[derive(Deserialize)]
+struct Version {
+    id: String,
+    status: Option<String>,
+    #[serde(rename = "version", alias = "max_version")]
+    highest: Option<String>,
+    #[serde(rename = "min_version")]
+    lowest: Option<String>,
+    links: Option<Vec<Link>>,
+}
+
+#[derive(Deserialize)]
+struct Link {
+    rel: String,
+    href: String,
+}

@@ -1,0 +1,263 @@
+//! Keystone: the body of a login, and the token and catalog that it answers with.
+
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::clock;
+use crate::config::{
+    Auth, CloudConfig, CredentialRef, DomainRef, Interface, ProjectRef, Scope, UserRef,
+};
+use crate::error::{Error, ErrorKind, Service};
+use crate::secret::Secret;
+use crate::transport::Response;
+
+/// What is assumed of a token whose answer says nothing about its end.
+const UNKNOWN_LIFETIME: Duration = Duration::from_secs(600);
+const MAX_MARGIN: Duration = Duration::from_secs(300);
+
+/// What Keystone says about a token; the token itself is not in it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TokenInfo {
+    /// The project's id, if the token is for a project.
+    pub project_id: Option<String>,
+    /// The project's name.
+    pub project_name: Option<String>,
+    /// The user's id.
+    pub user_id: Option<String>,
+    /// The user's name.
+    pub user_name: Option<String>,
+    /// The names of the user's roles.
+    pub roles: Vec<String>,
+    /// The end of the token, in seconds since 1970 on the cloud's clock.
+    pub expires_at: Option<u64>,
+    /// From issue to end.
+    pub lifetime: Duration,
+}
+
+pub(crate) struct Token {
+    pub(crate) value: Secret,
+    pub(crate) info: TokenInfo,
+    obtained_at: Instant,
+}
+
+impl Token {
+    /// A token is renewed when a fifth of its lifetime, at most five minutes, is left.
+    pub(crate) fn is_fresh(&self, now: Instant) -> bool {
+        let margin = (self.info.lifetime / 5).min(MAX_MARGIN);
+        now.saturating_duration_since(self.obtained_at) < self.info.lifetime.saturating_sub(margin)
+    }
+}
+
+/// The body of `POST /v3/auth/tokens` (Identity API v3, "Password authentication with scoped authorization",
+/// "Authenticating with an Application Credential", "Token authentication with scoped authorization").
+pub(crate) fn login_body(config: &CloudConfig) -> Value {
+    let identity = match &config.auth {
+        Auth::Password { user, password } => {
+            let mut user = user_json(user);
+            user["password"] = json!(password.expose());
+            json!({"methods": ["password"], "password": {"user": user}})
+        }
+        Auth::ApplicationCredential { credential, secret } => {
+            let mut body = match credential {
+                CredentialRef::Id(id) => json!({"id": id}),
+                CredentialRef::Name { name, user } => {
+                    json!({"name": name, "user": user_json(user)})
+                }
+            };
+            body["secret"] = json!(secret.expose());
+            json!({"methods": ["application_credential"], "application_credential": body})
+        }
+        Auth::Token(token) => json!({"methods": ["token"], "token": {"id": token.expose()}}),
+    };
+    let mut auth = json!({ "identity": identity });
+    if !matches!(config.auth, Auth::ApplicationCredential { .. }) {
+        match &config.scope {
+            Scope::Unscoped => {}
+            Scope::Project(ProjectRef::Id(id)) => auth["scope"] = json!({"project": {"id": id}}),
+            Scope::Project(ProjectRef::Name { name, domain }) => {
+                auth["scope"] = json!({"project": {"name": name, "domain": domain_json(domain)}});
+            }
+            Scope::Domain(domain) => auth["scope"] = json!({"domain": domain_json(domain)}),
+        }
+    }
+    json!({ "auth": auth })
+}
+
+fn user_json(user: &UserRef) -> Value {
+    match user {
+        UserRef::Id(id) => json!({"id": id}),
+        UserRef::Name { name, domain } => json!({"name": name, "domain": domain_json(domain)}),
+    }
+}
+
+fn domain_json(domain: &DomainRef) -> Value {
+    match domain {
+        DomainRef::Id(id) => json!({"id": id}),
+        DomainRef::Name(name) => json!({"name": name}),
+    }
+}
+
+/// Reads the answer; `sent_at` is when the request left, so that the token is not taken for younger than it is.
+pub(crate) fn read_token(answer: &Response, sent_at: Instant) -> Result<(Token, Catalog), String> {
+    let value = answer
+        .header("x-subject-token")
+        .filter(|token| !token.is_empty())
+        .ok_or("no X-Subject-Token in the answer")?;
+    // serde's own words would repeat parts of the body.
+    let body: TokenAnswer = serde_json::from_slice(&answer.body).map_err(|error| {
+        format!(
+            "no token in the body (line {}, column {})",
+            error.line(),
+            error.column()
+        )
+    })?;
+    let token = body.token;
+    let expires_at = token.expires_at.as_deref().and_then(clock::parse_iso8601);
+    let issued_at = token
+        .issued_at
+        .as_deref()
+        .and_then(clock::parse_iso8601)
+        .or_else(|| answer.header("date").and_then(clock::parse_http_date));
+    let lifetime = match (issued_at, expires_at) {
+        (Some(issued), Some(expires)) => Duration::from_secs(expires.saturating_sub(issued)),
+        _ => UNKNOWN_LIFETIME,
+    };
+    let (project_id, project_name) = token
+        .project
+        .map_or((None, None), |named| (named.id, named.name));
+    let (user_id, user_name) = token
+        .user
+        .map_or((None, None), |named| (named.id, named.name));
+    let roles = token.roles.unwrap_or_default();
+    let info = TokenInfo {
+        project_id,
+        project_name,
+        user_id,
+        user_name,
+        roles: roles.into_iter().filter_map(|role| role.name).collect(),
+        expires_at,
+        lifetime,
+    };
+    let token_value = Token {
+        value: Secret::new(value),
+        info,
+        obtained_at: sent_at,
+    };
+    Ok((token_value, Catalog(token.catalog.unwrap_or_default())))
+}
+
+/// The services of a cloud and where they are (Identity API v3, "Service catalog").
+#[derive(Debug, Default)]
+pub(crate) struct Catalog(Vec<CatalogService>);
+
+impl Catalog {
+    /// The URL of a service, or an error that names what the catalog has.
+    pub(crate) fn url(
+        &self,
+        service: Service,
+        region: Option<&str>,
+        interface: Interface,
+    ) -> Result<&str, Error> {
+        let mut found = self.endpoints(service).filter(|endpoint| {
+            Interface::parse(&endpoint.interface) == Some(interface)
+                && region.is_none_or(|region| endpoint.is_in(region))
+        });
+        let Some(first) = found.next() else {
+            return Err(self.nothing(service, region, interface));
+        };
+        if found.any(|other| other.url != first.url) {
+            log::warn!(
+                "{service}: the catalog has endpoints in several regions and none is configured; taking {}",
+                first.region()
+            );
+        }
+        Ok(&first.url)
+    }
+
+    fn endpoints(&self, service: Service) -> impl Iterator<Item = &CatalogEndpoint> {
+        self.0
+            .iter()
+            .filter(move |entry| entry.kind == service.as_str())
+            .flat_map(|entry| entry.endpoints.iter().flatten())
+    }
+
+    fn nothing(&self, service: Service, region: Option<&str>, interface: Interface) -> Error {
+        let mut has: Vec<String> = self
+            .endpoints(service)
+            .map(|endpoint| format!("{} in {}", endpoint.interface, endpoint.region()))
+            .collect();
+        let what = if has.is_empty() {
+            has = self.0.iter().map(|entry| entry.kind.clone()).collect();
+            "services"
+        } else {
+            "endpoints"
+        };
+        has.sort();
+        has.dedup();
+        has.truncate(40);
+        let region = region.map_or_else(String::new, |region| format!(" in region {region}"));
+        let has = if has.is_empty() {
+            "none".to_owned()
+        } else {
+            has.join(", ")
+        };
+        let interface = interface.as_str();
+        Error::config(
+            ErrorKind::Catalog,
+            format!(
+                "the cloud's catalog has no {interface} endpoint of {service}{region}; its {what}: {has}"
+            ),
+        )
+    }
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    token: TokenBody,
+}
+
+#[derive(Deserialize)]
+struct TokenBody {
+    expires_at: Option<String>,
+    issued_at: Option<String>,
+    project: Option<Named>,
+    user: Option<Named>,
+    roles: Option<Vec<Named>>,
+    catalog: Option<Vec<CatalogService>>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    id: Option<String>,
+    name: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct CatalogService {
+    #[serde(rename = "type")]
+    kind: String,
+    endpoints: Option<Vec<CatalogEndpoint>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct CatalogEndpoint {
+    interface: String,
+    region: Option<String>,
+    region_id: Option<String>,
+    url: String,
+}
+
+impl CatalogEndpoint {
+    fn is_in(&self, region: &str) -> bool {
+        self.region.as_deref() == Some(region) || self.region_id.as_deref() == Some(region)
+    }
+
+    fn region(&self) -> &str {
+        self.region_id
+            .as_deref()
+            .or(self.region.as_deref())
+            .unwrap_or("no region")
+    }
+}

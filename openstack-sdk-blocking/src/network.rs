@@ -1,0 +1,396 @@
+//! Neutron.
+
+use std::net::IpAddr;
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::cloud::{Call, Cloud};
+use crate::error::{Error, Service};
+use crate::transport::Method;
+use crate::url::{encode, query};
+use crate::wire::{self, ListCall, non_empty, null_is_default};
+
+const NEUTRON: Service = Service::Network;
+
+/// The network API.
+#[derive(Debug, Clone, Copy)]
+pub struct Network<'a> {
+    cloud: &'a Cloud,
+}
+
+impl<'a> Network<'a> {
+    pub(crate) fn new(cloud: &'a Cloud) -> Self {
+        Self { cloud }
+    }
+
+    /// Floating IPs (Networking API v2, "List floating IPs", `GET /v2.0/floatingips`).
+    pub fn floating_ips(self, filter: &FloatingIpQuery) -> Result<Vec<FloatingIp>, Error> {
+        let pairs = [
+            ("description", filter.description.clone()),
+            ("project_id", filter.project_id.clone()),
+            ("port_id", filter.port_id.clone()),
+            (
+                "floating_ip_address",
+                filter.address.map(|address| address.to_string()),
+            ),
+            ("limit", filter.page_size.map(|size| size.to_string())),
+        ];
+        self.list("/floatingips", query(pairs), "floatingips")
+    }
+
+    /// One floating IP (Networking API v2, "Show floating IP details", `GET /v2.0/floatingips/{floatingip_id}`).
+    pub fn floating_ip(self, id: &str) -> Result<FloatingIp, Error> {
+        let path = format!("/floatingips/{}", encode(id));
+        wire::object(
+            self.cloud,
+            &Call::new(NEUTRON, Method::Get, &path),
+            "floatingip",
+        )
+    }
+
+    /// Changes a floating IP (Networking API v2, "Update floating IP", `PUT /v2.0/floatingips/{floatingip_id}`). Setting
+    /// `port_id` moves the address in one step, from another port too.
+    ///
+    /// With `if_revision` the change is made only if the address still has that revision ("Revisions", `If-Match`).
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::PreconditionFailed`] for another revision, [`crate::ErrorKind::Conflict`] if the port has an
+    /// address already.
+    pub fn update_floating_ip(
+        self,
+        id: &str,
+        change: &FloatingIpUpdate,
+        if_revision: Option<u64>,
+    ) -> Result<FloatingIp, Error> {
+        let path = format!("/floatingips/{}", encode(id));
+        let body = json!({ "floatingip": change.body() });
+        let mut call = Call::new(NEUTRON, Method::Put, &path);
+        call.body = Some(&body);
+        if let Some(revision) = if_revision {
+            call.headers
+                .push(("if-match", format!("revision_number={revision}")));
+        }
+        wire::object(self.cloud, &call, "floatingip")
+    }
+
+    /// Creates a floating IP (Networking API v2, "Create floating IP", `POST /v2.0/floatingips`).
+    pub fn create_floating_ip(
+        self,
+        network_id: &str,
+        description: &str,
+    ) -> Result<FloatingIp, Error> {
+        let body =
+            json!({"floatingip": {"floating_network_id": network_id, "description": description}});
+        let mut call = Call::new(NEUTRON, Method::Post, "/floatingips");
+        call.body = Some(&body);
+        wire::object(self.cloud, &call, "floatingip")
+    }
+
+    /// Deletes a floating IP (Networking API v2, "Delete floating IP", `DELETE /v2.0/floatingips/{floatingip_id}`).
+    pub fn delete_floating_ip(self, id: &str) -> Result<(), Error> {
+        let path = format!("/floatingips/{}", encode(id));
+        self.cloud
+            .call(&Call::new(NEUTRON, Method::Delete, &path))
+            .map(drop)
+    }
+
+    /// Ports (Networking API v2, "List ports", `GET /v2.0/ports`).
+    pub fn ports(self, filter: &PortQuery) -> Result<Vec<Port>, Error> {
+        let mut pairs = vec![
+            ("device_id", filter.device_id.clone()),
+            ("device_owner", filter.device_owner.clone()),
+            ("network_id", filter.network_id.clone()),
+            ("project_id", filter.project_id.clone()),
+            ("limit", filter.page_size.map(|size| size.to_string())),
+        ];
+        pairs.extend(filter.ids.iter().map(|id| ("id", Some(id.clone()))));
+        self.list("/ports", query(pairs), "ports")
+    }
+
+    /// Networks, all or those of a name (Networking API v2, "List networks", `GET /v2.0/networks`).
+    pub fn networks(self, name: Option<&str>) -> Result<Vec<NetworkInfo>, Error> {
+        self.list(
+            "/networks",
+            query([("name", name.map(str::to_owned))]),
+            "networks",
+        )
+    }
+
+    /// The networks with this id, or else those with this name.
+    pub fn find_networks(self, name_or_id: &str) -> Result<Vec<NetworkInfo>, Error> {
+        let of_id = self.list(
+            "/networks",
+            query([("id", Some(name_or_id.to_owned()))]),
+            "networks",
+        )?;
+        if of_id.is_empty() {
+            self.networks(Some(name_or_id))
+        } else {
+            Ok(of_id)
+        }
+    }
+
+    /// The subnets of a network (Networking API v2, "List subnets", `GET /v2.0/subnets`).
+    pub fn subnets(self, network_id: &str) -> Result<Vec<Subnet>, Error> {
+        self.list(
+            "/subnets",
+            query([("network_id", Some(network_id.to_owned()))]),
+            "subnets",
+        )
+    }
+
+    /// Security groups, all or those of a name (Networking API v2, "List security groups",
+    /// `GET /v2.0/security-groups`).
+    pub fn security_groups(self, name: Option<&str>) -> Result<Vec<SecurityGroup>, Error> {
+        self.list(
+            "/security-groups",
+            query([("name", name.map(str::to_owned))]),
+            "security_groups",
+        )
+    }
+
+    /// The security groups with this id, or else those with this name.
+    pub fn find_security_groups(self, name_or_id: &str) -> Result<Vec<SecurityGroup>, Error> {
+        let of_id = query([("id", Some(name_or_id.to_owned()))]);
+        let of_id = self.list("/security-groups", of_id, "security_groups")?;
+        if of_id.is_empty() {
+            self.security_groups(Some(name_or_id))
+        } else {
+            Ok(of_id)
+        }
+    }
+
+    fn list<T: serde::de::DeserializeOwned>(
+        self,
+        path: &str,
+        query: String,
+        key: &str,
+    ) -> Result<Vec<T>, Error> {
+        let list = ListCall {
+            service: NEUTRON,
+            path,
+            query,
+            key,
+            headers: Vec::new(),
+        };
+        Ok(wire::list(self.cloud, list)?.items)
+    }
+}
+
+/// Which floating IPs to list. All pages are read in any case.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FloatingIpQuery {
+    /// The whole description.
+    pub description: Option<String>,
+    /// The project that they belong to.
+    pub project_id: Option<String>,
+    /// The port that they are on.
+    pub port_id: Option<String>,
+    /// The address itself.
+    pub address: Option<IpAddr>,
+    /// Items per page; the cloud's own choice if not set.
+    pub page_size: Option<u32>,
+}
+
+/// A floating IP.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct FloatingIp {
+    /// Its id.
+    pub id: String,
+    /// The address from outside.
+    pub floating_ip_address: IpAddr,
+    /// The address of the port that it stands for.
+    #[serde(default)]
+    pub fixed_ip_address: Option<IpAddr>,
+    /// The port that it is on.
+    #[serde(default, deserialize_with = "non_empty")]
+    pub port_id: Option<String>,
+    /// Its description.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub description: String,
+    /// `ACTIVE`, `DOWN` or `ERROR`.
+    #[serde(default)]
+    pub status: Option<String>,
+    /// Grows with every change.
+    #[serde(default)]
+    pub revision_number: Option<u64>,
+    /// The network that it is from.
+    #[serde(default)]
+    pub floating_network_id: Option<String>,
+    /// The project that it belongs to.
+    #[serde(default)]
+    pub project_id: Option<String>,
+    /// The router that it goes through.
+    #[serde(default)]
+    pub router_id: Option<String>,
+    /// About its port, where the cloud has the extension `fip-port-details`.
+    #[serde(default)]
+    pub port_details: Option<PortDetails>,
+}
+
+/// About the port of a floating IP.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct PortDetails {
+    /// The server, if the owner is `compute:...`.
+    pub device_id: Option<String>,
+    /// Whose port it is.
+    pub device_owner: Option<String>,
+    /// The port's network.
+    pub network_id: Option<String>,
+    /// The port's status.
+    pub status: Option<String>,
+}
+
+/// A change to a floating IP; what is `None` stays as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FloatingIpUpdate {
+    /// The port to put it on, or `Some(None)` to take it off.
+    pub port_id: Option<Option<String>>,
+    /// Which of the port's addresses it stands for, if the port has several.
+    pub fixed_ip_address: Option<IpAddr>,
+    /// The description.
+    pub description: Option<String>,
+}
+
+impl FloatingIpUpdate {
+    /// Puts it on a port.
+    pub fn to_port(port_id: impl Into<String>) -> Self {
+        Self {
+            port_id: Some(Some(port_id.into())),
+            ..Self::default()
+        }
+    }
+
+    /// Takes it off its port.
+    pub fn detach() -> Self {
+        Self {
+            port_id: Some(None),
+            ..Self::default()
+        }
+    }
+
+    fn body(&self) -> Value {
+        let mut body = Map::new();
+        if let Some(port_id) = &self.port_id {
+            body.insert("port_id".to_owned(), json!(port_id));
+        }
+        if let Some(address) = &self.fixed_ip_address {
+            body.insert("fixed_ip_address".to_owned(), json!(address));
+        }
+        if let Some(description) = &self.description {
+            body.insert("description".to_owned(), json!(description));
+        }
+        Value::Object(body)
+    }
+}
+
+/// Which ports to list. All pages are read in any case.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PortQuery {
+    /// The server.
+    pub device_id: Option<String>,
+    /// Whose ports, such as `compute:nova`.
+    pub device_owner: Option<String>,
+    /// The network.
+    pub network_id: Option<String>,
+    /// The project.
+    pub project_id: Option<String>,
+    /// These ports only; at most some hundred, since they go into the URL.
+    pub ids: Vec<String>,
+    /// Items per page; the cloud's own choice if not set.
+    pub page_size: Option<u32>,
+}
+
+/// A port.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Port {
+    /// Its id.
+    pub id: String,
+    /// The server, if the owner is `compute:...`.
+    #[serde(default, deserialize_with = "non_empty")]
+    pub device_id: Option<String>,
+    /// Whose port it is.
+    #[serde(default, deserialize_with = "non_empty")]
+    pub device_owner: Option<String>,
+    /// Its network.
+    #[serde(default)]
+    pub network_id: Option<String>,
+    /// Its addresses.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub fixed_ips: Vec<FixedIp>,
+    /// `ACTIVE`, `DOWN`, `BUILD` or `ERROR`.
+    #[serde(default)]
+    pub status: Option<String>,
+}
+
+/// An address of a port.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct FixedIp {
+    /// The address.
+    pub ip_address: IpAddr,
+    /// Its subnet.
+    #[serde(default)]
+    pub subnet_id: Option<String>,
+}
+
+/// A network.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct NetworkInfo {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub name: String,
+    /// `ACTIVE` and so on.
+    #[serde(default)]
+    pub status: Option<String>,
+    /// Other projects may use it.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub shared: bool,
+    /// Floating IPs come from it.
+    #[serde(
+        rename = "router:external",
+        default,
+        deserialize_with = "null_is_default"
+    )]
+    pub external: bool,
+    /// The project that it belongs to.
+    #[serde(default)]
+    pub project_id: Option<String>,
+    /// Its subnets' ids.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub subnets: Vec<String>,
+}
+
+/// A subnet.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Subnet {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub name: String,
+    /// 4 or 6.
+    pub ip_version: u8,
+    /// Its range, such as `10.0.0.0/24`.
+    #[serde(default)]
+    pub cidr: Option<String>,
+    /// Its network.
+    #[serde(default)]
+    pub network_id: Option<String>,
+}
+
+/// A security group.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct SecurityGroup {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub name: String,
+    /// The project that it belongs to.
+    #[serde(default)]
+    pub project_id: Option<String>,
+}

@@ -1,0 +1,190 @@
+//! One HTTP exchange: the seam between the client and the HTTP library below it.
+
+#[cfg(feature = "reqwest")]
+mod reqwest;
+#[cfg(feature = "ureq")]
+mod ureq;
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+#[cfg(feature = "reqwest")]
+pub use self::reqwest::ReqwestTransport;
+#[cfg(feature = "ureq")]
+pub use self::ureq::UreqTransport;
+
+/// Carries out single HTTP exchanges.
+///
+/// A transport follows no redirect, does not retry, returns every status as a [`Response`], and ends within
+/// [`Request::timeout`] (name lookup, connecting, TLS, sending and every read taken together).
+pub trait Transport: Send + Sync {
+    /// Sends a request and reads the whole answer.
+    fn send(&self, request: &Request) -> Result<Response, TransportError>;
+}
+
+/// The request methods that the client uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Creates, and logs in.
+    Post,
+    /// Changes.
+    Put,
+    /// Deletes.
+    Delete,
+}
+
+impl Method {
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A request to send. `Debug` shows neither header values nor the body: they hold tokens and passwords.
+#[derive(Clone)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// The absolute URL, with its query.
+    pub url: String,
+    /// Header names in lower case, and their values.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body, if any.
+    pub body: Option<Vec<u8>>,
+    /// The longest time that the whole exchange may take.
+    pub timeout: Duration,
+    /// The largest body to read, in bytes; a larger one is [`TransportErrorKind::TooLarge`].
+    pub max_body_bytes: u64,
+    /// The exchange must not begin on a kept connection, which the server may just be closing: for requests that
+    /// change something and must therefore not be sent again blindly.
+    pub fresh_connection: bool,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.headers.iter().map(|(name, _)| *name).collect();
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("url", &self.url)
+            .field("headers", &names)
+            .field("body_bytes", &self.body.as_ref().map(Vec::len))
+            .finish_non_exhaustive()
+    }
+}
+
+/// An answer, of whatever status. `Debug` shows neither header values nor the body.
+#[derive(Clone)]
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// Header names in lower case, and those values that are text.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Response {
+    /// The first value of a header; `name` in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.status)
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// How an exchange failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransportErrorKind {
+    /// No connection: name not found, refused, unreachable, no TLS. Nothing was sent.
+    Connect,
+    /// No connection in time. Nothing was sent.
+    ConnectTimeout,
+    /// The connection stood and the answer did not come in time.
+    Timeout,
+    /// The connection broke while sending or reading.
+    Lost,
+    /// The answer is not HTTP.
+    BadAnswer,
+    /// The answer's body is larger than [`Request::max_body_bytes`].
+    TooLarge,
+    /// The request cannot be sent as it is, for instance a header with a line break.
+    BadRequest,
+}
+
+/// A failed exchange.
+#[derive(Debug)]
+pub struct TransportError {
+    /// How it failed.
+    pub kind: TransportErrorKind,
+    /// The HTTP library's own error.
+    pub source: Box<dyn StdError + Send + Sync>,
+}
+
+impl TransportError {
+    /// Puts the two together.
+    pub fn new(
+        kind: TransportErrorKind,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self {
+            kind,
+            source: source.into(),
+        }
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            TransportErrorKind::Connect => "no connection",
+            TransportErrorKind::ConnectTimeout => "no connection in time",
+            TransportErrorKind::Timeout => "no answer in time",
+            TransportErrorKind::Lost => "the connection was lost",
+            TransportErrorKind::BadAnswer => "the answer is not valid HTTP",
+            TransportErrorKind::TooLarge => "the answer is too large",
+            TransportErrorKind::BadRequest => "the request cannot be sent",
+        })
+    }
+}
+
+impl StdError for TransportError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(self.source.as_ref())
+    }
+}
+
+/// What a transport needs to know once.
+#[derive(Debug, Clone, Default)]
+pub struct TransportConfig {
+    /// PEM file with the certificate authorities to trust instead of the embedded ones.
+    pub ca_file: Option<PathBuf>,
+    /// Accept any certificate.
+    pub insecure: bool,
+    /// Obey `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`.
+    pub proxy_from_env: bool,
+}

@@ -1,0 +1,152 @@
+//! As much of a URL as the client needs: scheme, authority and path, and percent-encoding.
+
+use std::fmt;
+
+/// An `http` or `https` URL without query; the path has no trailing slash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Url {
+    scheme: String,
+    authority: String,
+    path: String,
+}
+
+impl Url {
+    /// Reads a URL; the error says what is wrong without repeating a user name or password.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let (scheme, rest) = text
+            .split_once("://")
+            .ok_or("expected a URL that begins with http:// or https://")?;
+        let scheme = scheme.to_ascii_lowercase();
+        if scheme != "http" && scheme != "https" {
+            return Err("expected a URL that begins with http:// or https://".to_owned());
+        }
+        let rest = rest.split(['?', '#']).next().unwrap_or_default();
+        let (authority, path) = match rest.find('/') {
+            Some(at) => rest.split_at(at),
+            None => (rest, ""),
+        };
+        if authority.contains('@') {
+            return Err("expected a URL without user name and password".to_owned());
+        }
+        if authority.is_empty() {
+            return Err("expected a URL with a host".to_owned());
+        }
+        if !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err("expected a URL without blanks and control characters".to_owned());
+        }
+        Ok(Self {
+            scheme,
+            authority: authority.to_owned(),
+            path: path.trim_end_matches('/').to_owned(),
+        })
+    }
+
+    /// The path, without trailing slash; empty for the root.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The same scheme and host with another path.
+    pub(crate) fn with_path(&self, path: &str) -> Self {
+        let path = path.trim_end_matches('/');
+        let slash = if path.is_empty() || path.starts_with('/') {
+            ""
+        } else {
+            "/"
+        };
+        Self {
+            scheme: self.scheme.clone(),
+            authority: self.authority.clone(),
+            path: format!("{slash}{path}"),
+        }
+    }
+
+    /// The path's segments that are not empty.
+    pub(crate) fn segments(&self) -> Vec<&str> {
+        self.path
+            .split('/')
+            .filter(|part| !part.is_empty())
+            .collect()
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}{}", self.scheme, self.authority, self.path)
+    }
+}
+
+/// Percent-encodes everything but the unreserved characters of RFC 3986, section 2.3, so that an id or a name can
+/// neither leave its path segment nor add a query parameter.
+pub(crate) fn encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            out.push('%');
+            for nibble in [byte >> 4, byte & 15] {
+                let digit = char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+                out.push(digit.to_ascii_uppercase());
+            }
+        }
+    }
+    match out.as_str() {
+        "." => "%2E".to_owned(),
+        ".." => "%2E%2E".to_owned(),
+        _ => out,
+    }
+}
+
+/// A query string of those pairs that have a value; empty if there are none.
+pub(crate) fn query<'a>(pairs: impl IntoIterator<Item = (&'a str, Option<String>)>) -> String {
+    pairs
+        .into_iter()
+        .filter_map(|(name, value)| Some(format!("{name}={}", encode(&value?))))
+        .collect::<Vec<_>>()
+        .join("&")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Url, encode, query};
+
+    #[test]
+    fn parses_and_prints() {
+        let cases: &[(&str, Result<&str, &str>)] = &[
+            ("http://127.0.0.1:5000/v3/", Ok("http://127.0.0.1:5000/v3")),
+            ("HTTPS://auth.example/", Ok("https://auth.example")),
+            (
+                "https://[::1]:5000/identity?x=1",
+                Ok("https://[::1]:5000/identity"),
+            ),
+            ("ftp://x", Err("http://")),
+            ("auth.example/v3", Err("http://")),
+            ("http://user:pass@host/", Err("without user name")),
+            ("http:///v3", Err("host")),
+            ("http://a b/", Err("blanks")),
+        ];
+        for (text, expected) in cases {
+            match (Url::parse(text), expected) {
+                (Ok(url), Ok(expected)) => assert_eq!(url.to_string(), *expected),
+                (Err(problem), Err(part)) => assert!(problem.contains(part), "{problem}"),
+                (got, _) => panic!("{text}: {got:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn encodes() {
+        assert_eq!(encode("Debian 11/ä"), "Debian%2011%2F%C3%A4");
+        assert_eq!(encode(".."), "%2E%2E");
+        assert_eq!(
+            query([
+                ("a", Some("x&y".to_owned())),
+                ("b", None),
+                ("c", Some("1".to_owned()))
+            ]),
+            "a=x%26y&c=1"
+        );
+    }
+}
