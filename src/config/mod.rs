@@ -1,1 +1,27 @@
 //! Settings: the environment and `.env`, read once at start.
+//!
+//! [`variables`] is the one table of variables. Parsing, `.env.example`, the README's table and the
+//! check for misspelt names come from it. [`Environment`] says where a value came from,
+//! [`Settings`] holds the values as types, [`ConfigError`] tells everything that is wrong at once.
+
+mod document;
+mod dotenv;
+mod environment;
+mod error;
+mod files;
+mod kind;
+mod names;
+mod reader;
+mod settings;
+mod table;
+mod warnings;
+
+pub use document::{env_example, markdown_table};
+pub use environment::Environment;
+pub use error::{ConfigError, Problem};
+pub use files::{MAX_CLOUD_INIT_BASE64_BYTES, check_cloud_init};
+pub use kind::Kind;
+pub use settings::{
+    IpVersion, LogFormat, OpenStackSettings, Protocol, ProviderKind, ReplicaApi, Settings,
+};
+pub use table::{Section, Variable, variables};

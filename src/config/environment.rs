@@ -1,0 +1,242 @@
+//! Where a variable's value comes from.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fmt;
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::dotenv::{self, Binding};
+use super::error::{ConfigError, Problem};
+
+/// Read if it is there; `--env-file` names another one.
+const DEFAULT_FILE: &str = ".env";
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// The process's environment and `.env` below it.
+pub struct Environment {
+    /// `None`: not valid UTF-8.
+    process: BTreeMap<String, Option<String>>,
+    file: BTreeMap<String, String>,
+    /// Lines of the file that cannot be read. They are told together with everything else that is wrong.
+    problems: Vec<Problem>,
+    warnings: Vec<String>,
+}
+
+/// Where a value is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source {
+    Process,
+    File,
+}
+
+impl Environment {
+    /// Reads the process's environment and the file. `.env` may be absent, a file that is named may not.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that touches the process's environment"
+    )]
+    pub fn read(env_file: Option<&Path>) -> Result<Self, ConfigError> {
+        let process = std::env::vars_os();
+        let path = env_file.unwrap_or(Path::new(DEFAULT_FILE));
+        let not_there = |error: &io::Error| {
+            matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            )
+        };
+        match read_bounded(path, MAX_FILE_BYTES) {
+            Ok(bytes) => Ok(Self::from_parts(process, Some((path, &bytes)))),
+            Err(error) if env_file.is_none() && not_there(&error) => {
+                Ok(Self::from_parts(process, None))
+            }
+            // Docker makes a directory where a mounted file is absent.
+            Err(_) if env_file.is_none() && path.is_dir() => {
+                let mut environment = Self::from_parts(process, None);
+                let warning = format!("{} is a directory and not read", path.display());
+                environment.warnings.push(warning);
+                Ok(environment)
+            }
+            Err(error) => Err(Problem::new(
+                path.display().to_string(),
+                format!("cannot be read: {error}"),
+            )
+            .into()),
+        }
+    }
+
+    /// A process environment without a file, for tests.
+    pub fn from_pairs<K, V>(process: impl IntoIterator<Item = (K, V)>) -> Self
+    where
+        K: Into<OsString>,
+        V: Into<OsString>,
+    {
+        Self::from_parts(process, None)
+    }
+
+    /// A process environment and the content of a file.
+    pub fn from_parts<K, V>(
+        process: impl IntoIterator<Item = (K, V)>,
+        file: Option<(&Path, &[u8])>,
+    ) -> Self
+    where
+        K: Into<OsString>,
+        V: Into<OsString>,
+    {
+        let process = process.into_iter().filter_map(|(name, value)| {
+            Some((
+                name.into().into_string().ok()?,
+                value.into().into_string().ok(),
+            ))
+        });
+        let mut environment = Self {
+            process: process.collect(),
+            file: BTreeMap::new(),
+            problems: Vec::new(),
+            warnings: Vec::new(),
+        };
+        if let Some((path, bytes)) = file {
+            environment.add_file(path.to_path_buf(), bytes);
+        }
+        environment
+    }
+
+    /// The value of a variable; an empty one counts as unset.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.lookup(name).map(|(value, _)| value)
+    }
+
+    /// The environment wins, also with an empty value: that is how to unset what the file sets.
+    pub(super) fn lookup(&self, name: &str) -> Option<(&str, Source)> {
+        let found = match self.process.get(name) {
+            Some(value) => (value.as_deref()?, Source::Process),
+            None => (self.file.get(name)?.as_str(), Source::File),
+        };
+        Some(found).filter(|(value, _)| !value.is_empty())
+    }
+
+    pub(super) fn is_not_utf8(&self, name: &str) -> bool {
+        self.process.get(name).is_some_and(Option::is_none)
+    }
+
+    /// Every name that is set, and where.
+    pub(super) fn names(&self) -> impl Iterator<Item = (&str, Source)> {
+        let process = self
+            .process
+            .keys()
+            .map(|name| (name.as_str(), Source::Process));
+        let file = self.file.keys().map(|name| (name.as_str(), Source::File));
+        process.chain(file)
+    }
+
+    /// What is wrong with the file.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    pub(super) fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    fn add_file(&mut self, path: PathBuf, bytes: &[u8]) {
+        let at = |line: usize| format!("{}, line {line}", path.display());
+        let text = match std::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => {
+                let valid = &bytes[..error.valid_up_to()];
+                let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+                let remedy = "is not valid UTF-8; save the file as UTF-8";
+                self.problems.push(Problem::new(at(line), remedy));
+                return;
+            }
+        };
+        let (bindings, bad_lines) = dotenv::parse(text);
+        for bad in bad_lines {
+            self.problems.push(Problem::new(at(bad.line), bad.remedy));
+        }
+        let mut unreadable = BTreeSet::new();
+        for Binding { line, name, value } in bindings {
+            match value {
+                Some(value) => {
+                    let value = self.interpolate(&value, &mut unreadable);
+                    self.file.insert(name, value);
+                }
+                None => {
+                    self.file.remove(&name);
+                }
+            }
+            for name in std::mem::take(&mut unreadable) {
+                let remedy = format!("uses ${{{name}}}, whose value is not valid UTF-8");
+                self.problems.push(Problem::new(at(line), remedy));
+            }
+        }
+    }
+
+    /// Replaces `${NAME}` and `${NAME:-default}` as python-dotenv does: in every kind of quote, once, the environment
+    /// before the file's earlier lines, and the default only for a name that is not set at all.
+    fn interpolate(&self, value: &str, unreadable: &mut BTreeSet<String>) -> String {
+        let mut result = String::new();
+        let mut rest = value;
+        while let Some(at) = rest.find("${") {
+            let (before, reference) = rest.split_at(at);
+            result.push_str(before);
+            let Some((name, default, len)) = reference_at(reference) else {
+                result.push_str("${");
+                rest = &reference[2..];
+                continue;
+            };
+            match (self.process.get(name), self.file.get(name)) {
+                (Some(Some(value)), _) | (None, Some(value)) => result.push_str(value),
+                (Some(None), _) => {
+                    unreadable.insert(name.to_owned());
+                }
+                (None, None) => result.push_str(default),
+            }
+            rest = &reference[len..];
+        }
+        result.push_str(rest);
+        result
+    }
+}
+
+/// The name, the default and the length of the `${...}` that `text` starts with.
+fn reference_at(text: &str) -> Option<(&str, &str, usize)> {
+    let inner = text.strip_prefix("${")?;
+    let name_end = inner.find(['}', ':'])?;
+    let (name, rest) = inner.split_at(name_end);
+    let default = match rest.strip_prefix(":-") {
+        Some(after) => &after[..after.find('}')?],
+        None if rest.starts_with('}') => "",
+        None => return None,
+    };
+    let mark = if rest.starts_with(':') { 2 } else { 0 };
+    Some((name, default, 2 + name.len() + mark + default.len() + 1))
+}
+
+/// The names only: a value may be a secret.
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Environment")
+            .field("process", &self.process.keys())
+            .field("file", &self.file.keys())
+            .field("problems", &self.problems)
+            .field("warnings", &self.warnings)
+            .finish()
+    }
+}
+
+/// A file as it is, if it is not larger than that.
+pub(super) fn read_bounded(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    fs::File::open(path)?
+        .take(max_bytes + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max_bytes {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it is larger than {max_bytes} bytes"),
+        ));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,196 @@
+//! Misspelt names.
+
+use super::environment::{Environment, Source};
+use super::table;
+
+/// Names that start so are meant for this program, except `OS_`, which all OpenStack tools share.
+const FAMILIES: [&str; 9] = [
+    "APP_",
+    "REPLICA_",
+    "OPENSTACK_",
+    "MOCK_",
+    "EXTERNAL_",
+    "PROBE_",
+    "SCALING_",
+    "LOG_",
+    "OS_",
+];
+/// Nobody misspells a name to this length; it also bounds the work of comparing.
+const MAX_NAME_CHARS: usize = 64;
+
+/// One warning per name that is set but means nothing, where it is probably meant for this program.
+pub(super) fn warnings(environment: &Environment) -> Vec<String> {
+    environment
+        .names()
+        .filter_map(|(name, source)| warning(name, source))
+        .collect()
+}
+
+fn warning(name: &str, source: Source) -> Option<String> {
+    if known_names().any(|known| known == name) {
+        return None;
+    }
+    if let Some(nearest) = nearest(name) {
+        return Some(format!(
+            "{name} is unknown and ignored; did you mean {nearest}?"
+        ));
+    }
+    // The mock cloud has many variables of its own, other tools have many of `OS_`.
+    let own = family(name).is_some_and(|family| !matches!(family, "OS_" | "MOCK_"));
+    (own && source == Source::File).then(|| format!("{name} is unknown and ignored"))
+}
+
+fn known_names() -> impl Iterator<Item = &'static str> {
+    table::variables()
+        .iter()
+        .flat_map(|variable| [Some(variable.name), variable.alias])
+        .flatten()
+}
+
+fn family(name: &str) -> Option<&'static str> {
+    FAMILIES.into_iter().find(|family| name.starts_with(family))
+}
+
+/// The known name that `name` was most likely meant to be.
+fn nearest(name: &str) -> Option<&'static str> {
+    if name.chars().count() > MAX_NAME_CHARS {
+        return None;
+    }
+    let upper = name.to_ascii_uppercase().replace('-', "_");
+    let by_distance = known_names()
+        .filter_map(|known| {
+            let distance = distance(&upper, known);
+            (distance <= allowed(&upper, known)).then_some((distance, known))
+        })
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, known)| known);
+    by_distance.or_else(|| shortened(&upper))
+}
+
+/// How many slips still count as the same name: one in three letters of what follows the family, where both
+/// are of the same one; else fewer, for the whole name may be somebody else's.
+fn allowed(name: &str, known: &str) -> usize {
+    match (family(name), family(known)) {
+        (Some("OS_"), _) | (_, Some("OS_")) | (Some("MOCK_"), _) => 1,
+        (Some(own), Some(other)) if own == other => {
+            (known.len() - own.len()).div_euclid(3).clamp(1, 4)
+        }
+        _ if known.len() >= 12 => 2,
+        _ => 1,
+    }
+}
+
+/// The one known name that has all words of `name` in the same order, and others besides.
+fn shortened(name: &str) -> Option<&'static str> {
+    let own = family(name).filter(|family| *family != "OS_")?;
+    let words: Vec<&str> = name.split('_').collect();
+    let holds_all = |known: &&'static str| {
+        let mut rest = known.split('_');
+        known.starts_with(own) && words.iter().all(|word| rest.any(|other| other == *word))
+    };
+    let mut matching = known_names().filter(holds_all);
+    let only = matching.next()?;
+    (words.len() > 2 && matching.next().is_none()).then_some(only)
+}
+
+/// Letters to insert, delete, replace or swap with the next one.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut before_last: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let replaced = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut least = replaced.min(last[j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                least = least.min(before_last[j - 2] + 1);
+            }
+            row.push(least);
+        }
+        before_last = std::mem::replace(&mut last, row);
+    }
+    last[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances() {
+        let check = |a: &str, b: &str, expected| assert_eq!(distance(a, b), expected, "{a} {b}");
+        check("", "", 0);
+        check("", "abc", 3);
+        check("abc", "", 3);
+        check("kitten", "sitting", 3);
+        check("ab", "ba", 1);
+        check("APP_PROT", "APP_PORT", 1);
+        check("é", "e", 1);
+    }
+
+    #[test]
+    fn misspelt_names() {
+        let check = |name: &str, source, expected: Option<&str>| {
+            let expected = expected.map(|known| match known {
+                "" => format!("{name} is unknown and ignored"),
+                _ => format!("{name} is unknown and ignored; did you mean {known}?"),
+            });
+            assert_eq!(warning(name, source), expected, "{name}");
+        };
+        for (name, known) in [
+            ("APP_PROT", "APP_PORT"),
+            (
+                "REPLICA_MIN_AVAILABLE_RESOURCE",
+                "REPLICA_MIN_AVAILABLE_RESOURCES",
+            ),
+            ("REPLICA_MIN_RESOURCES", "REPLICA_MIN_AVAILABLE_RESOURCES"),
+            ("REPLICA_MAX_COUNTS", "REPLICA_MAX_COUNT"),
+            ("OPENSTACK_IMAGES", "OPENSTACK_IMAGE"),
+            ("OPENSTACK_KEY_PAIR", "OPENSTACK_KEYPAIR"),
+            ("OPENSTACK_SECURITY_GROUP", "OPENSTACK_SECURITY_GROUPS"),
+            ("OPENSTACK_SCALED_IMGE", "OPENSTACK_SCALED_IMAGE"),
+            ("EXTERNAL_ADRESS_MANAGEMENT", "EXTERNAL_ADDRESS_MANAGEMENT"),
+            ("PROBE_INTERVALL", "PROBE_INTERVAL"),
+            ("SCALING_INTERVALS", "SCALING_INTERVAL"),
+            ("LOG_LEVELS", "LOG_LEVEL"),
+            ("OS_USER_NAME", "OS_USERNAME"),
+            ("OS_PASWORD", "OS_PASSWORD"),
+            ("RELPICA_CAPACITY", "REPLICA_CAPACITY"),
+            ("app_port", "APP_PORT"),
+            ("APP-PORT", "APP_PORT"),
+            ("PROVIDR", "PROVIDER"),
+        ] {
+            check(name, Source::Process, Some(known));
+            check(name, Source::File, Some(known));
+        }
+        for name in [
+            "APP_ENV",
+            "APP_NAME",
+            "APP_VERSION",
+            "LOG_FILE",
+            "REPLICA_COLOUR",
+            "OPENSTACK_EXPORTER_PORT",
+        ] {
+            check(name, Source::Process, None);
+            check(name, Source::File, Some(""));
+        }
+        for name in [
+            "PATH",
+            "HOME",
+            "HOSTNAME",
+            "VERSION",
+            "COMPOSE_PROJECT_NAME",
+            "OS_VOLUME_API_VERSION",
+            "OS_IMAGE_API_VERSION",
+            "OS_TENANT_NAME",
+            "MOCK_BUILD_TIME",
+            "MOCK_PORT",
+            "",
+        ] {
+            check(name, Source::Process, None);
+            check(name, Source::File, None);
+        }
+        check(&"APP_PORT".repeat(1000), Source::Process, None);
+    }
+}

@@ -1,0 +1,311 @@
+//! The settings as types.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::{NonZeroU16, NonZeroU64, NonZeroUsize};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use log::LevelFilter;
+use openstack_sdk_blocking::{Auth, CloudConfig, ConfigProblem, Scope, Secret};
+
+use super::environment::{Environment, read_bounded};
+use super::error::{ConfigError, Problem};
+use super::reader::{self, Reader};
+use super::table::{self, Section, Variable};
+use super::{files, kind::Kind, names, warnings};
+use crate::pool::Policy;
+
+/// A bound for `clouds.yaml` and `secure.yaml`.
+const MAX_YAML_BYTES: u64 = 1 << 20;
+
+/// Everything that the daemon is told at start.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `APP_HOST`.
+    pub app_host: IpAddr,
+    /// `APP_PORT`; 0 takes any free one.
+    pub app_port: u16,
+    /// What decisions depend on.
+    pub policy: Policy,
+    /// How replicas are asked.
+    pub replica_api: ReplicaApi,
+    /// `PROBE_THREADS`.
+    pub probe_threads: NonZeroUsize,
+    /// `SCALING_INTERVAL`: between two listings of the provider.
+    pub scaling_interval: Duration,
+    /// `PROVIDER`.
+    pub provider: ProviderKind,
+    /// The cloud, and the servers that are created there.
+    pub openstack: OpenStackSettings,
+    /// `LOG_LEVEL`.
+    pub log_level: LevelFilter,
+    /// `LOG_FORMAT`.
+    pub log_format: LogFormat,
+    /// What is odd but does not keep the daemon from starting.
+    pub warnings: Vec<String>,
+    shown: Vec<(&'static str, String)>,
+}
+
+/// How replicas are asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplicaApi {
+    /// `REPLICA_API_PROTOCOL`.
+    pub protocol: Protocol,
+    /// `REPLICA_API_PORT`.
+    pub port: NonZeroU16,
+    /// `REPLICA_API_PATH`, which starts with a slash.
+    pub path: String,
+    /// `REPLICA_API_CAPACITY_KEY`.
+    pub capacity_key: String,
+    /// `REPLICA_API_TERMINATION_KEY`.
+    pub termination_key: String,
+    /// `REPLICA_API_TIMEOUT`, for the whole probe.
+    pub timeout: Duration,
+    /// `REPLICA_API_CA_FILE`.
+    pub ca_file: Option<PathBuf>,
+    /// `REPLICA_API_INSECURE`.
+    pub insecure: bool,
+}
+
+/// `REPLICA_API_PROTOCOL`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// Plain.
+    Http,
+    /// Over TLS.
+    Https,
+}
+
+/// `PROVIDER`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProviderKind {
+    /// The only one.
+    OpenStack,
+}
+
+/// `LOG_FORMAT`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A line for people.
+    Text,
+    /// An object per line.
+    Json,
+}
+
+/// `OPENSTACK_IP_VERSION`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IpVersion {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+/// The cloud, and the servers that are created there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenStackSettings {
+    /// `OPENSTACK_FLAVOR`, a name or an id.
+    pub flavor: String,
+    /// `OPENSTACK_IMAGE`, a name or an id.
+    pub image: String,
+    /// `OPENSTACK_NETWORK`, a name or an id.
+    pub network: String,
+    /// `OPENSTACK_NAME`.
+    pub name: String,
+    /// `OPENSTACK_IP_VERSION`.
+    pub ip_version: IpVersion,
+    /// `OPENSTACK_METADATA_KEY`.
+    pub metadata_key: String,
+    /// `OPENSTACK_METADATA_VALUE`.
+    pub metadata_value: String,
+    /// `OPENSTACK_FLOATING_IP_DESCRIPTION`.
+    pub floating_ip_description: String,
+    /// `OPENSTACK_KEYPAIR`.
+    pub keypair: Option<String>,
+    /// `OPENSTACK_CLOUD_INIT_FILE`.
+    pub cloud_init_file: Option<PathBuf>,
+    /// `OPENSTACK_SECURITY_GROUPS`, in the order in which they are written.
+    pub security_groups: Vec<String>,
+    /// `OPENSTACK_AVAILABILITY_ZONE`.
+    pub availability_zone: Option<String>,
+    /// `OPENSTACK_TIMEOUT`, for one request.
+    pub timeout: Duration,
+    /// Where the cloud is and who logs in.
+    pub cloud: CloudConfig,
+}
+
+impl Settings {
+    /// Reads everything, or tells everything that is wrong. Makes no request.
+    pub fn from_environment(environment: &Environment) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(environment);
+        reader.problems.extend_from_slice(environment.problems());
+        reader.check_utf8();
+        let app_host = reader.required("APP_HOST", Kind::address);
+        let app_port = reader.whole("APP_PORT");
+        let log_level = log_level(&mut reader);
+        let log_format = match reader.choice("LOG_FORMAT") {
+            "json" => LogFormat::Json,
+            _ => LogFormat::Text,
+        };
+        let policy = policy(&mut reader);
+        let replica_api = replica_api(&mut reader);
+        let scaling_interval = reader.seconds("SCALING_INTERVAL");
+        let probe_threads = reader.size("PROBE_THREADS");
+        // The table knows one word.
+        let _ = reader.choice("PROVIDER");
+        let openstack = openstack(&mut reader, environment);
+        if !reader.problems.is_empty() {
+            return Err(ConfigError {
+                problems: reader.problems,
+            });
+        }
+        let mut settings = Self {
+            app_host: app_host.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+            app_port: u16::try_from(app_port).unwrap_or_default(),
+            policy,
+            replica_api,
+            probe_threads,
+            scaling_interval,
+            provider: ProviderKind::OpenStack,
+            openstack,
+            log_level,
+            log_format,
+            warnings: environment.warnings().to_vec(),
+            shown: table::variables()
+                .iter()
+                .filter(|variable| !matches!(variable.section, Section::Image | Section::Mock))
+                .map(|variable| (variable.name, shown(variable, environment)))
+                .collect(),
+        };
+        settings.warnings.extend(names::warnings(environment));
+        settings.warnings.extend(warnings::of_values(environment));
+        settings.warnings.extend(warnings::of_settings(&settings));
+        Ok(settings)
+    }
+
+    /// Every variable with its effective value, empty if it has none, secrets as `***`.
+    pub fn shown(&self) -> &[(&'static str, String)] {
+        &self.shown
+    }
+}
+
+fn shown(variable: &Variable, environment: &Environment) -> String {
+    match reader::lookup(environment, variable) {
+        Some(_) if variable.secret => "***".to_owned(),
+        Some(found) => without_userinfo(found.text),
+        None => variable.default.unwrap_or_default().to_owned(),
+    }
+}
+
+/// A URL may hold a password before its host.
+fn without_userinfo(text: &str) -> String {
+    if let Some((scheme, rest)) = text.split_once("://") {
+        let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        if let Some(at) = rest[..authority].rfind('@') {
+            return format!("{scheme}://***{}", &rest[at..]);
+        }
+    }
+    text.to_owned()
+}
+
+fn log_level(reader: &mut Reader<'_>) -> LevelFilter {
+    match reader.choice("LOG_LEVEL") {
+        "off" => LevelFilter::Off,
+        "error" => LevelFilter::Error,
+        "warn" | "warning" => LevelFilter::Warn,
+        "debug" => LevelFilter::Debug,
+        "trace" => LevelFilter::Trace,
+        _ => LevelFilter::Info,
+    }
+}
+
+fn policy(reader: &mut Reader<'_>) -> Policy {
+    Policy {
+        capacity: reader.count("REPLICA_CAPACITY"),
+        floor: reader.whole("REPLICA_MIN_AVAILABLE_RESOURCES"),
+        max_count: NonZeroU64::new(reader.whole("REPLICA_MAX_COUNT")),
+        failure_threshold: u32::try_from(reader.whole("REPLICA_FAILURE_THRESHOLD"))
+            .unwrap_or(u32::MAX),
+        startup_grace: reader.seconds("REPLICA_STARTUP_GRACE"),
+        startup_timeout: reader.seconds_or_never("REPLICA_STARTUP_TIMEOUT"),
+        unreachable_timeout: reader.seconds_or_never("REPLICA_UNREACHABLE_TIMEOUT"),
+        probe_interval: reader.seconds("PROBE_INTERVAL"),
+        external_addresses: reader.switch("EXTERNAL_ADDRESS_MANAGEMENT"),
+    }
+}
+
+fn replica_api(reader: &mut Reader<'_>) -> ReplicaApi {
+    let protocol = match reader.choice("REPLICA_API_PROTOCOL") {
+        "https" => Protocol::Https,
+        _ => Protocol::Http,
+    };
+    let port = u16::try_from(reader.whole("REPLICA_API_PORT")).unwrap_or_default();
+    ReplicaApi {
+        protocol,
+        port: NonZeroU16::new(port).unwrap_or(NonZeroU16::MIN),
+        path: reader
+            .required("REPLICA_API_PATH", Kind::url_path)
+            .unwrap_or_default(),
+        capacity_key: reader.text("REPLICA_API_CAPACITY_KEY"),
+        termination_key: reader.text("REPLICA_API_TERMINATION_KEY"),
+        timeout: reader.seconds("REPLICA_API_TIMEOUT"),
+        ca_file: reader.checked_file("REPLICA_API_CA_FILE", files::authorities),
+        insecure: reader.switch("REPLICA_API_INSECURE"),
+    }
+}
+
+fn openstack(reader: &mut Reader<'_>, environment: &Environment) -> OpenStackSettings {
+    let mut cloud = cloud(reader, environment);
+    let timeout = reader.seconds("OPENSTACK_TIMEOUT");
+    cloud.timeout = timeout;
+    cloud.user_agent = concat!("simplescalevm/", env!("CARGO_PKG_VERSION")).to_owned();
+    OpenStackSettings {
+        flavor: reader.text("OPENSTACK_FLAVOR"),
+        image: reader.text("OPENSTACK_IMAGE"),
+        network: reader.text("OPENSTACK_NETWORK"),
+        name: reader.text("OPENSTACK_NAME"),
+        ip_version: match reader.choice("OPENSTACK_IP_VERSION") {
+            "6" => IpVersion::V6,
+            _ => IpVersion::V4,
+        },
+        metadata_key: reader.text("OPENSTACK_METADATA_KEY"),
+        metadata_value: reader.text("OPENSTACK_METADATA_VALUE"),
+        floating_ip_description: reader.text("OPENSTACK_FLOATING_IP_DESCRIPTION"),
+        keypair: reader.optional_text("OPENSTACK_KEYPAIR"),
+        cloud_init_file: reader.checked_file("OPENSTACK_CLOUD_INIT_FILE", files::cloud_init),
+        security_groups: reader.list("OPENSTACK_SECURITY_GROUPS"),
+        availability_zone: reader.optional_text("OPENSTACK_AVAILABILITY_ZONE"),
+        timeout,
+        cloud,
+    }
+}
+
+/// What the OpenStack client makes of `OS_*`, `clouds.yaml` and `secure.yaml`.
+fn cloud(reader: &mut Reader<'_>, environment: &Environment) -> CloudConfig {
+    let vars = |name: &str| match table::find(name) {
+        Some(variable) => reader::lookup(environment, variable).map(|found| found.text.to_owned()),
+        // `HOME` and `XDG_CONFIG_HOME`.
+        None => environment.get(name).map(str::to_owned),
+    };
+    match CloudConfig::from_vars(&vars, &read_yaml) {
+        Ok(cloud) => {
+            let check = |path: &PathBuf| files::authorities("OS_CACERT", path).err();
+            reader
+                .problems
+                .extend(cloud.ca_file.as_ref().and_then(check));
+            cloud
+        }
+        Err(problems) => {
+            let told = |found: ConfigProblem| Problem::new(found.variable, found.problem);
+            reader.problems.extend(problems.into_iter().map(told));
+            CloudConfig::new("", Auth::Token(Secret::new("")), Scope::Unscoped)
+        }
+    }
+}
+
+fn read_yaml(path: &Path) -> io::Result<String> {
+    let bytes = read_bounded(path, MAX_YAML_BYTES)?;
+    String::from_utf8(bytes)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not valid UTF-8"))
+}

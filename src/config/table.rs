@@ -1,0 +1,324 @@
+//! The one table of variables.
+
+use super::kind::Kind;
+
+/// What a group of variables is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// The container image.
+    Image,
+    /// The status page's server, and the log.
+    Application,
+    /// How many replicas there are.
+    Pool,
+    /// How replicas are asked.
+    ReplicaApi,
+    /// When replicas are given up.
+    Replacement,
+    /// The threads and the rhythm.
+    Rhythm,
+    /// Floating IPs.
+    ExternalAddresses,
+    /// Which cloud.
+    Provider,
+    /// Which servers are created.
+    OpenStack,
+    /// How to log in to OpenStack.
+    Credentials,
+    /// The mock replica, a program for tests.
+    Mock,
+}
+
+impl Section {
+    pub(super) const ALL: [Self; 11] = [
+        Self::Image,
+        Self::Application,
+        Self::Pool,
+        Self::ReplicaApi,
+        Self::Replacement,
+        Self::Rhythm,
+        Self::ExternalAddresses,
+        Self::Provider,
+        Self::Credentials,
+        Self::OpenStack,
+        Self::Mock,
+    ];
+
+    /// A headline.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Image => "Container image",
+            Self::Application => "Status page and log",
+            Self::Pool => "Size of the pool",
+            Self::ReplicaApi => "Status API of the replicas",
+            Self::Replacement => "Replicas that do not answer",
+            Self::Rhythm => "Rhythm",
+            Self::ExternalAddresses => "External addresses",
+            Self::Provider => "Provider",
+            Self::Credentials => "OpenStack: login",
+            Self::OpenStack => "OpenStack: servers of the pool",
+            Self::Mock => "Mock replica (tests only)",
+        }
+    }
+}
+
+/// One variable: everything that is known about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name in the environment.
+    pub name: &'static str,
+    /// An older name that is understood too; `name` wins.
+    pub alias: Option<&'static str>,
+    /// Where it belongs.
+    pub section: Section,
+    /// What it accepts.
+    pub kind: Kind,
+    /// Its value when it is not set, as one would write it; `None`: there is none.
+    pub default: Option<&'static str>,
+    /// The value that `.env.example` sets; `None`: it is there as a comment.
+    pub example: Option<&'static str>,
+    /// Whether its value must never be shown.
+    pub secret: bool,
+    /// One line that says what it is.
+    pub doc: &'static str,
+}
+
+impl Variable {
+    /// A variable of the reference, which its users have in their `.env`.
+    const fn old(
+        section: Section,
+        name: &'static str,
+        default: &'static str,
+        kind: Kind,
+        doc: &'static str,
+    ) -> Self {
+        let variable = Self::new(section, name, default, kind, doc);
+        Self {
+            example: Some(default),
+            ..variable
+        }
+    }
+
+    const fn new(
+        section: Section,
+        name: &'static str,
+        default: &'static str,
+        kind: Kind,
+        doc: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            alias: None,
+            section,
+            kind,
+            default: if default.is_empty() {
+                None
+            } else {
+                Some(default)
+            },
+            example: None,
+            secret: false,
+            doc,
+        }
+    }
+
+    const fn alias(self, alias: &'static str) -> Self {
+        Self {
+            alias: Some(alias),
+            ..self
+        }
+    }
+
+    const fn example(self, example: &'static str) -> Self {
+        Self {
+            example: Some(example),
+            ..self
+        }
+    }
+
+    const fn secret(self) -> Self {
+        Self {
+            secret: true,
+            ..self
+        }
+    }
+}
+
+/// All variables, in the order in which they are documented and checked.
+pub const fn variables() -> &'static [Variable] {
+    TABLE
+}
+
+pub(super) fn find(name: &str) -> Option<&'static Variable> {
+    TABLE.iter().find(|variable| variable.name == name)
+}
+
+const PORT: Kind = Kind::Whole {
+    min: 1,
+    max: 65_535,
+};
+const PORT_OR_ANY: Kind = Kind::Whole {
+    min: 0,
+    max: 65_535,
+};
+const MILLION: u64 = 1_000_000;
+const INTERVAL: Kind = Kind::Seconds {
+    min_ms: 10,
+    max_s: 86_400,
+    zero: None,
+};
+const REQUEST: Kind = Kind::Seconds {
+    min_ms: 10,
+    max_s: 3_600,
+    zero: None,
+};
+const THIRTY_DAYS_S: u64 = 30 * 86_400;
+
+const fn age(zero: &'static str) -> Kind {
+    Kind::Seconds {
+        min_ms: 10,
+        max_s: THIRTY_DAYS_S,
+        zero: Some(zero),
+    }
+}
+
+use Kind::{Address, Choice, Elsewhere, File, List, MetadataKey, Switch, Text, UrlPath, Whole};
+use Section::{
+    Application, Credentials, ExternalAddresses, Image, Mock, OpenStack, Pool, Provider,
+    Replacement, ReplicaApi, Rhythm,
+};
+
+// One line per variable reads as the table that it is.
+#[rustfmt::skip]
+const TABLE: &[Variable] = &[
+    Variable::old(Image, "VERSION", "", Elsewhere, "tag of the container image; not read by the program").example("1.0.0"),
+
+    Variable::old(Application, "APP_HOST", "0.0.0.0", Address, "address that the status page listens on"),
+    Variable::old(Application, "APP_PORT", "8000", PORT_OR_ANY, "its port; 0 takes any free one"),
+    Variable::new(Application, "LOG_LEVEL", "info", Choice(LOG_LEVELS), "least weight of a message to be logged: `off`, `error`, `warn`, `info`, `debug` or `trace`"),
+    Variable::new(Application, "LOG_FORMAT", "text", Choice(LOG_FORMATS), "`text`, or `json` for one object per line"),
+
+    Variable::old(Pool, "REPLICA_CAPACITY", "1", Whole { min: 1, max: MILLION }, "resources that a new replica brings"),
+    Variable::old(Pool, "REPLICA_MIN_AVAILABLE_RESOURCES", "3", Whole { min: 0, max: MILLION }, "resources that must be available at all times"),
+    Variable::new(Pool, "REPLICA_MAX_COUNT", "0", Whole { min: 0, max: MILLION }, "replicas, of any state, that the pool may have; 0: no limit"),
+
+    Variable::old(ReplicaApi, "REPLICA_API_PROTOCOL", "http", Choice(PROTOCOLS), "`http` or `https`"),
+    Variable::old(ReplicaApi, "REPLICA_API_PORT", "8080", PORT, "port of a replica's status API"),
+    Variable::old(ReplicaApi, "REPLICA_API_PATH", "/", UrlPath, "its path"),
+    Variable::old(ReplicaApi, "REPLICA_API_CAPACITY_KEY", "capacity", Text, "key of the answer that holds the free resources; dots reach into nested objects"),
+    Variable::old(ReplicaApi, "REPLICA_API_TERMINATION_KEY", "termination", Text, "key of the answer that is true once the replica may be deleted"),
+    Variable::new(ReplicaApi, "REPLICA_API_TIMEOUT", "5", REQUEST, "seconds that one probe may take, from name lookup to the last byte"),
+    Variable::new(ReplicaApi, "REPLICA_API_CA_FILE", "", File, "PEM file with the authorities to trust for `https` replicas"),
+    Variable::new(ReplicaApi, "REPLICA_API_INSECURE", "false", Switch, "accept any certificate of `https` replicas"),
+
+    Variable::new(Replacement, "REPLICA_FAILURE_THRESHOLD", "3", Whole { min: 1, max: 1_000 }, "failed probes in a row until a replica counts as unreachable"),
+    Variable::new(Replacement, "REPLICA_STARTUP_GRACE", "300", age("none"), "seconds after its launch for which a silent replica counts as starting"),
+    Variable::new(Replacement, "REPLICA_STARTUP_TIMEOUT", "900", age("never"), "seconds after which a replica that never answered is deleted; 0: never"),
+    Variable::new(Replacement, "REPLICA_UNREACHABLE_TIMEOUT", "0", age("never"), "seconds after which an unreachable replica is deleted, with the sessions it may hold; 0: never"),
+
+    Variable::new(Rhythm, "SCALING_INTERVAL", "30", INTERVAL, "seconds between two listings of the provider"),
+    Variable::new(Rhythm, "PROBE_INTERVAL", "5", INTERVAL, "seconds between two probes of a replica"),
+    Variable::new(Rhythm, "PROBE_THREADS", "64", Whole { min: 1, max: 1_024 }, "probes that may be under way at the same time"),
+
+    Variable::old(ExternalAddresses, "EXTERNAL_ADDRESS_MANAGEMENT", "false", Switch, "keep the pool's floating IPs on replicas that serve"),
+
+    Variable::old(Provider, "PROVIDER", "openstack", Choice(PROVIDERS), "the cloud's kind; `openstack` is the only one"),
+
+    Variable::old(Credentials, "OS_AUTH_URL", "", Elsewhere, "URL of the identity service (Keystone)").example("https://auth.cloud.ovh.net/v3"),
+    Variable::old(Credentials, "OS_USERNAME", "", Elsewhere, "user"),
+    Variable::old(Credentials, "OS_PASSWORD", "", Elsewhere, "the user's password").secret(),
+    Variable::old(Credentials, "OS_REGION_NAME", "", Elsewhere, "region whose endpoints are used").example("SBG7"),
+    Variable::old(Credentials, "OS_PROJECT_DOMAIN_ID", "", Elsewhere, "the project's domain").example("default"),
+    Variable::old(Credentials, "OS_USER_DOMAIN_NAME", "", Elsewhere, "the user's domain").example("Default"),
+    Variable::old(Credentials, "OS_PROJECT_ID", "", Elsewhere, "project"),
+    Variable::old(Credentials, "OS_PROJECT_NAME", "", Elsewhere, "project, where there is no id"),
+    Variable::old(Credentials, "OS_INTERFACE", "public", Elsewhere, "endpoints to use: `public`, `internal` or `admin`"),
+    Variable::old(Credentials, "OS_IDENTITY_API_VERSION", "3", Elsewhere, "`3` is the only one"),
+    Variable::new(Credentials, "OS_USER_ID", "", Elsewhere, "user, instead of `OS_USERNAME`"),
+    Variable::new(Credentials, "OS_USER_DOMAIN_ID", "", Elsewhere, "the user's domain, instead of `OS_USER_DOMAIN_NAME`"),
+    Variable::new(Credentials, "OS_PROJECT_DOMAIN_NAME", "", Elsewhere, "the project's domain, instead of `OS_PROJECT_DOMAIN_ID`"),
+    Variable::new(Credentials, "OS_DOMAIN_ID", "", Elsewhere, "domain to log in to, where there is no project"),
+    Variable::new(Credentials, "OS_DOMAIN_NAME", "", Elsewhere, "the same, by name"),
+    Variable::new(Credentials, "OS_DEFAULT_DOMAIN", "", Elsewhere, "domain of user and project where none is set"),
+    Variable::new(Credentials, "OS_DEFAULT_DOMAIN_ID", "", Elsewhere, "the same, by id"),
+    Variable::new(Credentials, "OS_DEFAULT_DOMAIN_NAME", "", Elsewhere, "the same, by name"),
+    Variable::new(Credentials, "OS_TENANT_ID", "", Elsewhere, "older name of `OS_PROJECT_ID`"),
+    Variable::new(Credentials, "OS_TENANT_NAME", "", Elsewhere, "older name of `OS_PROJECT_NAME`"),
+    Variable::new(Credentials, "OS_AUTH_TYPE", "", Elsewhere, "`v3password`, `v3applicationcredential` or `v3token`; by default what the other variables call for"),
+    Variable::new(Credentials, "OS_APPLICATION_CREDENTIAL_ID", "", Elsewhere, "application credential"),
+    Variable::new(Credentials, "OS_APPLICATION_CREDENTIAL_NAME", "", Elsewhere, "the same, by name and user"),
+    Variable::new(Credentials, "OS_APPLICATION_CREDENTIAL_SECRET", "", Elsewhere, "its secret").secret(),
+    Variable::new(Credentials, "OS_TOKEN", "", Elsewhere, "a token to log in with").secret(),
+    Variable::new(Credentials, "OS_CACERT", "", Elsewhere, "PEM file with the authorities to trust for the cloud's API"),
+    Variable::new(Credentials, "OS_INSECURE", "", Elsewhere, "accept any certificate of the cloud's API"),
+    Variable::new(Credentials, "OS_ENDPOINT_TYPE", "", Elsewhere, "older name of `OS_INTERFACE`"),
+    Variable::new(Credentials, "OS_CLOUD", "", Elsewhere, "entry of `clouds.yaml` to use; a variable that is set wins over the file"),
+    Variable::new(Credentials, "OS_CLIENT_CONFIG_FILE", "", Elsewhere, "`clouds.yaml`, if not in `.`, `~/.config/openstack` or `/etc/openstack`"),
+    Variable::new(Credentials, "OS_CLIENT_SECURE_FILE", "", Elsewhere, "`secure.yaml`, likewise"),
+
+    Variable::old(OpenStack, "OPENSTACK_FLAVOR", "d2-8", Text, "flavor, by name or id").alias("OPENSTACK_SCALED_FLAVOR"),
+    Variable::old(OpenStack, "OPENSTACK_IMAGE", "Debian 11", Text, "image, by name or id").alias("OPENSTACK_SCALED_IMAGE"),
+    Variable::old(OpenStack, "OPENSTACK_IP_VERSION", "4", Choice(IP_VERSIONS), "IP version of the address that a replica is asked on: `4` or `6`"),
+    Variable::old(OpenStack, "OPENSTACK_NETWORK", "Ext-Net", Text, "network, by name or id").alias("OPENSTACK_SCALED_NETWORK"),
+    Variable::old(OpenStack, "OPENSTACK_METADATA_KEY", "group", MetadataKey, "metadata key that makes a server one of the pool"),
+    Variable::old(OpenStack, "OPENSTACK_METADATA_VALUE", "scaled", Text, "its value; no other pool of the project may have the same").alias("OPENSTACK_METADATA_SCALED_VALUE"),
+    Variable::old(OpenStack, "OPENSTACK_FLOATING_IP_DESCRIPTION", "server", Text, "description that makes a floating IP one of the pool"),
+    Variable::old(OpenStack, "OPENSTACK_KEYPAIR", "", Text, "key pair for new servers"),
+    Variable::old(OpenStack, "OPENSTACK_CLOUD_INIT_FILE", "", File, "cloud-init file for new servers, read at each creation").alias("OPENSTACK_SCALED_CLOUD_INIT_FILE"),
+    Variable::new(OpenStack, "OPENSTACK_NAME", "server", Text, "name of new servers").alias("OPENSTACK_SCALED_NAME"),
+    Variable::new(OpenStack, "OPENSTACK_SECURITY_GROUPS", "", List, "security groups for new servers, separated by commas; by default the project's own"),
+    Variable::new(OpenStack, "OPENSTACK_AVAILABILITY_ZONE", "", Text, "availability zone for new servers"),
+    Variable::new(OpenStack, "OPENSTACK_TIMEOUT", "30", REQUEST, "seconds that one request to OpenStack may take"),
+
+    Variable::new(Mock, "MOCK_HOST", "0.0.0.0", Elsewhere, "address that the mock replica listens on"),
+    Variable::new(Mock, "MOCK_PORT", "5555", Elsewhere, "its port"),
+    Variable::new(Mock, "MOCK_CAPACITY_KEY", "capacity", Elsewhere, "key of the capacity in its answer"),
+    Variable::new(Mock, "MOCK_TERMINATION_KEY", "termination", Elsewhere, "key of the termination flag"),
+    Variable::new(Mock, "MOCK_CAPACITY_VALUE", "0", Elsewhere, "capacity that it reports"),
+    Variable::new(Mock, "MOCK_TERMINATION_VALUE", "false", Elsewhere, "termination flag that it reports"),
+];
+
+const PROTOCOLS: &[&str] = &["http", "https"];
+const PROVIDERS: &[&str] = &["openstack"];
+const IP_VERSIONS: &[&str] = &["4", "6"];
+const LOG_LEVELS: &[&str] = &["off", "error", "warn", "warning", "info", "debug", "trace"];
+const LOG_FORMATS: &[&str] = &["text", "json"];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_name_stands_once() {
+        let mut seen = BTreeSet::new();
+        for variable in TABLE {
+            for name in [Some(variable.name), variable.alias].into_iter().flatten() {
+                assert!(seen.insert(name), "{name} stands twice");
+            }
+        }
+    }
+
+    #[test]
+    fn sections_are_complete_and_unbroken() {
+        let order: Vec<Section> = TABLE.iter().map(|variable| variable.section).collect();
+        let mut runs = order.clone();
+        runs.dedup();
+        assert_eq!(runs, Section::ALL);
+    }
+
+    #[test]
+    fn whatever_the_client_reads_is_in_the_table() {
+        for name in openstack_sdk_blocking::VARIABLES {
+            assert!(find(name).is_some(), "{name} is missing");
+        }
+    }
+
+    #[test]
+    fn no_secret_has_a_default() {
+        for variable in TABLE.iter().filter(|variable| variable.secret) {
+            assert_eq!(variable.default, None, "{}", variable.name);
+        }
+    }
+}
