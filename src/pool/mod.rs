@@ -14,6 +14,7 @@ mod plan;
 mod policy;
 mod snapshot;
 mod time;
+mod words;
 
 pub use answer::{Answer, ProbeFailure, ProbeResult};
 pub use assess::{Assessed, Assessment, Phase, assess};
@@ -28,3 +29,4 @@ pub use plan::{Action, Blocked, CreateBlock, DeleteBlock, DeleteReason, MoveReas
 pub use policy::Policy;
 pub use snapshot::{CycleReport, Incident, Outcome, Snapshot};
 pub use time::{CloudTime, Moment};
+pub use words::{Words, delete_reason, utc};

@@ -1,1 +1,37 @@
 //! The status server: what the daemon knows and does, over HTTP.
+//!
+//! It reads the latest snapshot and never waits for the scaler. The fields of its answers are
+//! described in `docs/status-api.md`.
+//!
+//! Anybody who reaches the port may send it anything, so it takes no body, keeps no connection,
+//! holds at most [`StatusServer::MAX_CONNECTIONS`] of them at once, and lets the newest in by
+//! closing the one that has been idle for longest.
+
+mod connections;
+mod error;
+mod http;
+mod routes;
+mod server;
+mod shared;
+mod view;
+mod view_plan;
+
+pub use error::StatusError;
+pub use server::{Clock, StatusServer};
+pub use shared::Shared;
+pub use view::{status_view, summary_view};
+
+use std::time::Duration;
+
+/// What does not change while the daemon runs.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The daemon's version.
+    pub version: &'static str,
+    /// The provider's name, as in `PROVIDER`.
+    pub provider: &'static str,
+    /// The settings, name and value; the values of secrets must be masked already.
+    pub settings: Vec<(String, String)>,
+    /// The daemon is unhealthy when the scaler's loop has made no turn for so long.
+    pub healthy_within: Duration,
+}

@@ -1,0 +1,440 @@
+//! Actions and non-actions in an operator's words, for the log and the status page alike.
+
+use super::{
+    Action, Assessment, Backoff, Blocked, CloudTime, CreateBlock, DeleteBlock, DeleteReason,
+    ExternalAddress, ExternalAddressId, Moment, MoveReason, ReplicaId, Snapshot,
+};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What a sentence needs besides the value that it is about: names, addresses and times.
+#[derive(Debug, Clone)]
+pub struct Words<'a> {
+    assessment: &'a Assessment,
+    addresses: &'a [ExternalAddress],
+    backoff: Option<Backoff>,
+    floor: u64,
+    now: Moment,
+    cloud_now: Option<CloudTime>,
+    /// How many replicas have a name, since a provider's names need not be unique.
+    namesakes: BTreeMap<&'a str, usize>,
+}
+
+impl<'a> Words<'a> {
+    /// The longest piece of a foreign name that a sentence repeats, in characters.
+    const LONGEST_NAME: usize = 100;
+
+    /// Takes what is known at `now`; `cloud_now` is the cloud's clock at that moment.
+    #[must_use]
+    pub fn new(
+        assessment: &'a Assessment,
+        addresses: &'a [ExternalAddress],
+        backoff: Option<Backoff>,
+        floor: u64,
+        (now, cloud_now): (Moment, Option<CloudTime>),
+    ) -> Self {
+        let mut namesakes = BTreeMap::new();
+        for replica in &assessment.replicas {
+            *namesakes.entry(replica.name.as_str()).or_default() += 1;
+        }
+        Self {
+            assessment,
+            addresses,
+            backoff,
+            floor,
+            now,
+            cloud_now,
+            namesakes,
+        }
+    }
+
+    /// Takes what a snapshot knows, to be read at `now`.
+    #[must_use]
+    pub fn of(snapshot: &'a Snapshot, now: Moment) -> Self {
+        Self::new(
+            &snapshot.plan.assessment,
+            &snapshot.external_addresses,
+            snapshot.backoff,
+            snapshot.floor,
+            (now, snapshot.cloud_time_at(now)),
+        )
+    }
+
+    /// The provider's name of a replica as it is, if the replica is of the pool.
+    #[must_use]
+    pub fn name(&self, id: &ReplicaId) -> Option<&'a str> {
+        let replicas = &self.assessment.replicas;
+        let index = replicas.binary_search_by(|r| r.id.cmp(id)).ok()?;
+        replicas.get(index).map(|r| r.name.as_str())
+    }
+
+    /// A replica, so that it can be told from the others: its name, with its id where others
+    /// have that name too; its id where it has no name.
+    #[must_use]
+    pub fn replica(&self, id: &ReplicaId) -> String {
+        match self.name(id).filter(|name| !name.is_empty()) {
+            None => Self::printable(id.as_str()),
+            Some(name) if self.namesakes.get(name) == Some(&1) => Self::printable(name),
+            Some(name) => format!(
+                "{} [{}]",
+                Self::printable(name),
+                Self::printable(id.as_str())
+            ),
+        }
+    }
+
+    /// An external address; its id where the last list does not have it.
+    #[must_use]
+    pub fn external_address(&self, id: &ExternalAddressId) -> String {
+        match self.addresses.iter().find(|a| a.id == *id) {
+            Some(found) => found.address.to_string(),
+            None => Self::printable(id.as_str()),
+        }
+    }
+
+    /// A moment: on the cloud's clock (`2026-01-02T03:04:05Z`), if that is known.
+    #[must_use]
+    pub fn utc(&self, moment: Moment) -> Option<String> {
+        let cloud_now = self.cloud_now?.0;
+        let ahead = moment.since(self.now);
+        let time = if ahead > Duration::ZERO {
+            cloud_now.saturating_add(whole_seconds_up(ahead))
+        } else {
+            cloud_now.saturating_sub(self.now.since(moment).as_secs())
+        };
+        Some(utc(CloudTime(time)))
+    }
+
+    /// What is to be done, and why: `delete gw-3 (termination: it says itself that it is done)`.
+    #[must_use]
+    pub fn action(&self, action: &Action) -> String {
+        match action {
+            Action::MoveAddress {
+                address,
+                from,
+                to,
+                reason,
+            } => {
+                let (address, to) = (address.address, self.replica(to));
+                let why = self.move_reason(*reason);
+                match from {
+                    Some(from) => {
+                        let from = self.replica(from);
+                        format!("move {address} from {from} to {to} ({why})")
+                    }
+                    None => format!("give {address} to {to} ({why})"),
+                }
+            }
+            Action::Delete {
+                replica, reason, ..
+            } => format!(
+                "delete {} ({}: {})",
+                self.replica(replica),
+                reason.name(),
+                delete_reason(*reason)
+            ),
+            Action::Create { count } => format!(
+                "create {} ({} available, the floor is {})",
+                counted(count.get(), "replica"),
+                counted(self.assessment.available, "resource"),
+                self.floor
+            ),
+        }
+    }
+
+    /// What would be done and is not, and why not.
+    #[must_use]
+    pub fn blocked(&self, blocked: &Blocked) -> String {
+        match blocked {
+            Blocked::Create { count, why } => self.blocked_creation(*count, *why),
+            Blocked::Delete {
+                replica,
+                reason,
+                why,
+            } => format!(
+                "{} would be deleted ({}: {}) and is not{}",
+                self.replica(replica),
+                reason.name(),
+                delete_reason(*reason),
+                self.delete_block(*why)
+            ),
+            Blocked::MoveAddress { address, reason } => format!(
+                "{} is of no use where it is ({}), and no serving replica is without an external \
+                 address",
+                self.external_address(address),
+                self.move_reason(*reason)
+            ),
+        }
+    }
+
+    fn blocked_creation(&self, count: u64, why: CreateBlock) -> String {
+        let verb = if count == 1 { "is" } else { "are" };
+        let what = format!(
+            "{} {verb} missing and {verb} not created",
+            counted(count, "replica")
+        );
+        match why {
+            CreateBlock::Backoff { cause, until } => {
+                let failures = self
+                    .backoff
+                    .filter(|b| b.cause == cause)
+                    .map(|b| b.failures);
+                let in_a_row = match failures {
+                    Some(failures) => format!(" (failure {failures} in a row)"),
+                    None => String::new(),
+                };
+                format!("{what} {}: {cause}{in_a_row}", self.before(until))
+            }
+            CreateBlock::OutcomeUnknown { until } => format!(
+                "{what} {}: it is not known whether the last creation made servers",
+                self.before(until)
+            ),
+            CreateBlock::MaxCount { max } => {
+                format!("{what}: REPLICA_MAX_COUNT={max} is reached")
+            }
+            CreateBlock::ShrunkenList { missing } => format!("{what}: {}", shrunken(missing)),
+        }
+    }
+
+    fn delete_block(&self, why: DeleteBlock) -> String {
+        match why {
+            DeleteBlock::Locked => ": it is locked at the provider".to_owned(),
+            DeleteBlock::StillStarting { until } => format!(
+                " {}: it has never said anything else and may still be starting",
+                self.before(until)
+            ),
+            DeleteBlock::NobodyAnswers => {
+                ": no replica answers at all, so that the fault may be on this side".to_owned()
+            }
+            DeleteBlock::ShrunkenList { missing } => format!(": {}", shrunken(missing)),
+        }
+    }
+
+    fn move_reason(&self, reason: MoveReason) -> String {
+        match reason {
+            MoveReason::HolderGoes(reason) => format!(
+                "its holder is to be deleted, {}: {}",
+                reason.name(),
+                delete_reason(reason)
+            ),
+            MoveReason::HolderUnreachable => "its holder does not answer".to_owned(),
+            MoveReason::Free => "nobody has it".to_owned(),
+        }
+    }
+
+    /// `before 12:03:04Z`, or `for 42 s` where the cloud's clock is not known.
+    fn before(&self, until: Moment) -> String {
+        let time = self.utc(until);
+        match time.as_deref().and_then(|t| t.split_once('T')) {
+            Some((_, time)) => format!("before {time}"),
+            None => format!("for {} s", whole_seconds_up(until.since(self.now))),
+        }
+    }
+
+    /// Foreign text, made fit for a line of a log: no control characters, bounded length.
+    fn printable(text: &str) -> String {
+        text.chars()
+            .take(Self::LONGEST_NAME)
+            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+            .collect()
+    }
+}
+
+impl Snapshot {
+    /// The cloud's clock at `now`, carried on by the monotonic clock.
+    #[must_use]
+    pub fn cloud_time_at(&self, now: Moment) -> Option<CloudTime> {
+        self.cloud_time
+            .map(|time| CloudTime(time.0.saturating_add(now.since(self.taken).as_secs())))
+    }
+}
+
+/// Why a replica is deleted, as the rest of a sentence about it.
+#[must_use]
+pub fn delete_reason(reason: DeleteReason) -> &'static str {
+    match reason {
+        DeleteReason::Error => "the provider shows an error state",
+        DeleteReason::Stopped => "it is switched off",
+        DeleteReason::Termination => "it says itself that it is done",
+        DeleteReason::StartupTimeout => "it did not come up within REPLICA_STARTUP_TIMEOUT",
+        DeleteReason::UnreachableTimeout => {
+            "it has been unreachable for REPLICA_UNREACHABLE_TIMEOUT"
+        }
+    }
+}
+
+/// A time in UTC, to the second: `2026-01-02T03:04:05Z`.
+#[must_use]
+pub fn utc(time: CloudTime) -> String {
+    const LAST_OF_YEAR_9999: u64 = 253_402_300_799;
+    let seconds = time.0.min(LAST_OF_YEAR_9999);
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // Howard Hinnant's civil_from_days: years begin in March, so that a leap day is the last day.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = (month_from_march + 2) % 12 + 1;
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
+        second / 3_600,
+        second / 60 % 60,
+        second % 60
+    )
+}
+
+fn shrunken(missing: usize) -> String {
+    let missing = u64::try_from(missing).unwrap_or(u64::MAX);
+    format!(
+        "the last list lacks {} and the next one has to confirm it",
+        counted(missing, "replica")
+    )
+}
+
+fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
+/// Rounded up, so that a wait that is not over never shows as 0.
+fn whole_seconds_up(duration: Duration) -> u64 {
+    duration
+        .as_secs()
+        .saturating_add(u64::from(duration.subsec_nanos() > 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pool::{Assessed, BackoffCause, Phase};
+    use std::num::NonZeroU64;
+
+    fn assessment(names: &[(&str, &str)]) -> Assessment {
+        let replicas = names.iter().map(|(id, name)| Assessed {
+            id: ReplicaId::new(id),
+            name: (*name).to_owned(),
+            phase: Phase::Starting,
+            counts: 1,
+            locked: false,
+            age: Duration::ZERO,
+            address: None,
+        });
+        Assessment {
+            replicas: replicas.collect(),
+            awaited: 0,
+            available: 1,
+        }
+    }
+
+    #[test]
+    fn days_are_counted_as_the_calendar_does() {
+        let check = |seconds, expected: &str| assert_eq!(utc(CloudTime(seconds)), expected);
+        check(0, "1970-01-01T00:00:00Z");
+        check(951_782_400, "2000-02-29T00:00:00Z");
+        check(1_709_251_199, "2024-02-29T23:59:59Z");
+        check(1_735_689_599, "2024-12-31T23:59:59Z");
+        check(4_107_542_400, "2100-03-01T00:00:00Z");
+        check(u64::MAX, "9999-12-31T23:59:59Z");
+    }
+
+    #[test]
+    fn foreign_names_are_told_apart_and_cannot_break_a_line() {
+        let long = "x".repeat(300);
+        let pool = assessment(&[
+            ("1", "gw"),
+            ("2", "gw"),
+            ("3", "a\nb\u{1b}[31m"),
+            ("4", ""),
+            ("5", &long),
+        ]);
+        let words = Words::new(&pool, &[], None, 3, (Moment::START, None));
+        let check = |id, expected: &str| assert_eq!(words.replica(&ReplicaId::new(id)), expected);
+        check("1", "gw [1]");
+        check("2", "gw [2]");
+        check("3", "a\u{fffd}b\u{fffd}[31m");
+        check("4", "4");
+        check("5", &long[..100]);
+        check("gone", "gone");
+    }
+
+    #[test]
+    fn a_wait_is_told_on_the_clouds_clock_where_that_is_known() {
+        let pool = assessment(&[]);
+        let backoff = Backoff {
+            failures: 4,
+            until: Moment(Duration::from_millis(41_500)),
+            cause: BackoffCause::Quota,
+        };
+        let blocked = Blocked::Create {
+            count: 3,
+            why: CreateBlock::Backoff {
+                cause: backoff.cause,
+                until: backoff.until,
+            },
+        };
+        let check = |cloud_now, expected: &str| {
+            let now = (Moment::START, cloud_now);
+            let words = Words::new(&pool, &[], Some(backoff), 3, now);
+            assert_eq!(words.blocked(&blocked), expected);
+        };
+        check(
+            None,
+            "3 replicas are missing and are not created for 42 s: \
+             the project's quota is used up (failure 4 in a row)",
+        );
+        check(
+            Some(CloudTime(1_735_689_599)),
+            "3 replicas are missing and are not created before 00:00:41Z: \
+             the project's quota is used up (failure 4 in a row)",
+        );
+    }
+
+    #[test]
+    fn actions_carry_their_reason() {
+        let pool = assessment(&[("1", "gw-1"), ("2", "gw-2")]);
+        let address = ExternalAddress {
+            id: ExternalAddressId::new("fip"),
+            address: [203, 0, 113, 7].into(),
+            holder: super::super::Holder::Server(ReplicaId::new("1")),
+            revision: None,
+        };
+        let words = Words::new(&pool, &[], None, 3, (Moment::START, None));
+        let check = |action, expected: &str| assert_eq!(words.action(&action), expected);
+        check(
+            Action::Delete {
+                replica: ReplicaId::new("1"),
+                reason: DeleteReason::Termination,
+                after: Vec::new(),
+            },
+            "delete gw-1 (termination: it says itself that it is done)",
+        );
+        check(
+            Action::MoveAddress {
+                address: address.clone(),
+                from: Some(ReplicaId::new("1")),
+                to: ReplicaId::new("2"),
+                reason: MoveReason::HolderUnreachable,
+            },
+            "move 203.0.113.7 from gw-1 to gw-2 (its holder does not answer)",
+        );
+        check(
+            Action::MoveAddress {
+                address,
+                from: None,
+                to: ReplicaId::new("2"),
+                reason: MoveReason::Free,
+            },
+            "give 203.0.113.7 to gw-2 (nobody has it)",
+        );
+        check(
+            Action::Create {
+                count: NonZeroU64::MIN,
+            },
+            "create 1 replica (1 resource available, the floor is 3)",
+        );
+    }
+}

@@ -1,0 +1,266 @@
+//! Snapshots as JSON. The names of the fields are stable; `docs/status-api.md` has them all.
+
+use super::Facts;
+use super::view_plan::{action_view, blocked_view, going_because, plan_view};
+use crate::pool::{
+    Assessed, Blocked, Creating, CycleReport, ExternalAddress, Failed, Holder, Incident, Moment,
+    Outcome, Phase, Record, ReplicaId, ServerState, Snapshot, Words,
+};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The body of `GET /`: the keys of the reference, and the most important of the rest.
+#[must_use]
+pub fn summary_view(snapshot: &Snapshot, facts: &Facts, healthy: bool, now: Moment) -> Value {
+    let words = Words::of(snapshot, now);
+    let blocked = snapshot.plan.blocked.iter().map(|b| words.blocked(b));
+    json!({
+        "status": u8::from(healthy),
+        "isMaster": true,
+        "version": facts.version,
+        "provider": facts.provider,
+        "available": snapshot.plan.assessment.available,
+        "floor": snapshot.floor,
+        "missing": snapshot.plan.missing,
+        "replicas": by_state(snapshot),
+        "blocked": blocked.collect::<Vec<_>>(),
+        "last_list_seconds_ago": snapshot.last_list.map(|at| seconds(now.since(at))),
+    })
+}
+
+/// The body of `GET /status`: everything.
+#[must_use]
+pub fn status_view(snapshot: &Snapshot, facts: &Facts, healthy: bool, now: Moment) -> Value {
+    let words = Words::of(snapshot, now);
+    let assessment = &snapshot.plan.assessment;
+    let settings: Map<String, Value> = facts
+        .settings
+        .iter()
+        .map(|(name, value)| (name.clone(), json!(value)))
+        .collect();
+    json!({
+        "status": u8::from(healthy),
+        "isMaster": true,
+        "version": facts.version,
+        "provider": facts.provider,
+        "uptime_seconds": seconds(now.0),
+        "snapshot_seconds_ago": seconds(now.since(snapshot.taken)),
+        "last_list_seconds_ago": snapshot.last_list.map(|at| seconds(now.since(at))),
+        "cloud_time": words.utc(now),
+        "summary": {
+            "available": assessment.available,
+            "floor": snapshot.floor,
+            "missing": snapshot.plan.missing,
+            "replicas": assessment.replicas.len(),
+            "by_state": by_state(snapshot),
+            "awaited": assessment.awaited,
+        },
+        "replicas": replicas_view(snapshot, &words, now),
+        "external_addresses": addresses_view(snapshot, &words),
+        "plan": plan_view(&snapshot.plan, &words, now),
+        "backoff": snapshot.backoff.map(|backoff| json!({
+            "failures": backoff.failures,
+            "cause": backoff.cause.kind(),
+            "text": backoff.cause.to_string(),
+            "until_seconds": seconds_until(backoff.until, now),
+            "until": words.utc(backoff.until),
+        })),
+        "shrunken_list": snapshot.shrunken_list.as_ref().map(|list| json!({
+            "missing": list.missing.iter().map(ReplicaId::as_str).collect::<Vec<_>>(),
+            "previous": list.previous,
+        })),
+        "history": snapshot.history.iter().rev()
+            .map(|report| cycle_view(report, &words, now))
+            .collect::<Vec<_>>(),
+        "incidents": snapshot.incidents.iter().rev()
+            .map(|incident| incident_view(incident, &words, now))
+            .collect::<Vec<_>>(),
+        "counters": {
+            "cycles": snapshot.cycles,
+            "failed_cycles": snapshot.failed_cycles,
+            "created": snapshot.created,
+            "deleted": snapshot.deleted,
+            "moved": snapshot.moved,
+        },
+        "settings": settings,
+    })
+}
+
+/// Every state is there, so that a reader need not know which may be absent.
+fn by_state(snapshot: &Snapshot) -> Map<String, Value> {
+    let counts = snapshot.plan.assessment.by_phase();
+    Phase::NAMES
+        .iter()
+        .map(|name| ((*name).to_owned(), json!(counts.get(name).unwrap_or(&0))))
+        .collect()
+}
+
+fn replicas_view(snapshot: &Snapshot, words: &Words<'_>, now: Moment) -> Vec<Value> {
+    let mut held_addresses: BTreeMap<&ReplicaId, Vec<String>> = BTreeMap::new();
+    for address in &snapshot.external_addresses {
+        if let Holder::Server(id) = &address.holder {
+            let held = held_addresses.entry(id).or_default();
+            held.push(address.address.to_string());
+        }
+    }
+    let going = going_because(snapshot);
+    let kept: BTreeMap<&ReplicaId, &Blocked> = snapshot
+        .plan
+        .blocked
+        .iter()
+        .filter_map(|blocked| match blocked {
+            Blocked::Delete { replica, .. } => Some((replica, blocked)),
+            _ => None,
+        })
+        .collect();
+    let records: BTreeMap<&ReplicaId, &Record> = snapshot
+        .records
+        .iter()
+        .map(|record| (&record.server.id, record))
+        .collect();
+    let since_assessed = now.since(snapshot.taken);
+    let replicas = snapshot.plan.assessment.replicas.iter().map(|assessed| {
+        let mut view = assessed_view(assessed, since_assessed);
+        let id = &assessed.id;
+        let reason = going.get(id);
+        view.insert("reason".to_owned(), json!(reason.map(|r| r.name())));
+        let reason_text = reason.map(|r| crate::pool::delete_reason(*r));
+        view.insert("reason_text".to_owned(), json!(reason_text));
+        let blocked = kept.get(id).map(|b| blocked_view(b, words, now));
+        view.insert("blocked".to_owned(), json!(blocked));
+        let addresses = held_addresses.get(id).map_or(&[][..], Vec::as_slice);
+        view.insert("external_addresses".to_owned(), json!(addresses));
+        view.extend(record_view(records.get(id).copied(), &assessed.phase, now));
+        Value::Object(view)
+    });
+    replicas.collect()
+}
+
+fn assessed_view(assessed: &Assessed, since_assessed: Duration) -> Map<String, Value> {
+    object(json!({
+        "id": assessed.id.as_str(),
+        "name": assessed.name,
+        "state": assessed.phase.name(),
+        "counts": assessed.counts,
+        "locked": assessed.locked,
+        "age_seconds": seconds(assessed.age.saturating_add(since_assessed)),
+        "address": assessed.address.map(|address| address.to_string()),
+    }))
+}
+
+/// The fields are there even if nothing is remembered, as `null`.
+fn record_view(record: Option<&Record>, phase: &Phase, now: Moment) -> Map<String, Value> {
+    let answer = record.and_then(|r| r.answer);
+    let last_probe = record.and_then(|r| r.last_probe);
+    let failure = record.and_then(|r| r.last_failure.as_ref());
+    let unreachable_since = match phase {
+        Phase::Unreachable { since } => Some(*since),
+        _ => record.and_then(|r| r.unreachable_since),
+    };
+    object(json!({
+        "detail": record.map(|r| detail(&r.server.state)),
+        "free": answer.map(|a| a.free),
+        "termination": answer.map(|a| a.termination),
+        "has_served": record.map(|r| r.has_served),
+        "failures": record.map(|r| r.failures),
+        "last_failure": failure.map(ToString::to_string),
+        "last_failure_kind": failure.map(crate::pool::ProbeFailure::kind),
+        "last_probe_seconds_ago": last_probe.map(|(at, _)| seconds(now.since(at))),
+        "latency_ms": last_probe.map(|(_, latency)| milliseconds(latency)),
+        "unreachable_seconds": unreachable_since.map(|since| seconds(now.since(since))),
+        // An empty fault was asked for and is not there.
+        "fault": record.and_then(|r| r.fault.as_deref()).filter(|fault| !fault.is_empty()),
+    }))
+}
+
+/// The provider's view of a server.
+fn detail(state: &ServerState) -> &str {
+    match state {
+        ServerState::Leaving => "being deleted",
+        ServerState::Creating(Creating::Building) => "being built",
+        ServerState::Creating(Creating::NoAddress) => "without an address",
+        ServerState::Running(_) => "running",
+        ServerState::Failed(Failed::Error) => "error",
+        ServerState::Failed(Failed::Stopped) => "stopped",
+        ServerState::Held(word) => word,
+        ServerState::Unknown => "unknown to the provider",
+    }
+}
+
+fn addresses_view(snapshot: &Snapshot, words: &Words<'_>) -> Vec<Value> {
+    let view = |address: &ExternalAddress| {
+        let (state, holder_id, holder) = match &address.holder {
+            Holder::Nobody => ("free", None, "free".to_owned()),
+            Holder::Server(id) if words.name(id).is_some() => {
+                ("held", Some(id.as_str()), words.replica(id))
+            }
+            Holder::Server(id) => ("outside", Some(id.as_str()), OUTSIDE.to_owned()),
+            Holder::Stranger => ("outside", None, OUTSIDE.to_owned()),
+        };
+        json!({
+            "id": address.id.as_str(),
+            "address": address.address.to_string(),
+            "state": state,
+            "holder_id": holder_id,
+            "holder": holder,
+        })
+    };
+    snapshot.external_addresses.iter().map(view).collect()
+}
+
+const OUTSIDE: &str = "outside the pool";
+
+fn cycle_view(report: &CycleReport, words: &Words<'_>, now: Moment) -> Value {
+    let actions = report.actions.iter().map(|(action, outcome)| {
+        let mut view = object(action_view(action, words));
+        // What was available then is not what is available now, so the sentence says less here.
+        let (word, why) = match outcome {
+            Outcome::Done => ("done", None),
+            Outcome::Failed(error) => ("failed", Some(error.as_str())),
+            Outcome::Skipped(why) => ("skipped", Some(*why)),
+        };
+        view.insert("outcome".to_owned(), json!(word));
+        view.insert("outcome_text".to_owned(), json!(why));
+        Value::Object(view)
+    });
+    json!({
+        "seconds_ago": seconds(now.since(report.taken)),
+        "at": words.utc(report.taken),
+        "available": report.available,
+        "actions": actions.collect::<Vec<_>>(),
+    })
+}
+
+fn incident_view(incident: &Incident, words: &Words<'_>, now: Moment) -> Value {
+    json!({
+        "seconds_ago": seconds(now.since(incident.last)),
+        "at": words.utc(incident.last),
+        "times": incident.times,
+        "doing": incident.doing,
+        "error": incident.error,
+    })
+}
+
+/// The entries of a value that is an object.
+pub(super) fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+pub(super) fn seconds(duration: Duration) -> u64 {
+    duration.as_secs()
+}
+
+/// Rounded up, so that 0 means: it is over.
+pub(super) fn seconds_until(until: Moment, now: Moment) -> u64 {
+    let left = until.since(now);
+    left.as_secs()
+        .saturating_add(u64::from(left.subsec_nanos() > 0))
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
