@@ -148,27 +148,28 @@ fn name<'a>(cursor: &mut Cursor<'a>) -> Parsed<Option<&'a str>> {
 /// The value in `dotenvy`'s double quotes.
 fn quoted_value(cursor: &mut Cursor<'_>) -> Parsed<String> {
     let mut value = Quoted::new();
-    match cursor.rest.chars().next() {
-        Some(quote @ ('\'' | '"')) => {
-            let end = closing_quote(cursor.rest, quote).ok_or(OPEN_QUOTE)?;
-            let inner = &cursor.take(end + 1)[1..end];
-            let mut chars = inner.chars();
-            while let Some(c) = chars.next() {
-                match c {
-                    '\\' => match chars.next() {
-                        Some(escaped) => value.push_escaped(escaped, quote),
-                        None => value.push('\\'),
-                    },
-                    _ => value.push(c),
+    if let Some(quote) = cursor
+        .rest
+        .chars()
+        .next()
+        .filter(|c| matches!(c, '\'' | '"'))
+    {
+        let end = closing_quote(cursor.rest, quote).ok_or(OPEN_QUOTE)?;
+        let mut chars = cursor.take(end + 1)[1..end].chars();
+        while let Some(c) = chars.next() {
+            match (c, chars.clone().next()) {
+                ('\\', Some(escaped)) => {
+                    value.push_escaped(escaped, quote);
+                    chars.next();
                 }
+                _ => value.push(c),
             }
         }
-        _ => {
-            let text = cursor.take_while(|c| c != '\n');
-            for c in before_comment(text).trim_end_matches(is_blank).chars() {
-                value.push(c);
-            }
-        }
+    } else {
+        let text = before_comment(cursor.take_while(|c| c != '\n'));
+        text.trim_end_matches(is_blank)
+            .chars()
+            .for_each(|c| value.push(c));
     }
     Ok(value.close())
 }
@@ -221,13 +222,10 @@ impl Quoted {
             ('"', 'v') => Some('\u{b}'),
             _ => None,
         };
-        match meaning {
-            Some(meant) => self.push(meant),
-            None => {
-                self.push('\\');
-                self.push(c);
-            }
+        if meaning.is_none() {
+            self.push('\\');
         }
+        self.push(meaning.unwrap_or(c));
     }
 
     fn close(mut self) -> String {

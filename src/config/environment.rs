@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::dotenv::{self, Binding};
 use super::error::{ConfigError, Problem};
@@ -18,7 +18,8 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 pub struct Environment {
     /// `None`: not valid UTF-8.
     process: BTreeMap<String, Option<String>>,
-    file: BTreeMap<String, String>,
+    /// `None`: the name stands without `=`, which sets nothing.
+    file: BTreeMap<String, Option<String>>,
     /// Lines of the file that cannot be read. They are told together with everything else that is wrong.
     problems: Vec<Problem>,
     warnings: Vec<String>,
@@ -32,11 +33,7 @@ pub(super) enum Source {
 }
 
 impl Environment {
-    /// Reads the process's environment and the file. `.env` may be absent, a file that is named may not.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "this is the one place that touches the process's environment"
-    )]
+    /// Reads the process's environment, which nothing else in the daemon touches, and the file. `.env` may be absent, a file that is named may not.
     pub fn read(env_file: Option<&Path>) -> Result<Self, ConfigError> {
         let process = std::env::vars_os();
         let path = env_file.unwrap_or(Path::new(DEFAULT_FILE));
@@ -97,7 +94,7 @@ impl Environment {
             warnings: Vec::new(),
         };
         if let Some((path, bytes)) = file {
-            environment.add_file(path.to_path_buf(), bytes);
+            environment.add_file(path, bytes);
         }
         environment
     }
@@ -111,7 +108,7 @@ impl Environment {
     pub(super) fn lookup(&self, name: &str) -> Option<(&str, Source)> {
         let found = match self.process.get(name) {
             Some(value) => (value.as_deref()?, Source::Process),
-            None => (self.file.get(name)?.as_str(), Source::File),
+            None => (self.file.get(name)?.as_deref()?, Source::File),
         };
         Some(found).filter(|(value, _)| !value.is_empty())
     }
@@ -126,8 +123,14 @@ impl Environment {
             .process
             .keys()
             .map(|name| (name.as_str(), Source::Process));
-        let file = self.file.keys().map(|name| (name.as_str(), Source::File));
+        let file = self.file_names().map(|name| (name, Source::File));
         process.chain(file)
+    }
+
+    /// The names that the file sets.
+    pub fn file_names(&self) -> impl Iterator<Item = &str> {
+        let set = self.file.iter().filter(|(_, value)| value.is_some());
+        set.map(|(name, _)| name.as_str())
     }
 
     /// What is wrong with the file.
@@ -139,13 +142,13 @@ impl Environment {
         &self.warnings
     }
 
-    fn add_file(&mut self, path: PathBuf, bytes: &[u8]) {
+    fn add_file(&mut self, path: &Path, bytes: &[u8]) {
         let at = |line: usize| format!("{}, line {line}", path.display());
         let text = match std::str::from_utf8(bytes) {
             Ok(text) => text,
             Err(error) => {
                 let valid = &bytes[..error.valid_up_to()];
-                let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+                let line = valid.split(|byte| *byte == b'\n').count();
                 let remedy = "is not valid UTF-8; save the file as UTF-8";
                 self.problems.push(Problem::new(at(line), remedy));
                 return;
@@ -157,15 +160,8 @@ impl Environment {
         }
         let mut unreadable = BTreeSet::new();
         for Binding { line, name, value } in bindings {
-            match value {
-                Some(value) => {
-                    let value = self.interpolate(&value, &mut unreadable);
-                    self.file.insert(name, value);
-                }
-                None => {
-                    self.file.remove(&name);
-                }
-            }
+            let value = value.map(|value| self.interpolate(&value, &mut unreadable));
+            self.file.insert(name, value);
             for name in std::mem::take(&mut unreadable) {
                 let remedy = format!("uses ${{{name}}}, whose value is not valid UTF-8");
                 self.problems.push(Problem::new(at(line), remedy));
@@ -186,12 +182,13 @@ impl Environment {
                 rest = &reference[2..];
                 continue;
             };
-            match (self.process.get(name), self.file.get(name)) {
-                (Some(Some(value)), _) | (None, Some(value)) => result.push_str(value),
-                (Some(None), _) => {
+            match self.process.get(name).or_else(|| self.file.get(name)) {
+                Some(Some(value)) => result.push_str(value),
+                Some(None) if self.is_not_utf8(name) => {
                     unreadable.insert(name.to_owned());
                 }
-                (None, None) => result.push_str(default),
+                Some(None) => {}
+                None => result.push_str(default),
             }
             rest = &reference[len..];
         }

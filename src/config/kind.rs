@@ -41,7 +41,7 @@ pub enum Kind {
     List,
     /// The path of a file.
     File,
-    /// Read by somebody else: the OpenStack client, the mock, or `make`.
+    /// Read by somebody else: the cloud's client, the mock, or `make`.
     Elsewhere,
 }
 
@@ -104,6 +104,9 @@ impl Kind {
     }
 
     pub(super) fn address(self, text: &str) -> Option<IpAddr> {
+        if self != Self::Address {
+            return None;
+        }
         // The reference binds "localhost" as IPv4.
         if text.eq_ignore_ascii_case("localhost") {
             return Some(IpAddr::V4(Ipv4Addr::LOCALHOST));
@@ -119,7 +122,7 @@ impl Kind {
 
     pub(super) fn url_path(self, text: &str) -> Option<String> {
         let clean = text.chars().all(|c| c.is_ascii_graphic() && c != '#');
-        if !clean || text.contains("://") {
+        if self != Self::UrlPath || !clean || text.contains("://") {
             return None;
         }
         Some(if text.starts_with('/') {
@@ -166,6 +169,7 @@ impl Kind {
 
     pub(super) fn switch(self, text: &str) -> Option<bool> {
         match text.to_ascii_lowercase().as_str() {
+            _ if self != Self::Switch => None,
             "true" | "1" | "yes" | "on" | "t" | "y" => Some(true),
             "false" | "0" | "no" | "off" | "f" | "n" => Some(false),
             _ => None,

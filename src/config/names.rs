@@ -3,7 +3,7 @@
 use super::environment::{Environment, Source};
 use super::table;
 
-/// Names that start so are meant for this program, except `OS_`, which all OpenStack tools share.
+/// Names that start so are meant for this program, except `OS_`, which all tools of the cloud share.
 const FAMILIES: [&str; 9] = [
     "APP_",
     "REPLICA_",
@@ -71,7 +71,7 @@ fn nearest(name: &str) -> Option<&'static str> {
 /// are of the same one; else fewer, for the whole name may be somebody else's.
 fn allowed(name: &str, known: &str) -> usize {
     match (family(name), family(known)) {
-        (Some("OS_"), _) | (_, Some("OS_")) | (Some("MOCK_"), _) => 1,
+        (Some("OS_" | "MOCK_"), _) | (_, Some("OS_")) => 1,
         (Some(own), Some(other)) if own == other => {
             (known.len() - own.len()).div_euclid(3).clamp(1, 4)
         }
@@ -102,11 +102,11 @@ fn distance(a: &str, b: &str) -> usize {
         let mut row = vec![i];
         for j in 1..=b.len() {
             let replaced = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut least = replaced.min(last[j] + 1).min(row[j - 1] + 1);
+            let mut fewest = replaced.min(last[j] + 1).min(row[j - 1] + 1);
             if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                least = least.min(before_last[j - 2] + 1);
+                fewest = fewest.min(before_last[j - 2] + 1);
             }
-            row.push(least);
+            row.push(fewest);
         }
         before_last = std::mem::replace(&mut last, row);
     }

@@ -16,6 +16,7 @@ use super::table::{self, Section, Variable};
 use super::{files, kind::Kind, names, warnings};
 use crate::pool::Policy;
 
+const USER_AGENT: &str = concat!("simplescalevm/", env!("CARGO_PKG_VERSION"));
 /// A bound for `clouds.yaml` and `secure.yaml`.
 const MAX_YAML_BYTES: u64 = 1 << 20;
 
@@ -259,7 +260,7 @@ fn openstack(reader: &mut Reader<'_>, environment: &Environment) -> OpenStackSet
     let mut cloud = cloud(reader, environment);
     let timeout = reader.seconds("OPENSTACK_TIMEOUT");
     cloud.timeout = timeout;
-    cloud.user_agent = concat!("simplescalevm/", env!("CARGO_PKG_VERSION")).to_owned();
+    cloud.user_agent = USER_AGENT.into();
     OpenStackSettings {
         flavor: reader.text("OPENSTACK_FLAVOR"),
         image: reader.text("OPENSTACK_IMAGE"),
@@ -281,7 +282,7 @@ fn openstack(reader: &mut Reader<'_>, environment: &Environment) -> OpenStackSet
     }
 }
 
-/// What the OpenStack client makes of `OS_*`, `clouds.yaml` and `secure.yaml`.
+/// What the cloud's client makes of `OS_*`, `clouds.yaml` and `secure.yaml`.
 fn cloud(reader: &mut Reader<'_>, environment: &Environment) -> CloudConfig {
     let vars = |name: &str| match table::find(name) {
         Some(variable) => reader::lookup(environment, variable).map(|found| found.text.to_owned()),

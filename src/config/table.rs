@@ -23,7 +23,7 @@ pub enum Section {
     Provider,
     /// Which servers are created.
     OpenStack,
-    /// How to log in to OpenStack.
+    /// How to log in.
     Credentials,
     /// The mock replica, a program for tests.
     Mock,

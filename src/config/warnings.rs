@@ -7,7 +7,7 @@ use super::reader::lookup;
 use super::settings::{Protocol, Settings};
 use super::table;
 
-/// OpenStack clouds answer 429 to a client that lists much more often.
+/// Clouds answer 429 to a client that lists much more often.
 const BUSY_LISTING: Duration = Duration::from_secs(1);
 /// A replica that restarts its service is silent for about so long.
 const SHORT_SILENCE: Duration = Duration::from_secs(60);
