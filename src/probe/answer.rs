@@ -78,12 +78,18 @@ fn read_key<T>(
 
 /// At each level the key that exists literally wins over the path.
 fn find<'a>(object: &Object<'a>, key: &str) -> Option<&'a RawValue> {
-    if let Some(value) = object.get(key) {
-        return Some(value);
+    let (mut object, mut key) = (object, key);
+    let mut inner: Object<'a>;
+    loop {
+        if let Some(value) = object.get(key) {
+            return Some(value);
+        }
+        let (head, rest) = key.split_once('.')?;
+        let value: &'a RawValue = object.get(head)?;
+        inner = serde_json::from_str(value.get()).ok()?;
+        object = &inner;
+        key = rest;
     }
-    let (head, rest) = key.split_once('.')?;
-    let inner = serde_json::from_str(object.get(head)?.get()).ok()?;
-    find(&inner, rest)
 }
 
 fn read_capacity(json: &str) -> Option<u64> {
@@ -138,4 +144,210 @@ fn whole_float(number: f64) -> Option<u64> {
     // NaN and the infinities fail the comparison with the range or have no zero fraction.
     let whole = (0.0..=MAX_FREE as f64).contains(&number) && number.fract() == 0.0;
     whole.then_some(number as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ProbeFailure::{BadValue, KeyMissing, NotAnObject, NotJson, TooLarge};
+    use proptest::prelude::*;
+
+    fn check(body: &str, expected: &Result<(u64, bool), ProbeFailure>) {
+        let got = read_answer(body.as_bytes(), "capacity", "data.done");
+        let got = got.map(|answer| (answer.free, answer.termination));
+        assert_eq!(&got, expected, "{body}");
+    }
+
+    fn check_capacity(value: &str, expected: Option<u64>) {
+        let expected = expected.map(|free| (free, false)).ok_or(BadValue {
+            key: "capacity".to_owned(),
+            value: value.to_owned(),
+        });
+        check(
+            &format!(r#"{{"capacity": {value}, "data.done": 0}}"#),
+            &expected,
+        );
+    }
+
+    fn check_termination(value: &str, expected: Option<bool>) {
+        let expected = expected.map(|done| (1, done)).ok_or(BadValue {
+            key: "data.done".to_owned(),
+            value: value.to_owned(),
+        });
+        check(
+            &format!(r#"{{"data": {{"done":{value}}}, "capacity": 1}}"#),
+            &expected,
+        );
+    }
+
+    #[test]
+    fn capacities() {
+        let good = [
+            ("0", 0),
+            ("3", 3),
+            ("3.0", 3),
+            ("1e2", 100),
+            ("-0", 0),
+            ("-0.0", 0),
+            (r#""3""#, 3),
+            (r#"" 3\n""#, 3),
+            (r#""3.0""#, 3),
+            (r#""\u0033""#, 3),
+            ("true", 1),
+            ("false", 0),
+            ("4294967295", MAX_FREE),
+        ];
+        for (value, free) in good {
+            check_capacity(value, Some(free));
+        }
+        let bad = [
+            "-1",
+            "1.5",
+            "-1.0",
+            "1e19",
+            "1e999",
+            "-1e999",
+            "4294967296",
+            "null",
+            "[]",
+            "{}",
+            "18446744073709551616",
+            r#""""#,
+            r#""x""#,
+            r#""NaN""#,
+            r#""inf""#,
+            r#""-1""#,
+            r#""1e999""#,
+            r#""true""#,
+            "[3]",
+        ];
+        for value in bad {
+            check_capacity(value, None);
+        }
+    }
+
+    #[test]
+    fn terminations() {
+        let good = [
+            ("true", true),
+            ("false", false),
+            (r#""true""#, true),
+            (r#""False""#, false),
+            (r#"" TRUE ""#, true),
+            ("1", true),
+            ("0", false),
+            ("1.0", true),
+        ];
+        for (value, done) in good {
+            check_termination(value, Some(done));
+        }
+        for value in [
+            "2", "-1", "null", "[]", r#""yes""#, r#""1""#, r#""""#, "0.5", "1e999",
+        ] {
+            check_termination(value, None);
+        }
+    }
+
+    #[test]
+    fn shapes() {
+        let missing = |key: &str| Err(KeyMissing(key.to_owned()));
+        let table = [
+            (
+                r#"{"capacity":1,"data":{"done":true},"more":[{}]}"#,
+                Ok((1, true)),
+            ),
+            (
+                r#"{"capacity":1,"data.done":true,"data":{"done":false}}"#,
+                Ok((1, true)),
+            ),
+            (
+                r#"{"capacity":1,"capacity":2,"data.done":0}"#,
+                Ok((2, false)),
+            ),
+            (r#"{"cap\u0061city":1,"data.done":0}"#, Ok((1, false))),
+            (" \r\n{\"capacity\":1,\"data.done\":0}\n", Ok((1, false))),
+            (r#"{"capacity":1,"data":{}}"#, missing("data.done")),
+            (r#"{"capacity":1,"data":[]}"#, missing("data.done")),
+            (r#"{"capacity":1,"data":null}"#, missing("data.done")),
+            (r#"{"data":{"done":true}}"#, missing("capacity")),
+            ("{}", missing("capacity")),
+            ("[]", Err(NotAnObject)),
+            ("3", Err(NotAnObject)),
+            (r#""{}""#, Err(NotAnObject)),
+            ("null", Err(NotAnObject)),
+            ("", Err(NotJson)),
+            ("{", Err(NotJson)),
+            ("{} {}", Err(NotJson)),
+            ("<html>", Err(NotJson)),
+            (r#"{"capacity":NaN,"data.done":0}"#, Err(NotJson)),
+            (r#"{"capacity":1,"data.done":0,}"#, Err(NotJson)),
+        ];
+        for (body, expected) in table {
+            check(body, &expected);
+        }
+        assert_eq!(
+            read_answer(b"{\"capacity\": \"\xff\"}", "capacity", "x"),
+            Err(NotJson)
+        );
+        assert_eq!(
+            read_answer(&vec![b' '; MAX_BODY_BYTES + 1], "a", "b"),
+            Err(TooLarge)
+        );
+    }
+
+    #[test]
+    fn deep_nesting_is_skipped_or_followed_without_recursion() {
+        let deep = "[".repeat(30_000) + &"]".repeat(30_000);
+        check(
+            &format!(r#"{{"capacity":1,"data.done":0,"x":{deep}}}"#),
+            &Ok((1, false)),
+        );
+        check(&deep, &Err(NotAnObject));
+        let path = vec!["a"; 5_000].join(".");
+        let body = r#"{"a":"#.repeat(5_000) + "1" + &"}".repeat(5_000);
+        let answer = read_answer(body.as_bytes(), &path, &path);
+        assert_eq!(
+            answer,
+            Ok(Answer {
+                free: 1,
+                termination: true
+            })
+        );
+    }
+
+    #[test]
+    fn bad_values_are_shortened_and_escaped() {
+        let cases = [
+            ("abc", "abc".to_owned()),
+            ("[\n\t1]", "[\\n\\t1]".to_owned()),
+            ("\u{7f}\u{202e}é\"'\\", "\\u{7f}\\u{202e}é\"'\\".to_owned()),
+            (&"x".repeat(80), "x".repeat(80)),
+            (&"x".repeat(81), "x".repeat(79) + "…"),
+            (&"\n".repeat(500), "\\n".repeat(39) + "\\…"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(shorten(text, MAX_VALUE_CHARS), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(body in proptest::collection::vec(any::<u8>(), 0..200), key in ".{0,8}") {
+            let _ = read_answer(&body, &key, "a.b");
+        }
+
+        #[test]
+        fn never_panics_on_near_json(body in r#"\{("a"|"b"|"a\.b"|[0-9eE.+-]|[{}:,"\\\[\] ]|true){0,40}\}"#) {
+            if let Ok(answer) = read_answer(body.as_bytes(), "a", "a.b") {
+                prop_assert!(answer.free <= MAX_FREE);
+            }
+        }
+
+        #[test]
+        fn shortened_texts_are_short_and_of_one_line(text in "\\PC*|.{0,300}") {
+            let short = shorten(&text, MAX_VALUE_CHARS);
+            prop_assert!(short.chars().count() <= MAX_VALUE_CHARS);
+            prop_assert!(!short.chars().any(char::is_control));
+        }
+    }
 }

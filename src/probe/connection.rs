@@ -311,3 +311,52 @@ impl Transport for Watched {
         self.inner.is_tls()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::num::{NonZeroU16, NonZeroUsize};
+
+    fn settings(path: &str) -> ProbeSettings {
+        ProbeSettings {
+            protocol: Protocol::Https,
+            port: NonZeroU16::new(8080).unwrap(),
+            path: path.to_owned(),
+            capacity_key: "capacity".to_owned(),
+            termination_key: "termination".to_owned(),
+            timeout: Duration::from_secs(5),
+            tls: super::super::TlsSettings::default(),
+            threads: NonZeroUsize::MIN,
+        }
+    }
+
+    #[test]
+    fn urls() {
+        let recipe = Recipe::new(&settings("/a?b=c")).unwrap();
+        let table = [
+            ("10.0.0.1", "https://10.0.0.1:8080/a?b=c"),
+            ("2001:db8::1", "https://[2001:db8::1]:8080/a?b=c"),
+        ];
+        for (address, url) in table {
+            let connection = Connection::new(&recipe, address.parse().unwrap());
+            assert_eq!(connection.url, url);
+            assert!(ureq::http::Uri::try_from(url).is_ok());
+        }
+    }
+
+    #[test]
+    fn bad_settings_are_refused_at_start() {
+        for path in ["", "status", "http://x/", "/a b", "/\u{7f}"] {
+            let error = Recipe::new(&settings(path)).unwrap_err();
+            assert!(matches!(error, StartError::BadPath(_)), "{path}: {error}");
+        }
+        let with_ca = |pem: &str| {
+            let mut settings = settings("/");
+            settings.tls.ca_pem = Some(pem.into());
+            Recipe::new(&settings).unwrap_err()
+        };
+        assert!(matches!(with_ca(""), StartError::CaFileEmpty));
+        let broken = "-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n";
+        assert!(matches!(with_ca(broken), StartError::CaFileUnreadable(_)));
+    }
+}

@@ -16,8 +16,8 @@ use std::thread::{Builder, JoinHandle};
 /// Where a thread reads the time.
 pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
 
-/// How many probes may wait or be under way at a time.
-pub const MAX_UNDER_WAY: usize = 16 * 1024;
+/// How many probes may wait or be under way at a time. Costs 90 bytes each from the start on.
+pub const MAX_UNDER_WAY: usize = 8 * 1024;
 
 /// Enough for a TLS handshake in a debug build, which needs most.
 const STACK_BYTES: usize = 256 * 1024;
@@ -56,7 +56,7 @@ pub struct Report(Inner);
 #[derive(Debug)]
 enum Inner {
     Done(Box<Done>),
-    Died(String),
+    Died(Box<WorkerDied>),
 }
 
 impl Report {
@@ -65,7 +65,7 @@ impl Report {
     }
 
     pub(super) fn died(thread: String) -> Self {
-        Self(Inner::Died(thread))
+        Self(Inner::Died(Box::new(WorkerDied { thread })))
     }
 }
 
@@ -177,7 +177,7 @@ impl ProbePool {
     pub fn take(&mut self, report: Report) -> Result<ProbeResult, WorkerDied> {
         let done = match report.0 {
             Inner::Done(done) => *done,
-            Inner::Died(thread) => return Err(WorkerDied { thread }),
+            Inner::Died(died) => return Err(*died),
         };
         self.under_way = self.under_way.saturating_sub(1);
         // A replica that was forgotten or has moved in the meantime has no place for it.

@@ -1,0 +1,93 @@
+//! Replicas that speak TLS.
+
+use super::servers::{self, GOOD, Net, Talk, ok};
+use super::{LONG, SHORT, clock, good, probe, settings};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use simplescalevm::pool::{Answer, ProbeFailure};
+use simplescalevm::probe::{ProbePool, Protocol, TlsSettings};
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+const CA_PEM: &[u8] = include_bytes!("../data/tls/ca.pem");
+const SERVER_PEM: &[u8] = include_bytes!("../data/tls/server.pem");
+const SERVER_KEY: &[u8] = include_bytes!("../data/tls/server.key");
+
+/// A replica with the certificate of `data/tls`, good for 127.0.0.1 and 127.66.0.1.
+fn secured() -> impl Fn(Talk) + Clone + Send + Sync {
+    let chain = CertificateDer::pem_slice_iter(SERVER_PEM)
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let key = PrivateKeyDer::from_pem_slice(SERVER_KEY).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    let config = Arc::new(config);
+    move |mut talk: Talk| {
+        let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+        let mut stream = StreamOwned::new(connection, talk.stream.try_clone().unwrap());
+        let mut request = [0; 1024];
+        while matches!(stream.read(&mut request), Ok(1..)) {
+            talk.seen.requests.lock().unwrap().push(String::new());
+            if stream.write_all(ok(GOOD).as_bytes()).is_err() {
+                break;
+            }
+        }
+        talk.hang();
+    }
+}
+
+#[test]
+fn https() {
+    let mut net = Net::new(0);
+    let secured = secured();
+    let (named, seen) = net.serve(1, secured.clone());
+    let (unnamed, _) = net.serve(2, secured);
+    let (plain, _) = net.serve(3, |mut talk: Talk| {
+        talk.say(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        talk.hang();
+    });
+    let (hanging, _) = net.serve(4, servers::silent);
+    let (closing, _) = net.serve(5, |_| {});
+
+    let start = |tls: TlsSettings, timeout| {
+        let mut settings = settings(net.port, timeout);
+        settings.protocol = Protocol::Https;
+        settings.tls = tls;
+        ProbePool::start(&settings, &clock()).unwrap()
+    };
+    let trusting = || TlsSettings {
+        ca_pem: Some(CA_PEM.into()),
+        insecure: false,
+    };
+    let insecure = TlsSettings {
+        ca_pem: None,
+        insecure: true,
+    };
+    let tls_failure = |outcome: Result<Answer, ProbeFailure>| match outcome {
+        Err(ProbeFailure::Tls(text)) => text,
+        other => panic!("{other:?}"),
+    };
+
+    let mut pool = start(trusting(), LONG);
+    for _ in 0..3 {
+        assert_eq!(probe(&mut pool, named), good());
+    }
+    assert_eq!((seen.connections(), seen.requests()), (1, 3));
+    let text = tls_failure(probe(&mut pool, unnamed));
+    assert!(text.contains("not valid for name"), "{text}");
+    tls_failure(probe(&mut pool, plain));
+    tls_failure(probe(&mut pool, closing));
+    assert_eq!(probe(&mut pool, net.address(6)), Err(ProbeFailure::Refused));
+
+    let text = tls_failure(probe(&mut start(TlsSettings::default(), LONG), named));
+    assert!(text.contains("UnknownIssuer"), "{text}");
+    assert_eq!(probe(&mut start(insecure, LONG), unnamed), good());
+    let timed_out = probe(&mut start(trusting(), SHORT), hanging);
+    assert_eq!(timed_out, Err(ProbeFailure::Timeout));
+}
