@@ -8,7 +8,7 @@ use super::table::{Section, Variable, variables};
 const EXAMPLE_HEAD: &str = "\
 # Settings of SimpleScaleVM. Copy this file to `.env` and fill in the login.
 #
-# `make`, `docker run --env-file` and SimpleScaleVM itself read it. Write values without quotes, so that all three see
+# SimpleScaleVM and `docker run --env-file` read it. Write values without quotes, so that both see
 # the same; a blank needs none. What stands as a comment has that default.
 ";
 
@@ -20,9 +20,9 @@ pub fn env_example() -> String {
         let _ = write!(text, "\n### {} ###\n", section.title());
         for variable in of(section) {
             let _ = writeln!(text, "\n# {}", sentence(variable.doc));
-            let _ = match (variable.example, section) {
-                (Some(value), _) => writeln!(text, "{}={value}", variable.name),
-                (None, _) => writeln!(
+            let _ = match variable.example {
+                Some(value) => writeln!(text, "{}={value}", variable.name),
+                None => writeln!(
                     text,
                     "#{}={}",
                     variable.name,

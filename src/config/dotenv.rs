@@ -1,15 +1,17 @@
 //! `.env` as python-dotenv reads it, the loader of the reference.
 //!
-//! `dotenvy` 0.15 alone would not do: it stops at an unquoted blank (`OPENSTACK_IMAGE=Debian 11`), expands `$word`, refuses
-//! most backslashes, and shows the whole line, password included, in its errors. So each binding is found by
-//! python-dotenv's grammar and handed to `dotenvy` in double quotes, with escapes where it needs them.
+//! `dotenvy` 0.15 alone would not do: it stops at an unquoted blank (`OPENSTACK_IMAGE=Debian 11`),
+//! expands `$word`, refuses most backslashes, and shows the whole line, password included, in its
+//! errors. So each binding is found by python-dotenv's grammar and its value handed to `dotenvy` in
+//! double quotes, with escapes where it needs them.
 
 /// One binding, in the order of the file.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Binding {
     pub(super) line: usize,
     pub(super) name: String,
-    /// As it stands in the file, `${NAME}` not yet replaced; `None`: the name stands without `=`, which sets nothing.
+    /// Without quotes and escapes, `${NAME}` not yet replaced; `None`: the name stands without `=`,
+    /// which sets nothing.
     pub(super) value: Option<String>,
 }
 
@@ -22,8 +24,10 @@ pub(super) struct BadLine {
 
 const NO_NAME: &str = "expected NAME=value";
 const NO_EQUAL_SIGN: &str = "expected NAME=value: a name holds no blank, and `=` follows it";
-const OPEN_QUOTE: &str = "the quote is never closed; close it, or escape a quote that belongs to the value with a backslash";
-const AFTER_QUOTE: &str = "something follows the closing quote; quote the whole value and escape inner quotes with a backslash, \
+const OPEN_QUOTE: &str = "the quote is never closed; close it, or put a backslash before a quote \
+     that belongs to the value";
+const AFTER_QUOTE: &str = "something follows the closing quote; quote the whole value, with a \
+     backslash before inner quotes, \
      or do not quote it at all";
 
 /// Every binding and every bad line of a file.
@@ -234,7 +238,8 @@ impl Quoted {
     }
 }
 
-/// Lets `dotenvy` read one value. The name is not handed over: `dotenvy` takes fewer names than python-dotenv.
+/// Lets `dotenvy` read one value. The name is not handed over: `dotenvy` takes fewer names than
+/// python-dotenv.
 fn unquote(quoted: &str) -> Parsed<String> {
     let line = format!("VALUE={quoted}");
     match dotenvy::from_read_iter(line.as_bytes()).next() {

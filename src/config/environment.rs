@@ -1,6 +1,6 @@
 //! Where a variable's value comes from.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs;
@@ -13,6 +13,10 @@ use super::error::{ConfigError, Problem};
 /// Read if it is there; `--env-file` names another one.
 const DEFAULT_FILE: &str = ".env";
 const MAX_FILE_BYTES: u64 = 1 << 20;
+/// Lines that double a value with `${...}` would need any amount.
+const MAX_VALUES_BYTES: usize = 4 << 20;
+/// A file that is no `.env` at all does not fill the log.
+const MAX_BAD_LINES: usize = 20;
 
 /// The process's environment and `.env` below it.
 pub struct Environment {
@@ -33,7 +37,8 @@ pub(super) enum Source {
 }
 
 impl Environment {
-    /// Reads the process's environment, which nothing else in the daemon touches, and the file. `.env` may be absent, a file that is named may not.
+    /// Reads the process's environment, which nothing else in the daemon touches, and the file.
+    /// `.env` may be absent, a file that is named may not.
     pub fn read(env_file: Option<&Path>) -> Result<Self, ConfigError> {
         let process = std::env::vars_os();
         let path = env_file.unwrap_or(Path::new(DEFAULT_FILE));
@@ -155,23 +160,33 @@ impl Environment {
             }
         };
         let (bindings, bad_lines) = dotenv::parse(text);
-        for bad in bad_lines {
+        for bad in bad_lines.iter().take(MAX_BAD_LINES) {
             self.problems.push(Problem::new(at(bad.line), bad.remedy));
         }
-        let mut unreadable = BTreeSet::new();
+        if let Some(bad) = bad_lines.get(MAX_BAD_LINES) {
+            let more = bad_lines.len() - MAX_BAD_LINES;
+            let text = format!("{more} more lines from here on cannot be read");
+            self.problems.push(Problem::new(at(bad.line), text));
+        }
+        let mut room = MAX_VALUES_BYTES;
         for Binding { line, name, value } in bindings {
-            let value = value.map(|value| self.interpolate(&value, &mut unreadable));
-            self.file.insert(name, value);
-            for name in std::mem::take(&mut unreadable) {
-                let remedy = format!("uses ${{{name}}}, whose value is not valid UTF-8");
-                self.problems.push(Problem::new(at(line), remedy));
+            match value
+                .map(|value| self.interpolate(&value, room))
+                .transpose()
+            {
+                Ok(value) => {
+                    room -= value.as_ref().map_or(0, String::len);
+                    self.file.insert(name, value);
+                }
+                Err(remedy) => self.problems.push(Problem::new(at(line), remedy)),
             }
         }
     }
 
-    /// Replaces `${NAME}` and `${NAME:-default}` as python-dotenv does: in every kind of quote, once, the environment
-    /// before the file's earlier lines, and the default only for a name that is not set at all.
-    fn interpolate(&self, value: &str, unreadable: &mut BTreeSet<String>) -> String {
+    /// Replaces `${NAME}` and `${NAME:-default}` as python-dotenv does: in every kind of quote, once,
+    /// the environment before the file's earlier lines, and the default only for a name that is not
+    /// set at all. Says what is wrong if the result needs more than `room` bytes.
+    fn interpolate(&self, value: &str, room: usize) -> Result<String, String> {
         let mut result = String::new();
         let mut rest = value;
         while let Some(at) = rest.find("${") {
@@ -185,15 +200,24 @@ impl Environment {
             match self.process.get(name).or_else(|| self.file.get(name)) {
                 Some(Some(value)) => result.push_str(value),
                 Some(None) if self.is_not_utf8(name) => {
-                    unreadable.insert(name.to_owned());
+                    return Err(format!("uses ${{{name}}}, whose value is not valid UTF-8"));
                 }
                 Some(None) => {}
                 None => result.push_str(default),
             }
             rest = &reference[len..];
+            if result.len() > room {
+                break;
+            }
         }
         result.push_str(rest);
-        result
+        if result.len() > room {
+            let text = "the file's values are larger than";
+            return Err(format!(
+                "{text} {MAX_VALUES_BYTES} bytes with every ${{...}} replaced"
+            ));
+        }
+        Ok(result)
     }
 }
 

@@ -27,7 +27,8 @@ pub(super) fn cloud_init(variable: &str, path: &Path) -> Result<(), Problem> {
             variable,
             path,
             &format!(
-                "the file is larger than {MAX_CLOUD_INIT_BYTES} bytes, which are Nova's {MAX_CLOUD_INIT_BASE64_BYTES} after base64"
+                "the file is larger than {MAX_CLOUD_INIT_BYTES} bytes, \
+                 which are Nova's {MAX_CLOUD_INIT_BASE64_BYTES} after base64"
             ),
         )),
         Err(error) => Err(unreadable(variable, path, &error)),

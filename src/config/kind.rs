@@ -53,7 +53,8 @@ impl Kind {
                 format!("at most {NOVA_TEXT_CHARS} characters on one line")
             }
             Self::MetadataKey => format!(
-                "1 to {NOVA_TEXT_CHARS} of letters, digits, blanks and -_:. (Nova's rule for metadata keys)"
+                "1 to {NOVA_TEXT_CHARS} of letters, digits, blanks and -_:. \
+                 (Nova's rule for metadata keys)"
             ),
             Self::Address => {
                 "an IP address such as 0.0.0.0, 127.0.0.1 or ::, or localhost".to_owned()

@@ -1,5 +1,7 @@
 //! Misspelt names.
 
+use std::collections::BTreeMap;
+
 use super::environment::{Environment, Source};
 use super::table;
 
@@ -20,8 +22,10 @@ const MAX_NAME_CHARS: usize = 64;
 
 /// One warning per name that is set but means nothing, where it is probably meant for this program.
 pub(super) fn warnings(environment: &Environment) -> Vec<String> {
-    environment
-        .names()
+    // A name in both places is told once, as one of the file.
+    let names: BTreeMap<&str, Source> = environment.names().collect();
+    names
+        .into_iter()
         .filter_map(|(name, source)| warning(name, source))
         .collect()
 }
@@ -67,8 +71,8 @@ fn nearest(name: &str) -> Option<&'static str> {
     by_distance.or_else(|| shortened(&upper))
 }
 
-/// How many slips still count as the same name: one in three letters of what follows the family, where both
-/// are of the same one; else fewer, for the whole name may be somebody else's.
+/// How many slips still count as the same name: one in three letters of what follows the family,
+/// where both are of the same one; else fewer, for the whole name may be somebody else's.
 fn allowed(name: &str, known: &str) -> usize {
     match (family(name), family(known)) {
         (Some("OS_" | "MOCK_"), _) | (_, Some("OS_")) => 1,

@@ -28,7 +28,8 @@ pub(super) fn lookup<'a>(environment: &'a Environment, variable: &Variable) -> O
     })
 }
 
-/// A reader never stops at a problem: it gives a stand-in, which nobody sees because the problem is told instead.
+/// A reader never stops at a problem: it gives a stand-in, which nobody sees because the problem is
+/// told instead.
 pub(super) struct Reader<'a> {
     environment: &'a Environment,
     pub(super) problems: Vec<Problem>,

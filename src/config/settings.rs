@@ -298,8 +298,12 @@ fn cloud(reader: &mut Reader<'_>, environment: &Environment) -> CloudConfig {
             cloud
         }
         Err(problems) => {
-            let told = |found: ConfigProblem| Problem::new(found.variable, found.problem);
-            reader.problems.extend(problems.into_iter().map(told));
+            for ConfigProblem { variable, problem } in problems {
+                // A value that is not valid UTF-8 is told already, and is missing here.
+                if !environment.is_not_utf8(&variable) {
+                    reader.problems.push(Problem::new(variable, problem));
+                }
+            }
             CloudConfig::new("", Auth::Token(Secret::new("")), Scope::Unscoped)
         }
     }

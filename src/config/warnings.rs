@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use openstack_sdk_blocking::{Auth, Scope};
+
 use super::environment::{Environment, Source};
 use super::reader::lookup;
 use super::settings::{Protocol, Settings};
@@ -21,8 +23,8 @@ pub(super) fn of_values(environment: &Environment) -> Vec<String> {
             && is_quoted(found.text)
         {
             warnings.push(format!(
-                "{}: the quotes around the value are part of it; `docker run --env-file` and `make` keep quotes, so write the \
-                 value without",
+                "{}: the quotes around the value are part of it; `docker run --env-file` and `make` \
+                 keep quotes, so write the value without",
                 found.name
             ));
         }
@@ -58,8 +60,11 @@ pub(super) fn of_settings(settings: &Settings) -> Vec<String> {
         }
     };
     warn(
-        policy.startup_timeout.is_some_and(|timeout| timeout < policy.startup_grace),
-        "REPLICA_STARTUP_TIMEOUT is shorter than REPLICA_STARTUP_GRACE: replicas are deleted while they still count as starting"
+        policy
+            .startup_timeout
+            .is_some_and(|timeout| timeout < policy.startup_grace),
+        "REPLICA_STARTUP_TIMEOUT is shorter than REPLICA_STARTUP_GRACE: \
+         replicas are deleted while they still count as starting"
             .to_owned(),
     );
     warn(
@@ -67,7 +72,8 @@ pub(super) fn of_settings(settings: &Settings) -> Vec<String> {
             .unreachable_timeout
             .is_some_and(|timeout| timeout < SHORT_SILENCE),
         format!(
-            "REPLICA_UNREACHABLE_TIMEOUT is below {} s: a replica is deleted after a short silence, with the sessions it may hold",
+            "REPLICA_UNREACHABLE_TIMEOUT is below {} s: \
+             a replica is deleted after a short silence, with the sessions it may hold",
             SHORT_SILENCE.as_secs()
         ),
     );
@@ -78,7 +84,8 @@ pub(super) fn of_settings(settings: &Settings) -> Vec<String> {
         warn(
             true,
             format!(
-                "REPLICA_MAX_COUNT allows {most} resources, REPLICA_MIN_AVAILABLE_RESOURCES asks for {}: it is never reached",
+                "REPLICA_MAX_COUNT allows {most} resources, \
+                 REPLICA_MIN_AVAILABLE_RESOURCES asks for {}: it is never reached",
                 policy.floor
             ),
         );
@@ -91,15 +98,26 @@ pub(super) fn of_settings(settings: &Settings) -> Vec<String> {
     let https = replica_api.protocol == Protocol::Https;
     warn(
         !https && (replica_api.insecure || replica_api.ca_file.is_some()),
-        "REPLICA_API_CA_FILE and REPLICA_API_INSECURE are ignored, because REPLICA_API_PROTOCOL is http".to_owned(),
+        "REPLICA_API_CA_FILE and REPLICA_API_INSECURE are ignored, \
+         because REPLICA_API_PROTOCOL is http"
+            .to_owned(),
     );
     warn(
         https && replica_api.insecure,
         "REPLICA_API_INSECURE: the certificates of the replicas are not checked".to_owned(),
     );
+    let cloud = &settings.openstack.cloud;
     warn(
-        settings.openstack.cloud.insecure,
-        "OS_INSECURE: the certificate of the cloud is not checked, its password may be read on the way".to_owned(),
+        matches!(cloud.auth, Auth::Password { .. }) && cloud.scope == Scope::Unscoped,
+        "neither OS_PROJECT_ID nor OS_PROJECT_NAME is set: \
+         the login works only if the user has a default project"
+            .to_owned(),
+    );
+    warn(
+        cloud.insecure,
+        "OS_INSECURE: the certificate of the cloud is not checked, \
+         the login may be read on the way"
+            .to_owned(),
     );
     warnings
 }
