@@ -2,9 +2,13 @@
 //! that a set number of free slots is available at all times.
 //!
 //! The map of the modules is in `docs/ARCHITECTURE.md`. The short of it: [`pool`] decides and
-//! does nothing else, `scaler` observes, plans and applies, `runtime` starts the threads.
+//! does nothing else, [`scaler`] observes, plans and applies, [`runtime`] starts the threads.
 
+pub mod cli;
 pub mod config;
 pub mod pool;
 pub mod probe;
+pub mod provider;
+pub mod runtime;
+pub mod scaler;
 pub mod status;

@@ -1,0 +1,175 @@
+//! The provider of virtual machines: what is asked of it, and how it can fail.
+
+pub mod openstack;
+
+use crate::pool::{
+    BackoffCause, CreateFailure, ExternalAddress, Listing, Moment, ReplicaId,
+};
+use std::error::Error;
+use std::fmt;
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+/// A cloud that can list, create and delete the pool's servers and move its external addresses.
+///
+/// Each call blocks, for a bounded time. Only servers of the pool are ever named to it.
+pub trait Provider: Send {
+    /// Lists the whole pool and its external addresses.
+    ///
+    /// # Errors
+    /// Any failure; a list that broke off is one.
+    fn list(&mut self, now: Moment) -> Result<Listing, ProviderError>;
+
+    /// Asks for so many new servers, in one request.
+    fn create(&mut self, count: NonZeroU64) -> Result<(), ProviderError>;
+
+    /// Deletes a server. One that is not there any more is deleted.
+    fn delete(&mut self, replica: &ReplicaId) -> Result<(), ProviderError>;
+
+    /// Points an external address to a server in one step, provided that its record has not
+    /// changed since it was listed.
+    fn move_address(
+        &mut self,
+        address: &ExternalAddress,
+        to: &ReplicaId,
+    ) -> Result<(), ProviderError>;
+
+    /// Why a server failed, if the provider tells.
+    fn fault(&mut self, replica: &ReplicaId) -> Result<Option<String>, ProviderError>;
+}
+
+/// What kind of failure it was. Set once, where the answer is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ProviderErrorKind {
+    /// The quota is used up.
+    Quota,
+    /// Too many requests.
+    RateLimited,
+    /// The credentials are not accepted.
+    Unauthorized,
+    /// The credentials do not allow it.
+    Forbidden,
+    /// The object is not there.
+    NotFound,
+    /// The object's state does not allow it.
+    Conflict,
+    /// The object has changed since it was listed.
+    Changed,
+    /// The request is not accepted as it is.
+    Rejected,
+    /// A configured name stands for nothing, or for more than one thing.
+    Lookup,
+    /// A file that the request needs cannot be used.
+    LocalFile,
+    /// No whole answer came in time.
+    Timeout,
+    /// The provider could not be reached, or the connection was lost.
+    Connection,
+    /// The provider failed (5xx).
+    Server,
+    /// The answer makes no sense.
+    BadAnswer,
+}
+
+impl ProviderErrorKind {
+    /// A short stable word for counters.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Quota => "quota",
+            Self::RateLimited => "rate_limited",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::Changed => "changed",
+            Self::Rejected => "rejected",
+            Self::Lookup => "lookup",
+            Self::LocalFile => "local_file",
+            Self::Timeout => "timeout",
+            Self::Connection => "connection",
+            Self::Server => "server",
+            Self::BadAnswer => "bad_answer",
+        }
+    }
+
+    /// Whether the next request is likely to fail in the same way, whatever it is about.
+    #[must_use]
+    pub fn concerns_the_provider(self) -> bool {
+        matches!(
+            self,
+            Self::RateLimited | Self::Unauthorized | Self::Timeout | Self::Connection
+        )
+    }
+
+    fn backoff_cause(self) -> BackoffCause {
+        match self {
+            Self::Quota => BackoffCause::Quota,
+            Self::RateLimited => BackoffCause::RateLimited,
+            Self::Timeout | Self::Connection | Self::Server | Self::BadAnswer => {
+                BackoffCause::ProviderFailure
+            }
+            Self::Unauthorized
+            | Self::Forbidden
+            | Self::NotFound
+            | Self::Conflict
+            | Self::Changed
+            | Self::Rejected
+            | Self::Lookup
+            | Self::LocalFile => BackoffCause::Rejected,
+        }
+    }
+}
+
+/// A failed request to the provider.
+#[derive(Debug)]
+pub struct ProviderError {
+    /// What kind of failure it was.
+    pub kind: ProviderErrorKind,
+    /// What happened, in one sentence, without the source's text.
+    pub message: String,
+    /// How long the provider asks to wait before the next request.
+    pub retry_after: Option<Duration>,
+    /// Whether the request may have been carried out all the same.
+    pub outcome_unknown: bool,
+    /// The cause.
+    pub source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl ProviderError {
+    /// An error that this side found, before anything was asked of the provider.
+    #[must_use]
+    pub fn local(kind: ProviderErrorKind, message: String) -> Self {
+        Self {
+            kind,
+            message,
+            retry_after: None,
+            outcome_unknown: false,
+            source: None,
+        }
+    }
+
+    /// What this error of a creation means for the next one.
+    #[must_use]
+    pub fn as_create_failure(&self) -> CreateFailure {
+        CreateFailure {
+            cause: self.kind.backoff_cause(),
+            retry_after: self.retry_after,
+            outcome_unknown: self.outcome_unknown,
+        }
+    }
+}
+
+impl fmt::Display for ProviderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for ProviderError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source
+            .as_deref()
+            .map(|source| source as &(dyn Error + 'static))
+    }
+}

@@ -1,0 +1,205 @@
+//! What a new server is made of, and what the configured names stand for.
+
+use super::error::{failed, local};
+use crate::provider::{ProviderError, ProviderErrorKind};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use openstack_sdk_blocking::{Cloud, Flavor, ImageInfo, Keypair, NetworkInfo, SecurityGroup};
+use std::cmp::Reverse;
+use std::fs::File;
+use std::io::Read;
+use std::path::PathBuf;
+
+/// The most that Nova takes as user data, after encoding (Compute API reference, "Create
+/// Server", `user_data`).
+pub const MAX_USER_DATA_BYTES: usize = 65_535;
+
+/// What new servers are like, in the words of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerTemplate {
+    /// The name; Nova adds a number to it where several are made at once.
+    pub name: String,
+    /// Name or id of the image.
+    pub image: String,
+    /// Name or id of the flavor.
+    pub flavor: String,
+    /// Name or id of the network.
+    pub network: String,
+    /// Version of the addresses that replicas are reached at: 4 or 6.
+    pub ip_version: u8,
+    /// The metadata key that makes a server one of the pool.
+    pub metadata_key: String,
+    /// Its value.
+    pub metadata_value: String,
+    /// The description that makes a floating IP one of the pool.
+    pub floating_ip_description: String,
+    /// Name of the keypair.
+    pub keypair: Option<String>,
+    /// The file with the user data.
+    pub cloud_init_file: Option<PathBuf>,
+    /// Names or ids of the security groups; empty: the project's default.
+    pub security_groups: Vec<String>,
+    /// The availability zone; none: the cloud chooses.
+    pub availability_zone: Option<String>,
+}
+
+/// The ids that the names stand for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Resolved {
+    pub(super) image_id: String,
+    pub(super) flavor_id: String,
+    pub(super) network_id: String,
+}
+
+impl ServerTemplate {
+    pub(super) fn resolve(&self, cloud: &Cloud) -> Result<Resolved, ProviderError> {
+        let resolved = Resolved {
+            image_id: self.find_image(cloud)?.id,
+            flavor_id: self.find_flavor(cloud)?.id,
+            network_id: self.find_network(cloud)?.id,
+        };
+        self.find_keypair(cloud)?;
+        Ok(resolved)
+    }
+
+    /// The image of that name or id; of several, the newest that is active.
+    pub(super) fn find_image(&self, cloud: &Cloud) -> Result<ImageInfo, ProviderError> {
+        let mut found = cloud
+            .image()
+            .find_images(&self.image)
+            .map_err(failed("the image cannot be looked up"))?;
+        let all = found.len();
+        found.retain(|image| image.status == "active");
+        found.sort_by_key(|image| Reverse(image.created_at));
+        if found.len() > 1 {
+            let ids: Vec<&str> = found.iter().map(|image| image.id.as_str()).collect();
+            log::warn!(
+                "OPENSTACK_IMAGE: {} images are named {:?} ({}); the newest is taken",
+                found.len(),
+                self.image,
+                ids.join(", ")
+            );
+        }
+        found.into_iter().next().ok_or_else(|| {
+            let why = match all {
+                0 => "there is no image of that name or id".to_owned(),
+                _ => "no image of that name is active".to_owned(),
+            };
+            unknown("OPENSTACK_IMAGE", &self.image, &why)
+        })
+    }
+
+    pub(super) fn find_flavor(&self, cloud: &Cloud) -> Result<Flavor, ProviderError> {
+        let found = cloud
+            .compute()
+            .find_flavors(&self.flavor)
+            .map_err(failed("the flavor cannot be looked up"))?;
+        the_only_one("OPENSTACK_FLAVOR", &self.flavor, "flavor", found, |f| &f.id)
+    }
+
+    pub(super) fn find_network(&self, cloud: &Cloud) -> Result<NetworkInfo, ProviderError> {
+        let found = cloud
+            .network()
+            .find_networks(&self.network)
+            .map_err(failed("the network cannot be looked up"))?;
+        the_only_one("OPENSTACK_NETWORK", &self.network, "network", found, |n| {
+            &n.id
+        })
+    }
+
+    pub(super) fn find_keypair(&self, cloud: &Cloud) -> Result<Option<Keypair>, ProviderError> {
+        let Some(name) = &self.keypair else {
+            return Ok(None);
+        };
+        match cloud.compute().keypair(name) {
+            Ok(keypair) => Ok(Some(keypair)),
+            Err(error) if error.kind() == openstack_sdk_blocking::ErrorKind::NotFound => {
+                Err(unknown("OPENSTACK_KEYPAIR", name, "the user has no such keypair"))
+            }
+            Err(error) => Err(failed("the keypair cannot be looked up")(error)),
+        }
+    }
+
+    pub(super) fn find_security_group(
+        &self,
+        cloud: &Cloud,
+        name: &str,
+    ) -> Result<SecurityGroup, ProviderError> {
+        let found = cloud
+            .network()
+            .find_security_groups(name)
+            .map_err(failed("the security group cannot be looked up"))?;
+        let what = "security group";
+        the_only_one("OPENSTACK_SECURITY_GROUPS", name, what, found, |g| &g.id)
+    }
+
+    /// The name under which Nova shows addresses on the network. Only an id has to be looked up.
+    pub(super) fn network_name(&self, cloud: &Cloud) -> Result<String, ProviderError> {
+        let looks_like_id = self.network.len() >= 32
+            && self
+                .network
+                .bytes()
+                .all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        if looks_like_id {
+            Ok(self.find_network(cloud)?.name)
+        } else {
+            Ok(self.network.clone())
+        }
+    }
+
+    /// The cloud-init file as Nova wants it, read anew each time.
+    pub(super) fn user_data(&self) -> Result<Option<String>, ProviderError> {
+        let Some(path) = &self.cloud_init_file else {
+            return Ok(None);
+        };
+        let unusable = |why: String| {
+            let message = format!("OPENSTACK_CLOUD_INIT_FILE: {}: {why}", path.display());
+            local(ProviderErrorKind::LocalFile, message)
+        };
+        let mut content = Vec::new();
+        File::open(path)
+            .and_then(|file| {
+                file.take(MAX_USER_DATA_BYTES as u64)
+                    .read_to_end(&mut content)
+            })
+            .map_err(|error| unusable(error.to_string()))?;
+        let encoded = STANDARD.encode(content);
+        if encoded.len() > MAX_USER_DATA_BYTES {
+            return Err(unusable(format!(
+                "it is larger than the {} bytes that fit into {MAX_USER_DATA_BYTES} after encoding",
+                MAX_USER_DATA_BYTES / 4 * 3
+            )));
+        }
+        Ok(Some(encoded))
+    }
+}
+
+fn the_only_one<T>(
+    variable: &str,
+    name: &str,
+    what: &str,
+    found: Vec<T>,
+    id: impl Fn(&T) -> &String,
+) -> Result<T, ProviderError> {
+    if found.len() > 1 {
+        let ids: Vec<&str> = found.iter().map(|one| id(one).as_str()).collect();
+        let why = format!(
+            "{} {what}s have that name: set the id of one of them: {}",
+            ids.len(),
+            ids.join(", ")
+        );
+        return Err(unknown(variable, name, &why));
+    }
+    let why = format!("there is no {what} of that name or id");
+    found
+        .into_iter()
+        .next()
+        .ok_or_else(|| unknown(variable, name, &why))
+}
+
+fn unknown(variable: &str, name: &str, why: &str) -> ProviderError {
+    local(
+        ProviderErrorKind::Lookup,
+        format!("{variable}={name}: {why}"),
+    )
+}

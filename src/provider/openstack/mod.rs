@@ -1,0 +1,312 @@
+//! OpenStack as the provider: Nova's servers, Neutron's floating IPs, Glance's images.
+
+mod check;
+mod error;
+mod lookup;
+mod state;
+
+pub use check::{Finding, check};
+pub use lookup::{MAX_USER_DATA_BYTES, ServerTemplate};
+
+use self::error::{failed, local};
+use self::lookup::Resolved;
+use super::{Provider, ProviderError, ProviderErrorKind};
+use crate::pool::{
+    CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Moment, ReplicaId, Server,
+    ServerState,
+};
+use openstack_sdk_blocking::{
+    Cloud, CreateServer, ErrorKind, FloatingIp, FloatingIpQuery, FloatingIpUpdate, Port, PortQuery,
+    ServerQuery,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::num::NonZeroU64;
+
+/// How many ports are asked for in one request, so that the URL stays short.
+const PORTS_IN_A_REQUEST: usize = 50;
+
+/// The pool on an OpenStack cloud.
+#[derive(Debug)]
+pub struct OpenStack {
+    cloud: Cloud,
+    template: ServerTemplate,
+    external_addresses: bool,
+    resolved: Option<Resolved>,
+    /// The name under which Nova shows the servers' addresses on the wanted network.
+    network_name: Option<String>,
+    /// Where each running replica is, as last listed.
+    addresses: BTreeMap<ReplicaId, IpAddr>,
+    /// The port of each replica that an external address was moved to or may be moved to.
+    ports: BTreeMap<ReplicaId, Port>,
+}
+
+impl OpenStack {
+    /// A pool of servers like `template`. Makes no request yet.
+    #[must_use]
+    pub fn new(cloud: Cloud, template: ServerTemplate, external_addresses: bool) -> Self {
+        Self {
+            cloud,
+            template,
+            external_addresses,
+            resolved: None,
+            network_name: None,
+            addresses: BTreeMap::new(),
+            ports: BTreeMap::new(),
+        }
+    }
+
+    fn list_external_addresses(&self) -> Result<Vec<ExternalAddress>, ProviderError> {
+        const DOING: &str = "the floating IPs cannot be listed";
+        let token = self.cloud.authenticate().map_err(failed(DOING))?;
+        let query = FloatingIpQuery {
+            description: Some(self.template.floating_ip_description.clone()),
+            // An administrator would be shown every project's.
+            project_id: token.project_id,
+            ..FloatingIpQuery::default()
+        };
+        let mut found = self
+            .cloud
+            .network()
+            .floating_ips(&query)
+            .map_err(failed(DOING))?;
+        found.retain(|ip| ip.description == self.template.floating_ip_description);
+        let devices = self.devices_of_ports(&found)?;
+        Ok(found
+            .into_iter()
+            .map(|ip| ExternalAddress {
+                id: ExternalAddressId::new(&ip.id),
+                address: ip.floating_ip_address,
+                holder: holder(&ip, &devices),
+                revision: ip.revision_number,
+            })
+            .collect())
+    }
+
+    /// The devices of those ports of which the floating IPs do not tell them (a Neutron without
+    /// the extension `fip-port-details`).
+    fn devices_of_ports(
+        &self,
+        ips: &[FloatingIp],
+    ) -> Result<BTreeMap<String, String>, ProviderError> {
+        let untold: Vec<String> = ips
+            .iter()
+            .filter(|ip| ip.port_details.is_none())
+            .filter_map(|ip| ip.port_id.clone())
+            .collect();
+        let mut devices = BTreeMap::new();
+        for ids in untold.chunks(PORTS_IN_A_REQUEST) {
+            let query = PortQuery {
+                ids: ids.to_vec(),
+                ..PortQuery::default()
+            };
+            let ports = self
+                .cloud
+                .network()
+                .ports(&query)
+                .map_err(failed("the ports of the floating IPs cannot be listed"))?;
+            devices.extend(
+                ports
+                    .into_iter()
+                    .filter_map(|port| Some((port.id, port.device_id?))),
+            );
+        }
+        Ok(devices)
+    }
+
+    /// The replica's port on the wanted network, which is the one with its address.
+    fn port_of(&mut self, replica: &ReplicaId) -> Result<Port, ProviderError> {
+        if let Some(port) = self.ports.get(replica) {
+            return Ok(port.clone());
+        }
+        let query = PortQuery {
+            device_id: Some(replica.as_str().to_owned()),
+            ..PortQuery::default()
+        };
+        let ports = self
+            .cloud
+            .network()
+            .ports(&query)
+            .map_err(failed("the replica's ports cannot be listed"))?;
+        let address = self.addresses.get(replica);
+        let port = ports
+            .into_iter()
+            .find(|port| port.fixed_ips.iter().any(|ip| Some(&ip.ip_address) == address))
+            .ok_or_else(|| {
+                local(
+                    ProviderErrorKind::NotFound,
+                    format!("server {replica} has no port on {}", self.template.network),
+                )
+            })?;
+        self.ports.insert(replica.clone(), port.clone());
+        Ok(port)
+    }
+
+    fn order(&mut self, count: NonZeroU64) -> Result<CreateServer, ProviderError> {
+        let resolved = match &self.resolved {
+            Some(resolved) => resolved.clone(),
+            None => {
+                let resolved = self.template.resolve(&self.cloud)?;
+                self.resolved.insert(resolved).clone()
+            }
+        };
+        let template = &self.template;
+        Ok(CreateServer {
+            name: template.name.clone(),
+            image: resolved.image_id,
+            flavor: resolved.flavor_id,
+            networks: vec![resolved.network_id],
+            key_name: template.keypair.clone(),
+            metadata: BTreeMap::from([(
+                template.metadata_key.clone(),
+                template.metadata_value.clone(),
+            )]),
+            user_data: template.user_data()?,
+            security_groups: template.security_groups.clone(),
+            availability_zone: template.availability_zone.clone(),
+            min_count: Some(1),
+            max_count: Some(u32::try_from(count.get()).unwrap_or(u32::MAX)),
+        })
+    }
+
+    fn network_name(&mut self) -> Result<String, ProviderError> {
+        if let Some(name) = &self.network_name {
+            return Ok(name.clone());
+        }
+        let name = self.template.network_name(&self.cloud)?;
+        Ok(self.network_name.insert(name).clone())
+    }
+}
+
+impl Provider for OpenStack {
+    fn list(&mut self, now: Moment) -> Result<Listing, ProviderError> {
+        let network = self.network_name()?;
+        let list = self
+            .cloud
+            .compute()
+            .list_servers(&ServerQuery::default())
+            .map_err(failed("the servers cannot be listed"))?;
+        let servers: Vec<Server> = list
+            .servers
+            .iter()
+            .filter_map(|server| {
+                let state = state::read(server, &network, self.template.ip_version);
+                let is_untold = state == ServerState::Unknown && server.metadata.is_empty();
+                let value = server.metadata.get(&self.template.metadata_key);
+                let is_of_the_pool = value == Some(&self.template.metadata_value);
+                (is_of_the_pool || is_untold).then(|| Server {
+                    id: ReplicaId::new(&server.id),
+                    name: server.name.clone(),
+                    state,
+                    locked: server.locked.unwrap_or(false),
+                    created: server.created_at.map(CloudTime),
+                    launched: server.launched_at.map(CloudTime),
+                })
+            })
+            .collect();
+        let external_addresses = if self.external_addresses {
+            self.list_external_addresses()?
+        } else {
+            Vec::new()
+        };
+        self.addresses = servers
+            .iter()
+            .filter_map(|server| match server.state {
+                ServerState::Running(address) => Some((server.id.clone(), address)),
+                _ => None,
+            })
+            .collect();
+        let listed: BTreeSet<&ReplicaId> = servers.iter().map(|server| &server.id).collect();
+        self.ports.retain(|id, _| listed.contains(id));
+        Ok(Listing {
+            taken: now,
+            cloud_time: list.date.map(CloudTime),
+            servers,
+            external_addresses,
+        })
+    }
+
+    fn create(&mut self, count: NonZeroU64) -> Result<(), ProviderError> {
+        const DOING: &str = "the servers cannot be created";
+        let was_cached = self.resolved.is_some();
+        let order = self.order(count)?;
+        let error = match self.cloud.compute().create_servers(&order) {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        if !matches!(error.kind(), ErrorKind::BadRequest | ErrorKind::NotFound) {
+            return Err(failed(DOING)(error));
+        }
+        // A name may stand for another object by now. The request was not carried out, so that
+        // one with other ids may follow at once.
+        self.resolved = None;
+        self.network_name = None;
+        if was_cached {
+            let anew = self.order(count)?;
+            if anew != order {
+                log::info!("image, flavor or network has been replaced: trying with the new one");
+                let made = self.cloud.compute().create_servers(&anew);
+                return made.map(drop).map_err(failed(DOING));
+            }
+        }
+        Err(failed(DOING)(error))
+    }
+
+    fn delete(&mut self, replica: &ReplicaId) -> Result<(), ProviderError> {
+        match self.cloud.compute().delete_server(replica.as_str()) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(failed("the server cannot be deleted")(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn move_address(
+        &mut self,
+        address: &ExternalAddress,
+        to: &ReplicaId,
+    ) -> Result<(), ProviderError> {
+        let port = self.port_of(to)?;
+        let mut change = FloatingIpUpdate::to_port(&port.id);
+        let mut v4 = port.fixed_ips.iter().filter(|ip| ip.ip_address.is_ipv4());
+        // Neutron takes the port's only IPv4 address by itself, and refuses to choose.
+        if let (Some(first), Some(_)) = (v4.next(), v4.next()) {
+            change.fixed_ip_address = Some(match self.addresses.get(to) {
+                Some(wanted) if wanted.is_ipv4() => *wanted,
+                _ => first.ip_address,
+            });
+        }
+        let moved = self.cloud.network().update_floating_ip(
+            address.id.as_str(),
+            &change,
+            address.revision,
+        );
+        moved.map(drop).map_err(|error| {
+            self.ports.remove(to);
+            failed("the floating IP cannot be moved")(error)
+        })
+    }
+
+    fn fault(&mut self, replica: &ReplicaId) -> Result<Option<String>, ProviderError> {
+        let server = self
+            .cloud
+            .compute()
+            .server(replica.as_str())
+            .map_err(failed("the server cannot be read"))?;
+        Ok(server.fault.map(|fault| fault.message))
+    }
+}
+
+fn holder(ip: &FloatingIp, devices: &BTreeMap<String, String>) -> Holder {
+    let Some(port) = &ip.port_id else {
+        return Holder::Nobody;
+    };
+    let told = ip
+        .port_details
+        .as_ref()
+        .and_then(|port| port.device_id.as_ref());
+    match told.or_else(|| devices.get(port)) {
+        Some(device) if !device.is_empty() => Holder::Server(ReplicaId::new(device)),
+        _ => Holder::Stranger,
+    }
+}

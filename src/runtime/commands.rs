@@ -1,0 +1,164 @@
+//! The commands that look and do nothing.
+
+use super::threads::{ProbesOfPool, RealClock};
+use super::{Failure, cloud, facts, logging, probe_settings, provider, template};
+use crate::config::Settings;
+use crate::pool::{Moment, Snapshot, Words};
+use crate::probe::ProbePool;
+use crate::provider::openstack;
+use crate::scaler::{Clock, Parts, Scaler, Watcher, chain};
+use crate::status::status_view;
+use log::LevelFilter;
+use std::error::Error;
+use std::io::{Write, stdout};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// Checks the settings against the cloud and prints what was found.
+#[must_use]
+pub fn check(settings: &Settings) -> ExitCode {
+    logging::start(settings.log_level.min(LevelFilter::Warn), settings.log_format);
+    let mut text = String::new();
+    for warning in &settings.warnings {
+        text.push_str(&format!("warning  {warning}\n"));
+    }
+    let mut wrong = 0_usize;
+    match check_all(settings) {
+        Ok(findings) => {
+            for finding in findings {
+                let subject = finding.subject;
+                match finding.result {
+                    Ok(found) => text.push_str(&format!("ok       {subject}: {found}\n")),
+                    Err(error) => {
+                        wrong += 1;
+                        text.push_str(&format!("WRONG    {subject}: {}\n", chain(&error)));
+                    }
+                }
+            }
+        }
+        Err(failure) => {
+            wrong += 1;
+            text.push_str(&format!("WRONG    {}\n", chain(&failure)));
+        }
+    }
+    text.push_str(&match wrong {
+        0 => "All is well.\n".to_owned(),
+        1 => "One thing is wrong.\n".to_owned(),
+        n => format!("{n} things are wrong.\n"),
+    });
+    print(&text, wrong == 0)
+}
+
+fn check_all(settings: &Settings) -> Result<Vec<openstack::Finding>, Failure> {
+    probe_settings(settings)?.check().map_err(Failure::Probes)?;
+    Ok(openstack::check(
+        &cloud(settings)?,
+        &template(settings),
+        settings.policy.external_addresses,
+    ))
+}
+
+/// Observes once and prints what would be done and why.
+#[must_use]
+pub fn plan(settings: &Settings, json: bool) -> ExitCode {
+    logging::start(settings.log_level.min(LevelFilter::Warn), settings.log_format);
+    match observe(settings) {
+        Ok(snapshot) => {
+            let now = snapshot.taken;
+            let text = if json {
+                format!("{:#}\n", status_view(&snapshot, &facts(settings), true, now))
+            } else {
+                in_words(&snapshot)
+            };
+            print(&text, true)
+        }
+        Err(error) => {
+            eprintln!("simplescalevm: {}", chain(error.as_ref()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Lists once, and probes until there is a verdict on every replica.
+fn observe(settings: &Settings) -> Result<Snapshot, Box<dyn Error>> {
+    struct Nobody;
+    impl Watcher for Nobody {
+        fn beat(&self, _: Moment) {}
+        fn publish(&self, _: Arc<Snapshot>) {}
+    }
+    /// How much longer than the slowest verdict is waited.
+    const MARGIN: Duration = Duration::from_secs(5);
+    let clock = RealClock::start();
+    let provider = provider(settings)?;
+    let probes = ProbePool::start(&probe_settings(settings)?, &clock.shared())?;
+    let mut scaler = Scaler::new(Parts {
+        provider,
+        probes: ProbesOfPool::new(probes),
+        clock: clock.clone(),
+        watcher: Nobody,
+        policy: settings.policy.clone(),
+        scaling_interval: settings.scaling_interval,
+        stop: Arc::new(AtomicBool::new(false)),
+    });
+    scaler.observe()?;
+    let round = settings.replica_api.timeout + settings.policy.probe_interval;
+    let patience = round * settings.policy.failure_threshold + MARGIN;
+    let deadline = clock.now() + patience;
+    loop {
+        let next = scaler.pump();
+        scaler.replan();
+        let now = clock.now();
+        if !scaler.is_undecided() || now >= deadline {
+            break;
+        }
+        let mut select = crossbeam_channel::Select::new();
+        select.recv(scaler.probes().reports());
+        // Whatever wakes it, the loop looks again.
+        let _ = select.ready_timeout(next.min(deadline).since(now));
+    }
+    let snapshot = scaler.snapshot();
+    scaler.into_probes().stop();
+    Ok(snapshot)
+}
+
+fn in_words(snapshot: &Snapshot) -> String {
+    let words = Words::of(snapshot, snapshot.taken);
+    let assessment = &snapshot.plan.assessment;
+    let mut text = format!(
+        "{} resources are available, the floor is {}.\n",
+        assessment.available, snapshot.floor
+    );
+    for replica in &assessment.replicas {
+        text.push_str(&format!(
+            "  {:<12} counts {:<4} {}\n",
+            replica.phase.name(),
+            replica.counts,
+            words.replica(&replica.id)
+        ));
+    }
+    let mut list = |title: &str, sentences: Vec<String>| {
+        if sentences.is_empty() {
+            text.push_str(&format!("{title}: nothing.\n"));
+        } else {
+            text.push_str(&format!("{title}:\n"));
+            for sentence in sentences {
+                text.push_str(&format!("  {sentence}\n"));
+            }
+        }
+    };
+    let plan = &snapshot.plan;
+    list("Would do", plan.actions.iter().map(|a| words.action(a)).collect());
+    list("Would not do", plan.blocked.iter().map(|b| words.blocked(b)).collect());
+    text
+}
+
+fn print(text: &str, is_well: bool) -> ExitCode {
+    let printed = stdout().lock().write_all(text.as_bytes());
+    if is_well && printed.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

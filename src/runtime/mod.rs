@@ -1,0 +1,263 @@
+//! Starts the threads, waits for a signal, and sees to the order of the end.
+
+mod commands;
+mod logging;
+mod threads;
+
+pub use commands::{check, plan};
+
+use self::threads::{Event, ProbesOfPool, RealClock, StatusWatcher, spawn};
+use crate::config::{self, ProviderKind, Settings};
+use crate::probe::{ProbePool, ProbeSettings, Protocol, StartError, TlsSettings, WorkerDied};
+use crate::provider::Provider;
+use crate::provider::openstack::{OpenStack, ServerTemplate};
+use crate::scaler::{Clock, Parts, Scaler};
+use crate::status::{Facts, Shared, StatusError, StatusServer};
+use crossbeam_channel::{Receiver, Select, Sender, bounded, unbounded};
+use openstack_sdk_blocking::Cloud;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How much longer than a few requests to the provider the loop may be silent.
+const HEALTH_MARGIN: Duration = Duration::from_secs(30);
+/// A turn makes several requests without a beat in between: login, discovery, a list's pages.
+const REQUESTS_WITHOUT_A_BEAT: u32 = 4;
+
+/// Why the daemon did not start, or did not end as it should.
+#[derive(Debug)]
+enum Failure {
+    Cloud(openstack_sdk_blocking::Error),
+    CaFile(io::Error),
+    Probes(StartError),
+    Status(StatusError),
+    Signals(io::Error),
+    Thread(io::Error),
+    Died(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cloud(_) => f.write_str("the OpenStack client cannot be set up"),
+            Self::CaFile(_) => f.write_str("REPLICA_API_CA_FILE cannot be read"),
+            Self::Probes(_) => f.write_str("the probe threads cannot be started"),
+            Self::Status(_) => f.write_str("the status server cannot be started"),
+            Self::Signals(_) => f.write_str("signals cannot be received"),
+            Self::Thread(_) => f.write_str("a thread cannot be started"),
+            Self::Died(name) => write!(f, "the thread {name} has died"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Cloud(error) => Some(error),
+            Self::CaFile(error) | Self::Signals(error) | Self::Thread(error) => Some(error),
+            Self::Probes(error) => Some(error),
+            Self::Status(error) => Some(error),
+            Self::Died(_) => None,
+        }
+    }
+}
+
+/// Runs the daemon until a signal ends it or one of its threads dies.
+#[must_use]
+pub fn run(settings: &Settings) -> ExitCode {
+    logging::start(settings.log_level, settings.log_format);
+    for warning in &settings.warnings {
+        log::warn!("{warning}");
+    }
+    match run_daemon(settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            log::error!("{}", crate::scaler::chain(&failure));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_daemon(settings: &Settings) -> Result<(), Failure> {
+    let clock = RealClock::start();
+    let stop = Arc::new(AtomicBool::new(false));
+    let (events_in, events) = unbounded();
+    // INVARIANT: signals are received before anything is done that a signal should end well.
+    watch_signals(&events_in)?;
+    let provider = provider(settings)?;
+    let probes = ProbePool::start(&probe_settings(settings)?, &clock.shared())
+        .map_err(Failure::Probes)?;
+    let shared = Arc::new(Shared::default());
+    let status = StatusServer::start(
+        &settings.app_host.to_string(),
+        settings.app_port,
+        Arc::clone(&shared),
+        facts(settings),
+        clock.shared(),
+    )
+    .map_err(Failure::Status)?;
+    log::info!(
+        "SimpleScaleVM {} keeps {} resources available; status on http://{}/status",
+        env!("CARGO_PKG_VERSION"),
+        settings.policy.floor,
+        status.local_addr()
+    );
+    let scaler = Scaler::new(Parts {
+        provider,
+        probes: ProbesOfPool::new(probes),
+        clock: clock.clone(),
+        watcher: StatusWatcher::new(shared),
+        policy: settings.policy.clone(),
+        scaling_interval: settings.scaling_interval,
+        stop: Arc::clone(&stop),
+    });
+    let (wake, woken) = bounded::<()>(1);
+    let scaler = spawn("scaler", &events_in, move || scale(scaler, &clock, &woken))
+        .map_err(Failure::Thread)?;
+    let outcome = wait(&events, &status);
+    // INVARIANT: first no new action, then the request in flight, then the rest: a request that
+    // was sent is waited for, so that its outcome is known and logged.
+    stop.store(true, Ordering::Relaxed);
+    drop(wake);
+    let scaler_died = scaler.join().is_err();
+    status.stop();
+    match outcome {
+        Ok(()) if scaler_died => Err(Failure::Died("scaler".to_owned())),
+        outcome => {
+            log::info!("stopped");
+            outcome
+        }
+    }
+}
+
+/// The scaler thread: turns, and waits for a probe's result, the time or the end.
+fn scale<P: Provider>(
+    mut scaler: Scaler<P, ProbesOfPool, RealClock, StatusWatcher>,
+    clock: &RealClock,
+    woken: &Receiver<()>,
+) {
+    loop {
+        let next = scaler.turn();
+        if let Some(WorkerDied { thread }) = scaler.probes().death() {
+            log::error!("the thread {thread} has died");
+            // The end of this thread ends the process with an error.
+            std::panic::resume_unwind(Box::new("a probe thread died"));
+        }
+        let reports = scaler.probes().reports();
+        let mut select = Select::new();
+        let report = select.recv(reports);
+        let end = select.recv(woken);
+        match select.ready_timeout(next.since(clock.now())) {
+            Ok(ready) if ready == end => break,
+            Ok(ready) => debug_assert_eq!(ready, report),
+            Err(_) => {}
+        }
+    }
+    scaler.into_probes().stop();
+}
+
+/// Waits for what ends the daemon.
+fn wait(events: &Receiver<Event>, status: &StatusServer) -> Result<(), Failure> {
+    /// The status server tells nobody of its end.
+    const LOOK_EVERY: Duration = Duration::from_secs(1);
+    loop {
+        match events.recv_timeout(LOOK_EVERY) {
+            Ok(Event::Signal(signal)) => {
+                let name = signal_hook::low_level::signal_name(signal).unwrap_or("a signal");
+                log::info!("{name}: no new action is begun; a second signal ends at once");
+                return Ok(());
+            }
+            Ok(Event::Ended(thread)) => return Err(Failure::Died(thread.to_owned())),
+            Err(_) if status.is_finished() => return Err(Failure::Died("status".to_owned())),
+            Err(_) => {}
+        }
+    }
+}
+
+/// Sends the first signal on; the second ends the process at once.
+fn watch_signals(events: &Sender<Event>) -> Result<(), Failure> {
+    let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(Failure::Signals)?;
+    let sender = events.clone();
+    spawn("signals", events, move || {
+        for (index, signal) in signals.forever().enumerate() {
+            if index > 0 {
+                signal_hook::low_level::exit(128 + signal);
+            }
+            // There is no receiver any more: the process is ending.
+            let _ = sender.send(Event::Signal(signal));
+        }
+    })
+    .map(drop)
+    .map_err(Failure::Thread)
+}
+
+fn provider(settings: &Settings) -> Result<OpenStack, Failure> {
+    let ProviderKind::OpenStack = settings.provider;
+    let cloud = cloud(settings)?;
+    let external_addresses = settings.policy.external_addresses;
+    Ok(OpenStack::new(cloud, template(settings), external_addresses))
+}
+
+fn cloud(settings: &Settings) -> Result<Cloud, Failure> {
+    Cloud::new(settings.openstack.cloud.clone()).map_err(Failure::Cloud)
+}
+
+fn template(settings: &Settings) -> ServerTemplate {
+    let openstack = &settings.openstack;
+    ServerTemplate {
+        name: openstack.name.clone(),
+        image: openstack.image.clone(),
+        flavor: openstack.flavor.clone(),
+        network: openstack.network.clone(),
+        ip_version: match openstack.ip_version {
+            config::IpVersion::V4 => 4,
+            config::IpVersion::V6 => 6,
+        },
+        metadata_key: openstack.metadata_key.clone(),
+        metadata_value: openstack.metadata_value.clone(),
+        floating_ip_description: openstack.floating_ip_description.clone(),
+        keypair: openstack.keypair.clone(),
+        cloud_init_file: openstack.cloud_init_file.clone(),
+        security_groups: openstack.security_groups.clone(),
+        availability_zone: openstack.availability_zone.clone(),
+    }
+}
+
+fn probe_settings(settings: &Settings) -> Result<ProbeSettings, Failure> {
+    let api = &settings.replica_api;
+    let ca_pem = api.ca_file.as_ref().map(fs::read).transpose();
+    Ok(ProbeSettings {
+        protocol: match api.protocol {
+            config::Protocol::Http => Protocol::Http,
+            config::Protocol::Https => Protocol::Https,
+        },
+        port: api.port,
+        path: api.path.clone(),
+        capacity_key: api.capacity_key.clone(),
+        termination_key: api.termination_key.clone(),
+        timeout: api.timeout,
+        tls: TlsSettings {
+            ca_pem: ca_pem.map_err(Failure::CaFile)?,
+            insecure: api.insecure,
+        },
+        threads: settings.probe_threads,
+    })
+}
+
+fn facts(settings: &Settings) -> Facts {
+    let shown = settings.shown().iter();
+    Facts {
+        version: env!("CARGO_PKG_VERSION"),
+        provider: "openstack",
+        settings: shown
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect(),
+        healthy_within: settings.openstack.timeout * REQUESTS_WITHOUT_A_BEAT + HEALTH_MARGIN,
+    }
+}

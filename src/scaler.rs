@@ -1,0 +1,474 @@
+//! The scaler: observe, plan, apply. It owns the memory and makes every request that changes
+//! something; what is to be done is decided in [`crate::pool`].
+
+mod journal;
+
+pub use journal::chain;
+
+use crate::pool::{
+    Action, CycleReport, DeleteReason, ExternalAddress, ExternalAddressId, Failed, Holder, Listing, Memory, Moment,
+    Outcome, Phase, Plan, Policy, ProbeResult, ProbeTarget, ReplicaId, ServerState, Snapshot, Words,
+    plan, violations,
+};
+use crate::provider::{Provider, ProviderError};
+use journal::Journal;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// The probes, as the scaler needs them. None of these calls blocks.
+pub trait Probes {
+    /// Hands over a probe; `false`: there is no room for it now.
+    fn submit(&mut self, target: &ProbeTarget, round: u64) -> bool;
+    /// The next finished probe, if there is one.
+    fn finished(&mut self) -> Option<ProbeResult>;
+    /// Frees what is kept for replicas that are gone.
+    fn forget(&mut self, is_gone: &dyn Fn(&ReplicaId) -> bool);
+}
+
+/// The monotonic clock.
+pub trait Clock {
+    /// The time since the process started.
+    fn now(&self) -> Moment;
+}
+
+/// Who is told what the scaler knows.
+pub trait Watcher {
+    /// The scaler is alive.
+    fn beat(&self, now: Moment);
+    /// The newest snapshot.
+    fn publish(&self, snapshot: Arc<Snapshot>);
+}
+
+/// The least time between two lists, unless a list is due anyway.
+const LIST_ON_DEMAND_AT_MOST_EVERY: Duration = Duration::from_secs(1);
+/// How long a plan may be looked at again without anything new, so that time alone can act.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// The least time between two snapshots of an unchanged pool.
+const PUBLISH_AT_MOST_EVERY: Duration = Duration::from_millis(250);
+/// How many failed servers are asked for their fault in one cycle.
+const FAULTS_READ_IN_A_CYCLE: usize = 5;
+/// The longest wait that a provider's `Retry-After` can cause.
+const LONGEST_QUIET: Duration = Duration::from_secs(900);
+
+/// The scaler's parts.
+#[derive(Debug)]
+pub struct Parts<P, Q, C, W> {
+    /// The cloud.
+    pub provider: P,
+    /// The probe pool.
+    pub probes: Q,
+    /// The clock.
+    pub clock: C,
+    /// Where snapshots go.
+    pub watcher: W,
+    /// The settings that decisions depend on.
+    pub policy: Policy,
+    /// `SCALING_INTERVAL`.
+    pub scaling_interval: Duration,
+    /// Set from outside: no new action is begun any more.
+    pub stop: Arc<AtomicBool>,
+}
+
+/// Observes, plans and applies, one turn at a time.
+#[derive(Debug)]
+pub struct Scaler<P, Q, C, W> {
+    parts: Parts<P, Q, C, W>,
+    memory: Memory,
+    listing: Option<Listing>,
+    /// Who holds an external address, as last listed.
+    holders: BTreeSet<ReplicaId>,
+    plan: Plan,
+    journal: Journal,
+    /// What failed in the last cycle: it is tried again from the next list, but is no reason to
+    /// ask for one.
+    failed: BTreeSet<Object>,
+    dirty: bool,
+    planned_at: Moment,
+    published_at: Option<Moment>,
+    next_list: Moment,
+    /// No list before this moment, whatever calls for one.
+    quiet_until: Moment,
+    failed_lists_in_a_row: u32,
+}
+
+/// What an action is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Object {
+    Replica(ReplicaId),
+    Address(ExternalAddressId),
+    Creation,
+}
+
+impl Object {
+    fn of(action: &Action) -> Self {
+        match action {
+            Action::MoveAddress { address, .. } => Self::Address(address.id.clone()),
+            Action::Delete { replica, .. } => Self::Replica(replica.clone()),
+            Action::Create { .. } => Self::Creation,
+        }
+    }
+}
+
+impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
+    /// A scaler that knows nothing yet. The first turn lists the pool.
+    pub fn new(parts: Parts<P, Q, C, W>) -> Self {
+        let now = parts.clock.now();
+        Self {
+            memory: Memory::default(),
+            listing: None,
+            holders: BTreeSet::new(),
+            plan: Plan::default(),
+            journal: Journal::default(),
+            failed: BTreeSet::new(),
+            dirty: false,
+            planned_at: now,
+            published_at: None,
+            next_list: now,
+            quiet_until: now,
+            failed_lists_in_a_row: 0,
+            parts,
+        }
+    }
+
+    /// Does what is due and returns when the next turn is, at the latest. A finished probe is a
+    /// reason for an earlier one.
+    pub fn turn(&mut self) -> Moment {
+        self.pump();
+        if self.list_is_due() {
+            self.cycle();
+        }
+        let now = self.parts.clock.now();
+        self.parts.watcher.beat(now);
+        self.publish(now);
+        self.next_turn(now)
+    }
+
+    /// Lists the pool once, without doing anything.
+    ///
+    /// # Errors
+    /// The provider's.
+    pub fn observe(&mut self) -> Result<(), ProviderError> {
+        let listing = self.parts.provider.list(self.parts.clock.now())?;
+        self.take_in(listing);
+        Ok(())
+    }
+
+    /// The probes.
+    pub fn probes(&self) -> &Q {
+        &self.parts.probes
+    }
+
+    /// Ends the scaler and gives the probes back.
+    pub fn into_probes(self) -> Q {
+        self.parts.probes
+    }
+
+    /// Takes in finished probes and hands over those that are due. Returns when the next one is.
+    pub fn pump(&mut self) -> Moment {
+        while let Some(result) = self.parts.probes.finished() {
+            self.dirty |= self.memory.probed(&self.parts.policy, &result);
+            Journal::probed(&self.memory, &result);
+        }
+        let now = self.parts.clock.now();
+        for target in self.memory.due_probes(&self.holders, now) {
+            let round = self
+                .memory
+                .probe_started(&self.parts.policy, &target.replica, now);
+            if !self.parts.probes.submit(&target, round) {
+                self.memory.probe_put_off(&target.replica, now);
+                break;
+            }
+        }
+        self.memory.next_probe().unwrap_or(now + LOOK_AGAIN_AFTER)
+    }
+
+    /// Makes the plan anew from the last list and all that is known now.
+    pub fn replan(&mut self) -> &Plan {
+        if let Some(listing) = &self.listing {
+            let now = self.parts.clock.now();
+            let new = plan(&self.parts.policy, &self.memory, listing, now);
+            self.planned_at = now;
+            self.dirty = false;
+            let mut journal = std::mem::take(&mut self.journal);
+            journal.planned(&self.memory, &self.words_of(&new), &new);
+            self.journal = journal;
+            self.plan = new;
+        }
+        &self.plan
+    }
+
+    /// Whether a replica still has to be probed before anything can be said of it.
+    pub fn is_undecided(&self) -> bool {
+        self.memory.records().zip(&self.plan.assessment.replicas).any(|(record, assessed)| {
+            assessed.phase == Phase::Checking
+                || (assessed.address.is_some() && record.last_probe.is_none())
+        })
+    }
+
+    /// The state as of now.
+    pub fn snapshot(&self) -> Snapshot {
+        let now = self.parts.clock.now();
+        Snapshot {
+            taken: now,
+            cloud_time: self.memory.cloud_time(now),
+            last_list: self.listing.as_ref().map(|listing| listing.taken),
+            floor: self.parts.policy.floor,
+            plan: self.plan.clone(),
+            records: self.memory.records().cloned().collect(),
+            external_addresses: self
+                .listing
+                .as_ref()
+                .map(|listing| listing.external_addresses.clone())
+                .unwrap_or_default(),
+            backoff: self.memory.backoff(),
+            shrunken_list: self.memory.shrunken_list().cloned(),
+            ..self.journal.as_snapshot()
+        }
+    }
+
+    fn list_is_due(&mut self) -> bool {
+        let now = self.parts.clock.now();
+        if self.is_stopping() || now < self.quiet_until {
+            return false;
+        }
+        if now >= self.next_list {
+            return true;
+        }
+        let Some(listing) = &self.listing else {
+            return false;
+        };
+        let listed = listing.taken;
+        if self.dirty || now.since(self.planned_at) >= LOOK_AGAIN_AFTER {
+            self.replan();
+        }
+        let is_wanted = self
+            .plan
+            .actions
+            .iter()
+            .any(|action| !self.failed.contains(&Object::of(action)));
+        is_wanted && now.since(listed) >= LIST_ON_DEMAND_AT_MOST_EVERY
+    }
+
+    fn next_turn(&self, now: Moment) -> Moment {
+        let look_again = now + LOOK_AGAIN_AFTER;
+        let probe = self.memory.next_probe().unwrap_or(look_again);
+        let list = self.next_list.max(self.quiet_until);
+        probe.min(list).min(look_again)
+    }
+
+    /// One cycle: a new list, a new plan from it, and that plan applied.
+    fn cycle(&mut self) {
+        let asked = self.parts.clock.now();
+        match self.parts.provider.list(asked) {
+            Ok(listing) => {
+                self.failed_lists_in_a_row = 0;
+                self.next_list = asked + self.parts.scaling_interval;
+                self.journal.listed();
+                self.take_in(listing);
+            }
+            Err(error) => return self.list_failed(&error),
+        }
+        self.parts.watcher.beat(self.parts.clock.now());
+        self.read_faults();
+        self.pump();
+        self.replan();
+        let plan = self.plan.clone();
+        self.apply(&plan);
+    }
+
+    fn list_failed(&mut self, error: &ProviderError) {
+        let now = self.parts.clock.now();
+        self.failed_lists_in_a_row = self.failed_lists_in_a_row.saturating_add(1);
+        let doublings = self.failed_lists_in_a_row.min(10);
+        let wait = LIST_ON_DEMAND_AT_MOST_EVERY * 2_u32.pow(doublings);
+        self.next_list = now + wait.min(self.parts.scaling_interval);
+        self.quiet_until = self.quiet_until.max(self.next_list);
+        self.obey(error, now);
+        self.journal.list_failed(now, error);
+    }
+
+    fn obey(&mut self, error: &ProviderError, now: Moment) {
+        if let Some(wish) = error.retry_after {
+            self.quiet_until = self.quiet_until.max(now + wish.min(LONGEST_QUIET));
+        }
+    }
+
+    fn take_in(&mut self, listing: Listing) {
+        if !self.memory.observe(&self.parts.policy, &listing) {
+            Journal::disbelieved(&self.memory);
+        }
+        let memory = &self.memory;
+        self.parts.probes.forget(&|id| memory.record(id).is_none());
+        self.holders = listing.holders();
+        self.listing = Some(listing);
+        self.dirty = true;
+    }
+
+    /// Asks once for the fault of each server that ended in an error state.
+    fn read_faults(&mut self) {
+        let unread: Vec<ReplicaId> = self
+            .memory
+            .records()
+            .filter(|r| r.server.state == ServerState::Failed(Failed::Error) && r.fault.is_none())
+            .map(|r| r.server.id.clone())
+            .take(FAULTS_READ_IN_A_CYCLE)
+            .collect();
+        for id in unread {
+            if self.is_stopping() {
+                return;
+            }
+            let fault = match self.parts.provider.fault(&id) {
+                Ok(fault) => fault.unwrap_or_default(),
+                Err(error) => {
+                    log::debug!("the fault of server {id} cannot be read: {error}");
+                    String::new()
+                }
+            };
+            self.memory.fault_read(&id, &fault);
+            self.parts.watcher.beat(self.parts.clock.now());
+        }
+    }
+
+    /// Carries a plan out in its order, without choosing.
+    fn apply(&mut self, plan: &Plan) {
+        self.failed.clear();
+        let Some(listing) = self.listing.as_ref().filter(|_| !plan.actions.is_empty()) else {
+            return;
+        };
+        let now = self.parts.clock.now();
+        let broken = violations(&self.parts.policy, &self.memory, listing, plan, now);
+        if !broken.is_empty() {
+            return self.journal.refused(now, &broken);
+        }
+        let mut report = CycleReport {
+            taken: listing.taken,
+            available: plan.assessment.available,
+            actions: Vec::with_capacity(plan.actions.len()),
+        };
+        let mut moved = BTreeSet::new();
+        let mut gave_up = false;
+        for action in &plan.actions {
+            let outcome = match self.hindrance(action, &moved, gave_up) {
+                Some(why) => Outcome::Skipped(why),
+                None => match self.carry_out(action, plan) {
+                    Ok(()) => Outcome::Done,
+                    Err(error) => {
+                        gave_up |= error.kind.concerns_the_provider();
+                        Outcome::Failed(chain(&error))
+                    }
+                },
+            };
+            match (&outcome, action) {
+                (Outcome::Done, Action::MoveAddress { address, .. }) => {
+                    moved.insert(address.id.clone());
+                }
+                (Outcome::Done, _) => {}
+                _ => {
+                    self.failed.insert(Object::of(action));
+                }
+            }
+            report.actions.push((action.clone(), outcome));
+            self.parts.watcher.beat(self.parts.clock.now());
+            self.pump();
+        }
+        self.dirty = true;
+        self.journal.applied(report);
+    }
+
+    fn hindrance(
+        &self,
+        action: &Action,
+        moved: &BTreeSet<ExternalAddressId>,
+        gave_up: bool,
+    ) -> Option<&'static str> {
+        if self.is_stopping() {
+            return Some("the daemon is stopping");
+        }
+        if gave_up {
+            return Some("the provider failed at an earlier step");
+        }
+        match action {
+            Action::Delete { after, .. } if !after.iter().all(|id| moved.contains(id)) => {
+                Some("its external address could not be moved")
+            }
+            _ => None,
+        }
+    }
+
+    fn carry_out(&mut self, action: &Action, plan: &Plan) -> Result<(), ProviderError> {
+        let sentence = self.words_of(plan).action(action);
+        let result = match action {
+            Action::MoveAddress { address, to, .. } => self.move_address(address, to),
+            Action::Delete { replica, reason, .. } => self.delete(replica, *reason),
+            Action::Create { count } => {
+                self.memory.creation_sent();
+                let result = self.parts.provider.create(*count);
+                let outcome = result.as_ref().map_or_else(
+                    |error| Err(error.as_create_failure()),
+                    |()| Ok(()),
+                );
+                let now = self.parts.clock.now();
+                self.memory.creation_answered(count.get(), outcome, now);
+                result
+            }
+        };
+        let now = self.parts.clock.now();
+        if let Err(error) = &result {
+            self.obey(error, now);
+        }
+        self.journal.ended(&sentence, action, &result, now);
+        result
+    }
+
+    fn move_address(
+        &mut self,
+        address: &ExternalAddress,
+        to: &ReplicaId,
+    ) -> Result<(), ProviderError> {
+        self.parts.provider.move_address(address, to)?;
+        // What is known now, so that the same move is not wanted again before the next list.
+        let listed = self.listing.iter_mut().flat_map(|l| &mut l.external_addresses);
+        for known in listed.filter(|known| known.id == address.id) {
+            known.holder = Holder::Server(to.clone());
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, replica: &ReplicaId, reason: DeleteReason) -> Result<(), ProviderError> {
+        self.parts.provider.delete(replica)?;
+        let now = self.parts.clock.now();
+        self.memory.deletion_accepted(replica, reason, now);
+        Ok(())
+    }
+
+    fn publish(&mut self, now: Moment) {
+        let too_soon = self
+            .published_at
+            .is_some_and(|at| now.since(at) < PUBLISH_AT_MOST_EVERY);
+        if too_soon {
+            return;
+        }
+        if self.dirty {
+            self.replan();
+        }
+        self.published_at = Some(now);
+        self.parts.watcher.publish(Arc::new(self.snapshot()));
+    }
+
+    fn words_of<'a>(&'a self, plan: &'a Plan) -> Words<'a> {
+        let addresses = self
+            .listing
+            .as_ref()
+            .map_or(&[][..], |listing| &listing.external_addresses);
+        let now = self.parts.clock.now();
+        let clocks = (now, self.memory.cloud_time(now));
+        let floor = self.parts.policy.floor;
+        Words::new(&plan.assessment, addresses, self.memory.backoff(), floor, clocks)
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.parts.stop.load(Ordering::Relaxed)
+    }
+}
