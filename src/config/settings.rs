@@ -194,20 +194,9 @@ impl Settings {
 fn shown(variable: &Variable, environment: &Environment) -> String {
     match reader::lookup(environment, variable) {
         Some(_) if variable.secret => "***".to_owned(),
-        Some(found) => without_userinfo(found.text),
+        Some(found) => found.text.to_owned(),
         None => variable.default.unwrap_or_default().to_owned(),
     }
-}
-
-/// A URL may hold a password before its host.
-fn without_userinfo(text: &str) -> String {
-    if let Some((scheme, rest)) = text.split_once("://") {
-        let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        if let Some(at) = rest[..authority].rfind('@') {
-            return format!("{scheme}://***{}", &rest[at..]);
-        }
-    }
-    text.to_owned()
 }
 
 fn log_level(reader: &mut Reader<'_>) -> LevelFilter {
