@@ -83,7 +83,7 @@ impl MockCloud {
         self.replicas.address().port()
     }
 
-    /// The variables with which an OpenStack client logs in.
+    /// The variables with which an `OpenStack` client logs in.
     pub fn env(&self) -> Vec<(&'static str, String)> {
         let state = lock(&self.state);
         vec![

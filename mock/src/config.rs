@@ -7,6 +7,7 @@ use crate::behaviour::Behaviour;
 
 /// What a mock cloud is like. Everything but host, ports, seed, names and users may be changed while it runs.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::struct_excessive_bools)] // Each is a switch of its own.
 pub struct MockCloudConfig {
     /// Address of the API. Loopback by default.
     pub host: IpAddr,

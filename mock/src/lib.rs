@@ -1,4 +1,4 @@
-//! A mock replica and a mock OpenStack cloud for trying and testing `SimpleScaleVM`.
+//! A mock replica and a mock `OpenStack` cloud for trying and testing `SimpleScaleVM`.
 //!
 //! ```no_run
 //! use serde_json::json;

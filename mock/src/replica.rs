@@ -1,5 +1,6 @@
 //! The replicas: one listener answers for every server, told apart by the address that was called.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -119,13 +120,13 @@ pub(crate) fn answer(behaviour: &Behaviour, body: &str, request: &Request) -> Re
         reason(status)
     );
     if let Some(kind) = &behaviour.content_type {
-        head.push_str(&format!("Content-Type: {kind}\r\n"));
+        let _ = write!(head, "Content-Type: {kind}\r\n");
     }
     if let Some(location) = &behaviour.location {
-        head.push_str(&format!("Location: {location}\r\n"));
+        let _ = write!(head, "Location: {location}\r\n");
     }
     for (name, value) in &behaviour.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        let _ = write!(head, "{name}: {value}\r\n");
     }
     if close {
         head.push_str("Connection: close\r\n");

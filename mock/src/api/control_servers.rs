@@ -191,12 +191,12 @@ pub(super) fn change_floating(state: &mut State, which: &str, body: &Value) -> R
         ip.revision += 1;
     }
     if let Some(port) = body.get("port_id") {
-        state.associate(&id, port.as_str().map(str::to_owned));
+        state.associate(&id, port.as_str());
     }
     if let Some(server) = body.get("server") {
         let server = server.as_str().map(|selector| select(state, selector));
         let port = server.and_then(|ids| state.server(ids.first()?)?.ports.first().cloned());
-        state.associate(&id, port);
+        state.associate(&id, port.as_deref());
     }
     Ok(())
 }

@@ -186,6 +186,7 @@ fn credential_is_right(call: &Call<'_>, credential: &Value) -> bool {
     known && credential["secret"] == ids.application_secret.as_str()
 }
 
+#[derive(Clone, Copy)]
 enum Scope {
     Project,
     Domain,

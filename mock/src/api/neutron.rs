@@ -26,6 +26,10 @@ pub(super) fn serve(call: &mut Call<'_>) -> Answer {
             format!("Keystone uri=\"{}/identity/v3\"", call.root),
         );
     }
+    route(call)
+}
+
+fn route(call: &mut Call<'_>) -> Answer {
     match (call.method, call.parts.as_slice()) {
         // As upstream: without the slash there is nothing.
         ("GET", ["v2.0"]) if call.request.path().ends_with('/') => {
@@ -198,7 +202,8 @@ fn is(value: &Value, text: &str) -> bool {
             value.to_string().eq_ignore_ascii_case(text) || text == if *value { "1" } else { "0" }
         }
         Value::Null => text.is_empty(),
-        other => other.to_string() == text,
+        Value::Number(number) => number.to_string() == text,
+        _ => false,
     }
 }
 

@@ -119,19 +119,26 @@ fn create(call: &mut Call<'_>) -> Answer {
             &format!("No more IP addresses available on network {network}."),
         );
     };
-    if let Some(Some(port)) = port {
-        call.state.associate(&id, Some(port));
+    if let Wanted::On(port) = port {
+        call.state.associate(&id, Some(&port));
     }
     shown(call, &id, 201)
 }
 
-/// The port that the body names: none named, none wanted, or a port that may have a floating IP.
-fn port(call: &Call<'_>, body: &Value, own: &str) -> Result<Option<Option<String>>, Answer> {
+/// What the body says about the port.
+enum Wanted {
+    Untouched,
+    Parked,
+    On(String),
+}
+
+/// The port that the body names, if it may have this floating IP.
+fn port(call: &Call<'_>, body: &Value, own: &str) -> Result<Wanted, Answer> {
     let Some(value) = body.get("port_id") else {
-        return Ok(None);
+        return Ok(Wanted::Untouched);
     };
     let Some(id) = value.as_str().filter(|id| !id.is_empty()) else {
-        return Ok(Some(None));
+        return Ok(Wanted::Parked);
     };
     let Some(port) = call.state.ports.get(id) else {
         return Err(error(
@@ -176,7 +183,7 @@ fn port(call: &Call<'_>, body: &Value, own: &str) -> Result<Option<Option<String
         );
         return Err(error(409, "FloatingIPPortAlreadyAssociated", &message));
     }
-    Ok(Some(Some(id.to_owned())))
+    Ok(Wanted::On(id.to_owned()))
 }
 
 fn update(call: &mut Call<'_>, id: &str) -> Answer {
@@ -201,8 +208,10 @@ fn update(call: &mut Call<'_>, id: &str) -> Answer {
         Ok(port) => port,
         Err(answer) => return answer,
     };
-    if let Some(port) = port {
-        call.state.associate(id, port);
+    match port {
+        Wanted::Untouched => {}
+        Wanted::Parked => call.state.associate(id, None),
+        Wanted::On(port) => call.state.associate(id, Some(&port)),
     }
     if let Some(ip) = call.state.floating_ips.get_mut(id)
         && let Some(description) = body.get("description").and_then(Value::as_str)

@@ -13,18 +13,15 @@ use crate::util::{iso, iso_z};
 
 pub(super) fn list(call: &Call<'_>, minor: u32, detail: bool) -> Answer {
     let most = call.state.config.page_limit;
-    let limit = match call.param("limit") {
-        None => most,
-        Some(text) => match text.parse::<usize>() {
-            Ok(limit) => limit.min(most),
-            Err(_) => {
-                let message = format!(
-                    "Invalid input for query parameters limit. Value: {text}. '{text}' does not match '^[0-9]*$'"
-                );
-                return fault(400, "badRequest", &message);
-            }
-        },
+    let text = call.param("limit");
+    let Ok(limit) = text.map_or(Ok(most), str::parse::<usize>) else {
+        let text = text.unwrap_or_default();
+        let message = format!(
+            "Invalid input for query parameters limit. Value: {text}. '{text}' does not match '^[0-9]*$'"
+        );
+        return fault(400, "badRequest", &message);
     };
+    let limit = limit.min(most);
     let filter = match Filter::new(call) {
         Ok(filter) => filter,
         Err(answer) => return answer,

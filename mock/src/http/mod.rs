@@ -7,6 +7,7 @@ mod parse;
 pub(crate) use engine::{Engine, Handler, listen};
 
 use std::collections::VecDeque;
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
@@ -175,12 +176,12 @@ impl Answer {
     ) -> Vec<u8> {
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
         for (name, value) in &self.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+            let _ = write!(head, "{name}: {value}\r\n");
         }
         if self.status != 204 {
-            head.push_str(&format!("Content-Length: {}\r\n", self.body.len()));
+            let _ = write!(head, "Content-Length: {}\r\n", self.body.len());
         }
-        head.push_str(&format!("Date: {}\r\n", http_date(now)));
+        let _ = write!(head, "Date: {}\r\n", http_date(now));
         head.push_str(if keep {
             "\r\n"
         } else {

@@ -176,28 +176,25 @@ impl State {
     }
 
     /// Moves a floating IP to a port, or parks it. The caller has checked that this is allowed.
-    pub(crate) fn associate(&mut self, id: &str, port: Option<String>) {
+    pub(crate) fn associate(&mut self, id: &str, port: Option<&str>) {
         let now = self.now_ms;
         let Some(ip) = self.floating_ips.get_mut(id) else {
             return;
         };
-        let from = std::mem::replace(&mut ip.port_id, port.clone());
+        let from = std::mem::replace(&mut ip.port_id, port.map(str::to_owned));
         // Neutron's own count: one for the port, one for the router's status.
         ip.revision += 2;
         ip.updated_ms = now;
         let address = ip.address;
-        match &port {
-            Some(port) => self.by_address.insert(address, port.clone()),
-            None => self.by_address.insert(address, String::new()),
-        };
-        let device = |port: &Option<String>| {
-            port.as_deref()
-                .and_then(|port| self.ports.get(port))
-                .map(|port| port.device_id.clone())
+        self.by_address
+            .insert(address, port.unwrap_or_default().to_owned());
+        let device = |port: Option<&str>| {
+            let port = port.and_then(|port| self.ports.get(port));
+            port.map(|port| port.device_id.clone())
         };
         let detail = json!({
             "address": address.to_string(), "from_port": from, "to_port": port,
-            "from_server": device(&from), "to_server": device(&port),
+            "from_server": device(from.as_deref()), "to_server": device(port),
         });
         self.record.event(now, "floating-ip", id, detail);
     }

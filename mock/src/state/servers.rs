@@ -10,6 +10,7 @@ use crate::behaviour::{Behaviour, Mode};
 use crate::util::millis;
 
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools)] // Each is a switch of its own.
 pub(crate) struct Server {
     pub(crate) seq: u64,
     pub(crate) id: String,
@@ -282,7 +283,7 @@ impl State {
             _ => {
                 let now = self.now_ms;
                 if let Some(server) = self.server_mut(id) {
-                    server.vm_state = vm_state.to_owned();
+                    vm_state.clone_into(&mut server.vm_state);
                     server.task_state = None;
                     server.updated_ms = now;
                 }
