@@ -44,6 +44,7 @@ pub const VARIABLES: &[&str] = &[
     "OS_USER_DOMAIN_ID",
     "OS_USER_DOMAIN_NAME",
     "OS_USER_ID",
+    "SSL_CERT_FILE",
 ];
 
 /// Settings that mean the same thing: a variable of such a group hides all of the file's.
@@ -79,7 +80,10 @@ pub(super) fn read(
                 value: lookup(name)?,
                 origin: (*name).to_owned(),
             };
-            let key = name.trim_start_matches("OS_").to_ascii_lowercase();
+            let key = name
+                .strip_prefix("OS_")
+                .unwrap_or(name)
+                .to_ascii_lowercase();
             Some((key, setting))
         })
         .collect();
@@ -98,8 +102,14 @@ pub(super) fn read(
         problems: Vec::new(),
     };
     let config = reader.config();
+    let home = lookup("HOME");
     match config {
-        Some(config) if reader.problems.is_empty() => Ok(config),
+        Some(mut config) if reader.problems.is_empty() => {
+            config.ca_file = config
+                .ca_file
+                .map(|path| expand_home(path, home.as_deref()));
+            Ok(config)
+        }
         _ => Err(reader.problems),
     }
 }
@@ -125,7 +135,7 @@ impl Reader {
         config.region = self.get("region_name");
         config.interface = interface;
         config.insecure = insecure;
-        config.ca_file = self.get("cacert").map(PathBuf::from);
+        config.ca_file = self.first(&["cacert", "ssl_cert_file"]).map(PathBuf::from);
         Some(config)
     }
 
@@ -330,6 +340,14 @@ impl Reader {
                 None
             }
         }
+    }
+}
+
+/// A shell expands `~`; nobody does so for `clouds.yaml` and `.env`.
+fn expand_home(path: PathBuf, home: Option<&str>) -> PathBuf {
+    match (path.strip_prefix("~"), home) {
+        (Ok(rest), Some(home)) => Path::new(home).join(rest),
+        _ => path,
     }
 }
 

@@ -160,9 +160,11 @@ fn classify(error: &reqwest::Error) -> TransportErrorKind {
     }
     let mut source = error.source();
     while let Some(inner) = source {
-        // hyper's own words are the one thing that tells a broken connection from a broken answer here.
-        if inner.downcast_ref::<io::Error>().is_some() {
-            return Kind::Lost;
+        if inner
+            .downcast_ref::<hyper::Error>()
+            .is_some_and(hyper::Error::is_parse)
+        {
+            return Kind::BadAnswer;
         }
         source = inner.source();
     }

@@ -1,0 +1,464 @@
+//! What the client promises, against the cloud that the `OS_*` variables name: a real one or a mock.
+//!
+//! `. openrc; OS_CONTRACT=1 cargo test -p openstack-sdk-blocking --test cloud_contract`. Skipped, with a note, only if
+//! `OS_CONTRACT` is not set. Servers are named `sdk-...` and deleted again, as are the floating IPs made here.
+//!
+//! Image, flavor, networks: `OS_CONTRACT_IMAGE`, `_FLAVOR`, `_NETWORK` (where floating IPs reach), `_FLOATING_NETWORK`;
+//! `OS_CONTRACT_TRANSPORT=reqwest` for the other transport.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "tests read their cloud's address and wait for servers"
+)]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use openstack_sdk_blocking::{
+    AddressKind, Auth, Cloud, CloudConfig, CreateServer, ErrorKind, FloatingIp, FloatingIpQuery,
+    FloatingIpUpdate, Microversion, Port, PortQuery, Secret, Server, ServerQuery,
+};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+const DESCRIPTION: &str = "sdk-contract";
+
+/// One test at a time: they share a cloud.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn setting(name: &str, default: &str) -> String {
+    variable(&format!("OS_CONTRACT_{name}")).unwrap_or_else(|| default.to_owned())
+}
+
+fn config() -> CloudConfig {
+    let files = |path: &Path| std::fs::read_to_string(path);
+    let mut config = CloudConfig::from_vars(&variable, &files).unwrap();
+    config.timeout = Duration::from_secs(60);
+    config
+}
+
+fn connect(config: CloudConfig) -> Cloud {
+    #[cfg(feature = "reqwest")]
+    if variable("OS_CONTRACT_TRANSPORT").as_deref() == Some("reqwest") {
+        let transport = openstack_sdk_blocking::ReqwestTransport::new(
+            &openstack_sdk_blocking::TransportConfig {
+                ca_file: config.ca_file.clone(),
+                insecure: config.insecure,
+                proxy_from_env: true,
+            },
+        );
+        return Cloud::with_transport(config, Box::new(transport.unwrap())).unwrap();
+    }
+    Cloud::new(config).unwrap()
+}
+
+/// The cloud, and the turn; none if no cloud is set.
+fn cloud(test: &str) -> Option<(Cloud, MutexGuard<'static, ()>)> {
+    if variable("OS_CONTRACT").is_none() {
+        eprintln!("{test}: skipped, OS_CONTRACT is not set");
+        return None;
+    }
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    Some((connect(config()), turn))
+}
+
+fn order(cloud: &Cloud, name: &str) -> CreateServer {
+    let images = cloud
+        .image()
+        .find_images(&setting("IMAGE", "Debian 11"))
+        .unwrap();
+    let flavors = cloud
+        .compute()
+        .find_flavors(&setting("FLAVOR", "s1-2"))
+        .unwrap();
+    let networks = cloud
+        .network()
+        .find_networks(&setting("NETWORK", "internal"))
+        .unwrap();
+    CreateServer {
+        name: format!("sdk-{name}"),
+        image: images[0].id.clone(),
+        flavor: flavors[0].id.clone(),
+        networks: vec![networks[0].id.clone()],
+        metadata: BTreeMap::from([("sdk".to_owned(), "contract ä".to_owned())]),
+        user_data: Some("I2Nsb3VkLWNvbmZpZwo=".to_owned()),
+        ..CreateServer::default()
+    }
+}
+
+fn named(cloud: &Cloud, name: &str) -> Vec<Server> {
+    let list = cloud
+        .compute()
+        .list_servers(&ServerQuery::default())
+        .unwrap();
+    let wanted = format!("sdk-{name}");
+    list.servers
+        .into_iter()
+        .filter(|server| server.name.starts_with(&wanted))
+        .collect()
+}
+
+fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begin.elapsed() < PATIENCE, "{what} did not come");
+        thread::sleep(Duration::from_millis(300));
+    }
+}
+
+/// Deletes what the test made, also when it fails.
+struct Cleanup<'a> {
+    cloud: &'a Cloud,
+    name: &'a str,
+}
+
+impl Drop for Cleanup<'_> {
+    fn drop(&mut self) {
+        let network = self.cloud.network();
+        let query = FloatingIpQuery {
+            description: Some(DESCRIPTION.to_owned()),
+            ..FloatingIpQuery::default()
+        };
+        for address in network.floating_ips(&query).unwrap_or_default() {
+            if let Err(error) = network.delete_floating_ip(&address.id) {
+                eprintln!("clean-up: {error}");
+            }
+        }
+        for server in named(self.cloud, self.name) {
+            if let Err(error) = self.cloud.compute().delete_server(&server.id) {
+                eprintln!("clean-up: {error}");
+            }
+        }
+        wait_for("the end of the servers", || {
+            named(self.cloud, self.name).is_empty().then_some(())
+        });
+    }
+}
+
+#[test]
+fn logging_in() {
+    let Some((cloud, _turn)) = cloud("logging_in") else {
+        return;
+    };
+    let info = cloud.authenticate().unwrap();
+    assert!(info.user_id.is_some() && !info.roles.is_empty(), "{info:?}");
+    assert!(info.lifetime > Duration::from_secs(30), "{info:?}");
+    let mut wrong = config();
+    match &mut wrong.auth {
+        Auth::Password { password, .. } => *password = Secret::new("wrong"),
+        Auth::ApplicationCredential { secret, .. } => *secret = Secret::new("wrong"),
+        Auth::Token(token) => *token = Secret::new("wrong"),
+    }
+    let error = connect(wrong).authenticate().unwrap_err();
+    assert_eq!(
+        (error.kind(), error.status()),
+        (ErrorKind::Unauthorized, Some(401)),
+        "{error}"
+    );
+    let mut elsewhere = config();
+    elsewhere.region = Some("Nowhere".to_owned());
+    let error = connect(elsewhere).compute().limits().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Catalog, "{error}");
+    let mut rootless = config();
+    rootless.auth_url = rootless.auth_url.trim_end_matches("/v3").to_owned();
+    connect(rootless).authenticate().unwrap();
+    let mut wrong_path = config();
+    wrong_path.auth_url = rootless_path(&wrong_path.auth_url);
+    let error = connect(wrong_path).authenticate().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::WrongUrl, "{error}");
+}
+
+fn rootless_path(url: &str) -> String {
+    format!("{}/nothing/v3", url.trim_end_matches("/v3"))
+}
+
+#[test]
+fn looking_up() {
+    let Some((cloud, _turn)) = cloud("looking_up") else {
+        return;
+    };
+    let image = setting("IMAGE", "Debian 11");
+    let images = cloud.image().find_images(&image).unwrap();
+    assert!(
+        images
+            .iter()
+            .all(|found| found.name == image && found.status == "active"),
+        "{images:?}"
+    );
+    assert!(images[0].created_at.is_some(), "{images:?}");
+    assert_eq!(
+        cloud.image().find_images(&images[0].id).unwrap(),
+        images[..1]
+    );
+    assert_eq!(cloud.image().find_images("no such image").unwrap(), []);
+    let none = "00000000-0000-4000-8000-000000000000";
+    assert_eq!(cloud.image().find_images(none).unwrap(), []);
+    assert_eq!(
+        cloud.image().image(none).unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+    let flavors = cloud.compute().flavors().unwrap();
+    assert_eq!(
+        cloud.compute().find_flavors(&flavors[0].id).unwrap(),
+        flavors[..1]
+    );
+    let networks = cloud
+        .network()
+        .find_networks(&setting("NETWORK", "internal"))
+        .unwrap();
+    assert_eq!(
+        cloud.network().find_networks(&networks[0].id).unwrap(),
+        networks
+    );
+    assert_eq!(
+        cloud.network().find_networks("no such network").unwrap(),
+        []
+    );
+    let subnets = cloud.network().subnets(&networks[0].id).unwrap();
+    assert!(
+        subnets.iter().any(|subnet| subnet.ip_version == 4),
+        "{subnets:?}"
+    );
+    assert!(
+        !cloud
+            .network()
+            .find_security_groups("default")
+            .unwrap()
+            .is_empty()
+    );
+    let missing = cloud.compute().keypair("no such keypair").unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::NotFound, "{missing}");
+    for keypair in cloud.compute().keypairs().unwrap() {
+        assert_eq!(cloud.compute().keypair(&keypair.name).unwrap(), keypair);
+    }
+    let limits = cloud.compute().limits().unwrap();
+    assert!(
+        limits.max_total_instances.is_some() && limits.total_instances_used.is_some(),
+        "{limits:?}"
+    );
+}
+
+#[test]
+fn what_is_not_there() {
+    let Some((cloud, _turn)) = cloud("what_is_not_there") else {
+        return;
+    };
+    let none = "00000000-0000-4000-8000-000000000000";
+    let errors = [
+        cloud.compute().server(none).map(drop).unwrap_err(),
+        cloud.compute().delete_server(none).unwrap_err(),
+        cloud.network().floating_ip(none).map(drop).unwrap_err(),
+        cloud.network().delete_floating_ip(none).unwrap_err(),
+        cloud
+            .network()
+            .update_floating_ip(none, &FloatingIpUpdate::detach(), Some(1))
+            .map(drop)
+            .unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+        assert!(error.request_id().is_some(), "{error}");
+        assert!(!error.outcome_unknown(), "{error}");
+    }
+    let mut bad = order(&cloud, "bad");
+    bad.key_name = Some("no such keypair".to_owned());
+    let error = cloud.compute().create_servers(&bad).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BadRequest, "{error}");
+    let mut bad = order(&cloud, "bad");
+    bad.image = none.to_owned();
+    let error = cloud.compute().create_servers(&bad).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::BadRequest, "{error}");
+}
+
+#[test]
+fn servers_come_and_go() {
+    let Some((cloud, _turn)) = cloud("servers_come_and_go") else {
+        return;
+    };
+    let name = "servers";
+    let cleanup = Cleanup {
+        cloud: &cloud,
+        name,
+    };
+    let compute = cloud.compute();
+    let mut several = order(&cloud, name);
+    (several.min_count, several.max_count) = (Some(1), Some(3));
+    let created = compute.create_servers(&several).unwrap();
+    let servers = wait_for("the servers", || {
+        let servers = named(&cloud, name);
+        assert!(
+            servers.iter().all(|server| server.status != "ERROR"),
+            "{servers:?}"
+        );
+        (servers.len() == 3 && servers.iter().all(|server| server.status == "ACTIVE"))
+            .then_some(servers)
+    });
+    assert!(servers.iter().any(|server| server.id == created.id));
+    for server in &servers {
+        assert_eq!(server.metadata, several.metadata, "{server:?}");
+        assert_eq!(server.vm_state.as_deref(), Some("active"), "{server:?}");
+        assert_eq!(server.locked, Some(false), "{server:?}");
+        assert!(
+            server.launched_at >= server.created_at && server.created_at.is_some(),
+            "{server:?}"
+        );
+        assert!(
+            server.addresses.values().flatten().count() > 0,
+            "{server:?}"
+        );
+        assert_eq!(server.image_id.as_deref(), Some(several.image.as_str()));
+    }
+    let one_a_page = ServerQuery {
+        page_size: Some(1),
+        ..ServerQuery::default()
+    };
+    let paged = compute.list_servers(&one_a_page).unwrap();
+    let whole = compute.list_servers(&ServerQuery::default()).unwrap();
+    assert!(paged.pages >= 3, "{} pages", paged.pages);
+    assert_eq!(paged.servers, whole.servers);
+    assert!(whole.date >= servers[0].created_at, "the answer has a date");
+    let old = compute
+        .with_microversion(Microversion(2, 1))
+        .server(&created.id)
+        .unwrap();
+    assert_eq!(old.locked, None, "locked needs 2.9");
+    compute.delete_server(&created.id).unwrap();
+    wait_for("the end of a server", || {
+        (named(&cloud, name).len() == 2).then_some(())
+    });
+    let again = compute.delete_server(&created.id).unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::NotFound, "{again}");
+    drop(cleanup);
+}
+
+/// Two servers and their ports.
+fn two_ports(cloud: &Cloud, name: &str) -> Vec<Port> {
+    let mut two = order(cloud, name);
+    (two.min_count, two.max_count) = (Some(2), Some(2));
+    cloud.compute().create_servers(&two).unwrap();
+    wait_for("the ports", || {
+        let servers = named(cloud, name);
+        let active = servers.iter().filter(|server| server.status == "ACTIVE");
+        let ports: Vec<_> = active
+            .flat_map(|server| {
+                let query = PortQuery {
+                    device_id: Some(server.id.clone()),
+                    ..PortQuery::default()
+                };
+                cloud.network().ports(&query).unwrap()
+            })
+            .collect();
+        (ports.len() == 2).then_some(ports)
+    })
+}
+
+/// A conditional change. The revision is read first, since it may grow after the answer of the last change: the cloud
+/// sets the status afterwards.
+fn change(cloud: &Cloud, id: &str, change: &FloatingIpUpdate) -> FloatingIp {
+    wait_for("a change", || {
+        let now = cloud.network().floating_ip(id).unwrap();
+        match cloud
+            .network()
+            .update_floating_ip(id, change, now.revision_number)
+        {
+            Ok(changed) => Some(changed),
+            Err(error) if error.kind() == ErrorKind::PreconditionFailed => None,
+            Err(error) => panic!("{error}"),
+        }
+    })
+}
+
+#[test]
+fn a_floating_ip_moves() {
+    let Some((cloud, _turn)) = cloud("a_floating_ip_moves") else {
+        return;
+    };
+    let name = "fip";
+    let cleanup = Cleanup {
+        cloud: &cloud,
+        name,
+    };
+    let ports = two_ports(&cloud, name);
+    let network = cloud.network();
+    let by_ids = PortQuery {
+        ids: ports.iter().map(|port| port.id.clone()).collect(),
+        page_size: Some(1),
+        ..PortQuery::default()
+    };
+    assert_eq!(
+        network.ports(&by_ids).unwrap().len(),
+        2,
+        "ids are one of, and pages are read"
+    );
+    let pool = network
+        .find_networks(&setting("FLOATING_NETWORK", "public"))
+        .unwrap();
+    let created = network
+        .create_floating_ip(&pool[0].id, DESCRIPTION)
+        .unwrap();
+    assert_eq!(
+        (created.description.as_str(), created.port_id.as_deref()),
+        (DESCRIPTION, None)
+    );
+    for port in &ports {
+        let moved = change(&cloud, &created.id, &FloatingIpUpdate::to_port(&port.id));
+        assert_eq!(moved.port_id.as_deref(), Some(port.id.as_str()));
+        assert_eq!(moved.fixed_ip_address, Some(port.fixed_ips[0].ip_address));
+    }
+    let stale = network.update_floating_ip(
+        &created.id,
+        &FloatingIpUpdate::detach(),
+        created.revision_number,
+    );
+    assert_eq!(stale.unwrap_err().kind(), ErrorKind::PreconditionFailed);
+    let other = network
+        .create_floating_ip(&pool[0].id, DESCRIPTION)
+        .unwrap();
+    let taken = network
+        .update_floating_ip(&other.id, &FloatingIpUpdate::to_port(&ports[1].id), None)
+        .unwrap_err();
+    assert_eq!(taken.kind(), ErrorKind::Conflict, "{taken}");
+    check_holder(&cloud, &created, &ports[1]);
+    let free = change(&cloud, &created.id, &FloatingIpUpdate::detach());
+    assert_eq!((free.port_id, free.fixed_ip_address), (None, None));
+    drop(cleanup);
+}
+
+/// The list of addresses and the server itself name the holder.
+fn check_holder(cloud: &Cloud, address: &FloatingIp, port: &Port) {
+    let query = FloatingIpQuery {
+        description: Some(DESCRIPTION.to_owned()),
+        page_size: Some(1),
+        ..FloatingIpQuery::default()
+    };
+    let listed = cloud.network().floating_ips(&query).unwrap();
+    assert_eq!(listed.len(), 2, "{listed:?}");
+    let held = listed
+        .iter()
+        .find(|listed| listed.id == address.id)
+        .unwrap();
+    let device = held
+        .port_details
+        .as_ref()
+        .and_then(|details| details.device_id.clone());
+    assert_eq!(device, port.device_id, "{held:?}");
+    let seen = wait_for("the address in the server", || {
+        let server = cloud.compute().server(port.device_id.as_deref()?).unwrap();
+        let mut all = server.addresses.into_values().flatten();
+        all.find(|seen| seen.addr == address.floating_ip_address)
+    });
+    assert_eq!(seen.kind, AddressKind::Floating);
+}

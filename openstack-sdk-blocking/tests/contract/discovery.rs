@@ -1,0 +1,263 @@
+use openstack_sdk_blocking::{CreateServer, ErrorKind, Microversion, ServerQuery};
+use serde_json::{Value, json};
+
+use crate::server::{Received, Reply, nova_versions, ok, over_each_transport, status, token};
+
+/// The catalog's path of compute, what a discovery path answers, the path that the list is then asked at.
+fn compute_cases() -> Vec<(
+    &'static str,
+    &'static str,
+    Reply,
+    &'static str,
+    Option<&'static str>,
+)> {
+    let list = json!({"versions": [
+        {"id": "v2.0", "status": "SUPPORTED", "version": "", "min_version": "",
+         "links": [{"rel": "self", "href": "http://internal.example:8774/v2/"}]},
+        {"id": "v2.1", "status": "CURRENT", "version": "2.100", "min_version": "2.1",
+         "links": [{"rel": "self", "href": "http://internal.example:8774/v2.1/"}]}]});
+    let behind = json!({"versions": [{"id": "v2.1", "status": "CURRENT", "version": "2.60", "min_version": "2.1",
+        "links": [{"rel": "self", "href": "https://other.example/compute/v2.1/"}]}]});
+    let no_links: Value =
+        json!({"versions": [{"id": "v2.1", "version": "2.60", "min_version": "2.1"}]});
+    let html = Reply::Http(200, Vec::new(), "<html></html>".to_owned());
+    vec![
+        (
+            "/v2.1",
+            "/v2.1/",
+            nova_versions("2.53"),
+            "/v2.1/servers/detail",
+            Some("compute 2.53"),
+        ),
+        (
+            "/v2.1/p1",
+            "/v2.1/",
+            nova_versions("2.100"),
+            "/v2.1/p1/servers/detail",
+            Some("compute 2.79"),
+        ),
+        (
+            "",
+            "/",
+            ok(&list),
+            "/v2.1/servers/detail",
+            Some("compute 2.79"),
+        ),
+        (
+            "/compute",
+            "/compute/",
+            ok(&list),
+            "/compute/v2.1/servers/detail",
+            Some("compute 2.79"),
+        ),
+        (
+            "/compute/",
+            "/compute/",
+            status(300, &behind),
+            "/compute/v2.1/servers/detail",
+            Some("compute 2.60"),
+        ),
+        (
+            "/compute",
+            "/compute/",
+            ok(&no_links),
+            "/compute/v2.1/servers/detail",
+            Some("compute 2.60"),
+        ),
+        (
+            "/v2/p1",
+            "/",
+            ok(&list),
+            "/v2.1/servers/detail",
+            Some("compute 2.79"),
+        ),
+        (
+            "/v2.1",
+            "/v2.1/",
+            nova_versions(""),
+            "/v2.1/servers/detail",
+            None,
+        ),
+        (
+            "/v2.1/p1",
+            "/v2.1/",
+            status(401, &json!({})),
+            "/v2.1/p1/servers/detail",
+            None,
+        ),
+        (
+            "/v2.1",
+            "/v2.1/",
+            status(403, &json!({})),
+            "/v2.1/servers/detail",
+            None,
+        ),
+        (
+            "/compute",
+            "/compute/",
+            status(404, &json!({})),
+            "/compute/v2.1/servers/detail",
+            None,
+        ),
+        (
+            "/compute",
+            "/compute/",
+            html,
+            "/compute/v2.1/servers/detail",
+            None,
+        ),
+    ]
+}
+
+#[test]
+fn compute_is_found_wherever_the_catalog_says() {
+    for (catalog, asked, reply, expected, microversion) in compute_cases() {
+        let script = || {
+            let reply = reply.clone();
+            move |request: &Received| {
+                let port = request.header("host")?.rsplit(':').next()?.parse().ok()?;
+                match request.path.as_str() {
+                    "/v3/auth/tokens" => Some(token(port, 3600, catalog)),
+                    path if path == asked => Some(reply.clone()),
+                    path if path == expected => Some(ok(&json!({"servers": []}))),
+                    _ => None,
+                }
+            }
+        };
+        over_each_transport(
+            script,
+            |_| {},
+            |name, server, cloud| {
+                let list = cloud.compute().list_servers(&ServerQuery::default());
+                assert!(
+                    list.is_ok(),
+                    "{name}: {catalog}: {list:?} {:?}",
+                    server.lines()
+                );
+                assert_eq!(
+                    server.last().header("openstack-api-version"),
+                    microversion,
+                    "{name}: {catalog}"
+                );
+            },
+        );
+    }
+}
+
+#[test]
+fn network_and_image_get_their_version() {
+    over_each_transport(
+        || |_: &Received| None,
+        |_| {},
+        |name, server, cloud| {
+            cloud
+                .network()
+                .floating_ips(&openstack_sdk_blocking::FloatingIpQuery::default())
+                .unwrap();
+            assert_eq!(server.last().path, "/network/v2.0/floatingips", "{name}");
+            cloud.image().images(Some("Debian 11")).unwrap();
+            assert_eq!(server.last().path, "/image/v2/images", "{name}");
+            assert_eq!(server.last().query, "name=Debian%2011", "{name}");
+            assert_eq!(server.received().len(), 5, "{name}");
+        },
+    );
+}
+
+#[test]
+fn a_service_that_is_down_is_not_taken_for_one_without_discovery() {
+    let script =
+        || |request: &Received| (request.path == "/network/").then(|| status(503, &json!({})));
+    over_each_transport(
+        script,
+        |_| {},
+        |name, server, cloud| {
+            let query = openstack_sdk_blocking::FloatingIpQuery::default();
+            let error = cloud.network().floating_ips(&query).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Server, "{name}");
+            assert_eq!(
+                cloud.network().floating_ips(&query).unwrap_err().status(),
+                Some(503)
+            );
+            assert_eq!(
+                server.count("GET", "/network/"),
+                2,
+                "{name}: asked again the next time"
+            );
+        },
+    );
+}
+
+#[test]
+fn a_failed_discovery_leaves_no_doubt_about_a_creation() {
+    let script =
+        || |request: &Received| (request.path == "/compute/v2.1/").then(|| status(503, &json!({})));
+    over_each_transport(
+        script,
+        |_| {},
+        |name, _, cloud| {
+            let error = cloud
+                .compute()
+                .create_servers(&CreateServer::default())
+                .unwrap_err();
+            assert!(!error.outcome_unknown(), "{name}");
+        },
+    );
+}
+
+#[test]
+fn the_caller_picks_the_microversion() {
+    over_each_transport(
+        || |_: &Received| None,
+        |_| {},
+        |name, server, cloud| {
+            let compute = cloud.compute().with_microversion(Microversion(2, 9));
+            assert_eq!(compute.negotiated().unwrap(), Some(Microversion(2, 9)));
+            compute.list_servers(&ServerQuery::default()).unwrap();
+            assert_eq!(
+                server.last().header("openstack-api-version"),
+                Some("compute 2.9"),
+                "{name}"
+            );
+            assert_eq!(
+                server.last().header("x-openstack-nova-api-version"),
+                Some("2.9"),
+                "{name}"
+            );
+            assert_eq!(
+                server.last().header("x-auth-token"),
+                Some("token-3600"),
+                "{name}"
+            );
+        },
+    );
+}
+
+#[test]
+fn what_the_catalog_lacks_is_named() {
+    let cases: [(&str, openstack_sdk_blocking::Interface, &str); 2] = [
+        (
+            "R9",
+            openstack_sdk_blocking::Interface::Public,
+            "the cloud's catalog has no public endpoint of network in region R9; its endpoints: internal in R1, public in R1",
+        ),
+        (
+            "R1",
+            openstack_sdk_blocking::Interface::Admin,
+            "the cloud's catalog has no admin endpoint of network in region R1; its endpoints: internal in R1, public in R1",
+        ),
+    ];
+    for (region, interface, expected) in cases {
+        over_each_transport(
+            || |_: &Received| None,
+            |config| {
+                config.region = Some(region.to_owned());
+                config.interface = interface;
+            },
+            |name, _, cloud| {
+                let error = cloud.network().networks(None).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Catalog, "{name}");
+                assert_eq!(error.to_string(), expected, "{name}");
+            },
+        );
+    }
+}

@@ -1,0 +1,18 @@
+//! What the client promises, over real sockets, with each transport.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    unreachable_pub,
+    reason = "helpers of tests"
+)]
+#![cfg(all(feature = "ureq", feature = "reqwest"))]
+
+mod discovery;
+mod errors;
+mod lists;
+mod login;
+mod server;
+mod wire;
