@@ -17,7 +17,7 @@ fn port_of(session: &Session, server: &str) -> String {
     ports["ports"][0]["id"].as_str().unwrap().to_owned()
 }
 
-fn put(session: &Session, id: &str, port: Value, revision: Option<u64>) -> support::Answer {
+fn put(session: &Session, id: &str, port: &str, revision: Option<u64>) -> support::Answer {
     let guard = revision.map(|revision| format!("revision_number={revision}"));
     let mut headers = vec![("X-Auth-Token", session.token.as_str())];
     headers.extend(guard.as_deref().map(|guard| ("If-Match", guard)));
@@ -40,18 +40,18 @@ fn an_address_moves_in_one_call() {
     let ip = session.get(&format!("{FLOATING}?description=server")).json["floatingips"][0].clone();
     let id = ip["id"].as_str().unwrap();
     let revision = ip["revision_number"].as_u64().unwrap();
-    let moved = put(&session, id, json!(port_a), Some(revision)).json["floatingip"].clone();
+    let moved = put(&session, id, &port_a, Some(revision)).json["floatingip"].clone();
     assert_eq!(
         (&moved["port_details"]["device_id"], &moved["status"]),
         (&json!(a), &json!("ACTIVE"))
     );
-    let stale = put(&session, id, json!(port_b), Some(revision));
+    let stale = put(&session, id, &port_b, Some(revision));
     assert_eq!(
         (stale.status, &stale.json["NeutronError"]["type"]),
         (412, &json!("RevisionNumberConstraintFailed"))
     );
     let revision = moved["revision_number"].as_u64().unwrap();
-    assert_eq!(put(&session, id, json!(port_b), Some(revision)).status, 200);
+    assert_eq!(put(&session, id, &port_b, Some(revision)).status, 200);
     let addresses = session.get(&format!("/compute/v2.1/servers/{b}")).json["server"]["addresses"]
         ["internal"]
         .clone();
@@ -68,14 +68,14 @@ fn an_address_moves_in_one_call() {
             .body
             .starts_with(b"1\r\nb")
     );
-    let moves: Vec<Value> = session
+    let history: Vec<Value> = session
         .cloud
         .events()
         .into_iter()
         .filter(|event| event["kind"] == "floating-ip")
         .collect();
     assert_eq!(
-        (&moves[1]["from_server"], &moves[1]["to_server"]),
+        (&history[1]["from_server"], &history[1]["to_server"]),
         (&json!(a), &json!(b))
     );
 }
@@ -86,22 +86,22 @@ fn a_port_takes_one_address() {
     let port = port_of(&session, &session.create("a", "internal"));
     let all = session.get(FLOATING).json["floatingips"].clone();
     let id = |index: usize| all[index]["id"].as_str().unwrap().to_owned();
-    assert_eq!(put(&session, &id(0), json!(port), None).status, 200);
-    assert_eq!(put(&session, &id(0), json!(port), None).status, 200);
-    let second = put(&session, &id(1), json!(port), None);
+    assert_eq!(put(&session, &id(0), &port, None).status, 200);
+    assert_eq!(put(&session, &id(0), &port, None).status, 200);
+    let second = put(&session, &id(1), &port, None);
     assert_eq!(
         (second.status, &second.json["NeutronError"]["type"]),
         (409, &json!("FloatingIPPortAlreadyAssociated"))
     );
-    assert_eq!(put(&session, &id(1), json!("nope"), None).status, 404);
+    assert_eq!(put(&session, &id(1), "nope", None).status, 404);
     assert_eq!(
-        put(&session, "nope", json!(port), None).json["NeutronError"]["type"],
+        put(&session, "nope", &port, None).json["NeutronError"]["type"],
         "FloatingIPNotFound"
     );
     // The flat network has no router to the floating IPs' network.
     let flat = port_of(&session, &session.create("b", "Ext-Net"));
     assert_eq!(
-        put(&session, &id(1), json!(flat), None).json["NeutronError"]["type"],
+        put(&session, &id(1), &flat, None).json["NeutronError"]["type"],
         "ExternalGatewayForFloatingIPNotFound"
     );
 }
@@ -115,7 +115,7 @@ fn a_deleted_server_frees_its_address() {
         .as_str()
         .unwrap()
         .to_owned();
-    put(&session, &id, json!(port), None);
+    put(&session, &id, &port, None);
     assert_eq!(
         session.get(&format!("{FLOATING}?port_id={port}")).json["floatingips"]
             .as_array()
