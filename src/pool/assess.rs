@@ -192,7 +192,8 @@ pub(super) fn phase(policy: &Policy, memory: &Memory, record: &Record, now: Mome
 }
 
 fn running_phase(policy: &Policy, memory: &Memory, record: &Record, now: Moment) -> Phase {
-    let grace_is_over = memory.active_for(record, now) >= policy.startup_grace;
+    let active_for = memory.active_for(record, now);
+    let grace_is_over = active_for >= policy.startup_grace;
     let silent = record.failures >= policy.failure_threshold;
     match record.answer.filter(|_| !silent) {
         Some(answer) if !answer.termination => Phase::Serving { free: answer.free },
@@ -200,9 +201,17 @@ fn running_phase(policy: &Policy, memory: &Memory, record: &Record, now: Moment)
         Some(_) if record.has_served || grace_is_over => Phase::Finished,
         Some(_) => Phase::Starting,
         None if !record.has_answered && !grace_is_over => Phase::Starting,
-        None if silent => Phase::Unreachable {
-            since: record.unreachable_since.unwrap_or(now),
-        },
+        None if silent => {
+            let silent_since = record.unreachable_since.unwrap_or(now);
+            // The time that it was given to start is not held against it.
+            let grace_end = now - active_for.saturating_sub(policy.startup_grace);
+            let since = if record.has_answered {
+                silent_since
+            } else {
+                silent_since.max(grace_end)
+            };
+            Phase::Unreachable { since }
+        }
         None => Phase::Checking,
     }
 }

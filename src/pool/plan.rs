@@ -1,8 +1,8 @@
 //! The decision: from what is known to what is to be done, and why.
 
 use super::{
-    Assessed, Assessment, BackoffCause, ExternalAddress, ExternalAddressId, Failed, Holder,
-    Listing, Memory, Moment, Phase, Policy, Record, ReplicaId, assess,
+    Assessed, Assessment, BackoffCause, Creating, ExternalAddress, ExternalAddressId, Failed,
+    Holder, Listing, Memory, Moment, Phase, Policy, Record, ReplicaId, assess,
 };
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -270,7 +270,9 @@ fn plan_deletions(
         let Some((reason, block)) = wanted_deletion(policy, memory, record, assessed, now) else {
             continue;
         };
-        let why = if record.server.locked {
+        let why = if block.is_some() {
+            block
+        } else if record.server.locked {
             Some(DeleteBlock::Locked)
         } else if let Some(list) = memory.shrunken_list() {
             Some(DeleteBlock::ShrunkenList {
@@ -279,7 +281,7 @@ fn plan_deletions(
         } else if reason == DeleteReason::UnreachableTimeout && !assessment.anyone_answers() {
             Some(DeleteBlock::NobodyAnswers)
         } else {
-            block
+            None
         };
         let replica = record.server.id.clone();
         match why {
@@ -311,7 +313,9 @@ fn wanted_deletion(
         Phase::Failed(Failed::Error) => wanted(DeleteReason::Error),
         Phase::Failed(Failed::Stopped) => wanted(DeleteReason::Stopped),
         Phase::Finished => wanted(DeleteReason::Termination),
-        Phase::Creating(_) if startup_is_over => wanted(DeleteReason::StartupTimeout),
+        Phase::Creating(why) if startup_is_over && never_ran(record, why) => {
+            wanted(DeleteReason::StartupTimeout)
+        }
         Phase::Starting | Phase::Unreachable { .. }
             if startup_is_over && record.born_here && !record.has_answered && silent =>
         {
@@ -336,6 +340,17 @@ fn wanted_deletion(
         }
         _ => None,
     }
+}
+
+/// Whether a replica that is still being created has certainly never held a session. One that is
+/// active without an address may have had one before this scaler started: the provider may not
+/// show it, or the settings name another network now.
+fn never_ran(record: &Record, why: Creating) -> bool {
+    let known = match why {
+        Creating::Building => record.server.launched.is_none(),
+        Creating::NoAddress => record.born_here,
+    };
+    known && record.first_running.is_none()
 }
 
 /// The replicas that are no place for an external address any more: those about to be deleted,
