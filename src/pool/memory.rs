@@ -1,8 +1,9 @@
 //! What the scaler remembers from one observation to the next.
 
 use super::{
-    Answer, Backoff, BackoffCause, CloudTime, CreateFailure, DeleteReason, Failed, Listing, Moment,
-    Policy, ProbeFailure, ProbeResult, ReplicaId, Server, ServerState, assess,
+    Answer, Backoff, BackoffCause, CloudTime, CreateFailure, Creating, DeleteReason, Failed,
+    Listing, Moment, Phase, Policy, ProbeFailure, ProbeResult, ReplicaId, Server, ServerState,
+    assess, creations::Creations,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -19,7 +20,7 @@ pub struct Record {
     pub first_running: Option<Moment>,
     /// Whether it was created after this scaler's first list.
     pub born_here: bool,
-    /// The creation (see [`Memory::creations`]) that it may stem from.
+    /// The newest creation that it may stem from; 0: none.
     creation: u64,
     /// The last good answer; void once the replica has been out of service.
     pub answer: Option<Answer>,
@@ -63,15 +64,6 @@ pub struct ProbeTarget {
     pub suspect: bool,
 }
 
-/// Creations of which not every server has shown in a list yet.
-#[derive(Debug, Clone, Copy)]
-struct UnseenCreation {
-    unseen: u64,
-    /// Whether the provider said yes. Otherwise it is not known whether servers were made.
-    accepted: bool,
-    until: Moment,
-}
-
 /// A list that lacks too much of the pool to be believed at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShrunkenList {
@@ -88,15 +80,16 @@ pub struct Memory {
     cloud_anchor: Option<(CloudTime, Moment)>,
     first_list: Option<CloudTime>,
     shrunken: Option<ShrunkenList>,
-    backoff: Option<Backoff>,
-    creations: u64,
-    /// The newest creation that has already lengthened the backoff through its servers.
-    blamed_creation: Option<u64>,
-    unseen: Vec<UnseenCreation>,
+    creations: Creations,
     rounds: u64,
 }
 
 impl Memory {
+    /// A server that is older than this and was not in the last list is no new one: a list had
+    /// left it out, or somebody has put it into the pool. Long enough for the cloud's own clocks
+    /// to disagree.
+    const NEW_SERVERS_SHOW_WITHIN: Duration = Duration::from_secs(300);
+
     /// What is remembered of each replica, in the order of their ids.
     pub fn records(&self) -> impl Iterator<Item = &Record> {
         self.records.values()
@@ -117,25 +110,19 @@ impl Memory {
     /// The wait before the next creation, if creations have failed since a replica came up.
     #[must_use]
     pub fn backoff(&self) -> Option<Backoff> {
-        self.backoff
+        self.creations.backoff()
     }
 
     /// Servers of accepted creations that no list has shown yet.
     #[must_use]
     pub fn awaited(&self, now: Moment) -> u64 {
-        self.unseen(now, true).map(|c| c.unseen).sum()
+        self.creations.awaited(now)
     }
 
     /// Until when a creation of unknown outcome holds up the next one, if it does.
     #[must_use]
     pub fn undecided_until(&self, now: Moment) -> Option<Moment> {
-        self.unseen(now, false).map(|c| c.until).max()
-    }
-
-    fn unseen(&self, now: Moment, accepted: bool) -> impl Iterator<Item = &UnseenCreation> {
-        self.unseen
-            .iter()
-            .filter(move |c| c.accepted == accepted && c.unseen > 0 && now < c.until)
+        self.creations.undecided_until(now)
     }
 
     /// The cloud's clock at `now`, carried on from its last answer by the monotonic clock.
@@ -184,6 +171,7 @@ impl Memory {
     /// half of the pool, and at least two, has to be confirmed by the next one.
     pub fn observe(&mut self, policy: &Policy, listing: &Listing) -> bool {
         let now = listing.taken;
+        let previous_list = self.cloud_anchor.map(|(time, _)| time);
         if let Some(cloud_time) = listing.cloud_time {
             self.cloud_anchor = Some((cloud_time, now));
         }
@@ -198,11 +186,11 @@ impl Memory {
                 // A server of which the provider cannot say anything is only of the pool if it
                 // was before.
                 false if server.state == ServerState::Unknown => {}
-                false => self.admit(server, now),
+                false => self.admit(server, previous_list, now),
             }
         }
-        self.blame_failed_servers(now);
-        self.unseen.retain(|c| c.unseen > 0 && now < c.until);
+        self.blame_failed_creations(policy, now);
+        self.creations.settle(now);
         self.first_list = self.first_list.or(listing.cloud_time);
         believed
     }
@@ -236,31 +224,29 @@ impl Memory {
     fn drop_gone(&mut self, listed: &BTreeSet<&ReplicaId>, now: Moment) {
         let before = self.records.len();
         self.records.retain(|id, _| listed.contains(id));
-        let room_was_made = self.records.len() < before;
-        if let Some(backoff) = &mut self.backoff
-            && backoff.cause == BackoffCause::Quota
-            && room_was_made
-        {
-            backoff.until = backoff.until.min(now);
+        if self.records.len() < before {
+            self.creations.room_was_made(now);
         }
     }
 
-    fn admit(&mut self, server: &Server, now: Moment) {
+    fn admit(&mut self, server: &Server, previous_list: Option<CloudTime>, now: Moment) {
+        let is_new = match (previous_list, server.created) {
+            (Some(list), Some(created)) => list.since(created) <= Self::NEW_SERVERS_SHOW_WITHIN,
+            _ => true,
+        };
         // Where a time is not known, it counts as somebody else's: it is not deleted for silence.
         let born_here = match (self.first_list, server.created) {
-            (Some(first), Some(created)) => created >= first,
+            (Some(first), Some(created)) => is_new && created >= first,
             _ => false,
         };
-        if let Some(creation) = self.unseen.iter_mut().find(|c| c.unseen > 0) {
-            creation.unseen -= 1;
-        }
+        self.creations.server_shown();
         let running = matches!(server.state, ServerState::Running(_));
         let record = Record {
             server: server.clone(),
             first_seen: now,
             first_running: running.then_some(now),
             born_here,
-            creation: self.creations,
+            creation: if is_new { self.creations.newest() } else { 0 },
             answer: None,
             has_answered: false,
             has_served: false,
@@ -295,6 +281,13 @@ impl Memory {
             return;
         }
         let was = std::mem::replace(&mut record.server, server.clone()).state;
+        // Nova at times shows a server that runs without its addresses. It is asked where it was
+        // last, and neither counts as a new one nor goes for having no address for too long.
+        if let ServerState::Running(address) = was
+            && record.server.state == ServerState::Creating(Creating::NoAddress)
+        {
+            record.server.state = ServerState::Running(address);
+        }
         let settled = record
             .delete_accepted
             .is_some_and(|at| now.since(at) >= Policy::DELETION_SETTLES_WITHIN);
@@ -317,25 +310,38 @@ impl Memory {
         }
     }
 
-    /// A server that ended in an error state before it ever served is a failed creation. The
-    /// servers of one creation count once.
-    fn blame_failed_servers(&mut self, now: Moment) {
+    /// A new server that ended before it ever served, or did not come up in its time, is a failed
+    /// creation. That is noted with the list, so that the plan made from it waits already.
+    fn blame_failed_creations(&mut self, policy: &Policy, now: Moment) {
         let newest = self
             .records
             .values()
-            .filter(|r| r.server.state == ServerState::Failed(Failed::Error))
-            .filter(|r| !r.has_answered && r.server.launched.is_none())
-            .map(|r| r.creation)
+            .filter_map(|r| Some((r.creation, self.came_to_nothing(policy, r, now)?)))
             .max();
-        if let Some(creation) = newest {
-            self.blame(creation, BackoffCause::ServerError, now);
+        if let Some((creation, cause)) = newest {
+            self.creations.blame(creation, cause, now);
         }
     }
 
-    fn blame(&mut self, creation: u64, cause: BackoffCause, now: Moment) {
-        if self.blamed_creation.is_none_or(|blamed| creation > blamed) {
-            self.blamed_creation = Some(self.creations);
-            self.backoff = Some(Backoff::escalate(self.backoff, cause, None, now));
+    fn came_to_nothing(
+        &self,
+        policy: &Policy,
+        record: &Record,
+        now: Moment,
+    ) -> Option<BackoffCause> {
+        let never_launched = !record.has_answered && record.server.launched.is_none();
+        let is_ours = record.creation > 0;
+        if record.has_served || !(is_ours || never_launched) {
+            return None;
+        }
+        match assess::phase(policy, self, record, now) {
+            Phase::Failed(Failed::Error) => Some(BackoffCause::ServerError),
+            Phase::Failed(Failed::Stopped) | Phase::Unreachable { .. } | Phase::Finished
+                if is_ours =>
+            {
+                Some(BackoffCause::NeverCameUp)
+            }
+            _ => None,
         }
     }
 
@@ -354,8 +360,9 @@ impl Memory {
             return false;
         };
         let came_up = record.take_result(policy, result, grace_is_over);
-        if came_up && record.creation > 0 {
-            self.backoff = None;
+        let creation = record.creation;
+        if came_up {
+            self.creations.came_up(creation);
         }
         self.record(&result.replica)
             .is_some_and(|r| assess::phase(policy, self, r, result.finished) != before)
@@ -414,7 +421,7 @@ impl Memory {
 
     /// Notes that a creation is sent: servers that show from now on may stem from it.
     pub fn creation_sent(&mut self) {
-        self.creations += 1;
+        self.creations.sent();
     }
 
     /// Takes in the provider's answer to a creation of `count` servers.
@@ -424,23 +431,7 @@ impl Memory {
         outcome: Result<(), CreateFailure>,
         now: Moment,
     ) {
-        let until = now + Policy::CREATION_SETTLES_WITHIN;
-        let failure = outcome.err();
-        if failure.is_none_or(|f| f.outcome_unknown) {
-            self.unseen.push(UnseenCreation {
-                unseen: count,
-                accepted: failure.is_none(),
-                until,
-            });
-        }
-        if let Some(CreateFailure {
-            cause, retry_after, ..
-        }) = failure
-        {
-            // The servers of a creation that already counts as failed do not count again.
-            self.blamed_creation = Some(self.creations);
-            self.backoff = Some(Backoff::escalate(self.backoff, cause, retry_after, now));
-        }
+        self.creations.answered(count, outcome, now);
     }
 
     /// Takes in that the provider accepted a replica's deletion, or no longer knows it.
@@ -451,7 +442,8 @@ impl Memory {
         record.delete_accepted = Some(now);
         let creation = record.creation;
         if reason == DeleteReason::StartupTimeout {
-            self.blame(creation, BackoffCause::NeverCameUp, now);
+            self.creations
+                .blame(creation, BackoffCause::NeverCameUp, now);
         }
     }
 
@@ -468,7 +460,7 @@ impl Record {
         matches!(self.server.state, ServerState::Running(_)) && self.delete_accepted.is_none()
     }
 
-    /// Returns whether this is the replica's first answer that counts.
+    /// Returns whether it serves for the first time.
     fn take_result(&mut self, policy: &Policy, result: &ProbeResult, grace_is_over: bool) -> bool {
         self.probe.under_way = None;
         self.last_probe = Some((result.finished, result.latency));
@@ -478,10 +470,9 @@ impl Record {
                 self.failures = 0;
                 self.last_failure = None;
                 self.unreachable_since = None;
-                self.has_served |= !answer.termination;
-                let counts = self.has_served || grace_is_over;
-                let came_up = counts && !self.has_answered;
-                self.has_answered |= counts;
+                let came_up = !self.has_served && !answer.termination;
+                self.has_served |= came_up;
+                self.has_answered |= self.has_served || grace_is_over;
                 came_up
             }
             Err(failure) => {

@@ -7,6 +7,7 @@
 mod answer;
 mod assess;
 mod backoff;
+mod creations;
 mod invariants;
 mod memory;
 mod observation;
