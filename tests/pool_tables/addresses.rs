@@ -1,0 +1,207 @@
+//! 2.5: external addresses are on serving replicas, one each.
+
+use crate::world::{BUILDING, ERROR, OLD, STOPPED, World, held, running};
+use simplescalevm::pool::ServerState;
+
+/// Serving replicas, of which some hold addresses: `("f", "a")`.
+fn pool(serving: &[&str], addresses: &[(&str, &str)]) -> World {
+    let mut world = World::new();
+    for (address, holder) in addresses {
+        world.address(address, holder);
+    }
+    world.serving(serving);
+    world
+}
+
+#[test]
+fn free_address_goes_to_a_standby() {
+    pool(&["a"], &[("f", "")]).does("move f nobody->a free");
+}
+
+#[test]
+fn nothing_moves_without_external_address_management() {
+    let mut world = pool(&["a", "b"], &[("f", ""), ("g", "b")]);
+    world.policy.external_addresses = false;
+    world.done("b");
+    world.does("delete b termination");
+}
+
+#[test]
+fn one_address_each() {
+    pool(&["a", "b"], &[("f", ""), ("g", ""), ("h", "")])
+        .does("move f nobody->a free | move g nobody->b free | no move h free: no-standby");
+}
+
+#[test]
+fn holder_that_serves_keeps_its_address() {
+    pool(&["a", "b"], &[("f", "a")]).does("");
+}
+
+#[test]
+fn holder_gets_no_second_address() {
+    pool(&["a"], &[("f", "a"), ("g", "")]).does("no move g free: no-standby");
+}
+
+#[test]
+fn oldest_standby_first() {
+    let mut world = pool(&["a", "b", "c"], &[("f", ""), ("g", "")]);
+    world.server("c").created = Some(simplescalevm::pool::CloudTime(1));
+    world.server("b").created = Some(simplescalevm::pool::CloudTime(2));
+    world.list();
+    world.does("move f nobody->c free | move g nobody->b free");
+}
+
+#[test]
+fn only_a_serving_replica_is_a_standby() {
+    let mut world = pool(&["a", "b", "c", "d"], &[("f", "")]);
+    world.add("g", running(), OLD);
+    world.add("h", running(), 10);
+    world.add("i", BUILDING, 10);
+    world.state("c", held());
+    world.state("d", ServerState::Unknown);
+    world.list();
+    world.done("a");
+    world.fails("b", 3);
+    world.done("h");
+    world.does(
+        "delete a termination | no delete h termination: still-starting until 290 | \
+         no move f free: no-standby",
+    );
+}
+
+#[test]
+fn busy_replica_is_a_standby_too() {
+    let mut world = pool(&["a"], &[("f", "")]);
+    world.free("a", 0);
+    world.does("move f nobody->a free");
+}
+
+#[test]
+fn order_is_holders_that_go_then_unreachable_ones_then_free_ones() {
+    let mut world = pool(
+        &["a", "b", "x", "y", "z"],
+        &[("f", ""), ("g", "a"), ("h", "b")],
+    );
+    world.fails("a", 3);
+    world.done("b");
+    world.does(
+        "move h b->x holder-goes termination | move g a->y holder-unreachable | \
+         move f nobody->z free | delete b termination after h",
+    );
+}
+
+#[test]
+fn with_one_standby_the_holder_that_goes_wins() {
+    let mut world = pool(&["a", "b", "x"], &[("f", ""), ("g", "a"), ("h", "b")]);
+    world.fails("a", 3);
+    world.done("b");
+    world.does(
+        "move h b->x holder-goes termination | delete b termination after h | \
+         no move g holder-unreachable: no-standby | no move f free: no-standby",
+    );
+}
+
+#[test]
+fn unreachable_holder_loses_its_address_and_is_kept() {
+    let mut world = pool(&["a", "b"], &[("f", "a")]);
+    world.fails("a", 2);
+    world.does("");
+    world.fails("a", 1);
+    world.does("move f a->b holder-unreachable");
+}
+
+#[test]
+fn both_addresses_of_one_holder_move_to_two_standbys() {
+    let mut world = pool(&["a", "b", "c"], &[("f", "a"), ("g", "a")]);
+    world.done("a");
+    world.does(
+        "move f a->b holder-goes termination | move g a->c holder-goes termination | \
+         delete a termination after f+g",
+    );
+}
+
+#[test]
+fn termination_waits_for_its_move_but_not_without_a_standby() {
+    let mut world = pool(&["a", "b"], &[("f", "a")]);
+    world.done("a");
+    world.does("move f a->b holder-goes termination | delete a termination after f");
+    world.gone("b");
+    world.list();
+    world.does("delete a termination | no move f holder-goes termination: no-standby");
+}
+
+#[test]
+fn error_and_stopped_do_not_wait_for_their_move() {
+    for (state, reason) in [(ERROR, "error"), (STOPPED, "stopped")] {
+        let mut world = pool(&["a", "b"], &[("f", "a")]);
+        world.state("a", state);
+        world.list();
+        world.does(&format!(
+            "move f a->b holder-goes {reason} | delete a {reason}"
+        ));
+    }
+}
+
+#[test]
+fn deletion_waits_only_for_its_own_address() {
+    let mut world = pool(&["a", "b", "x", "y"], &[("f", "a"), ("g", "b")]);
+    world.done("a");
+    world.done("b");
+    world.does(
+        "move f a->x holder-goes termination | move g b->y holder-goes termination | \
+         delete a termination after f | delete b termination after g",
+    );
+}
+
+#[test]
+fn port_of_a_stranger_is_never_touched() {
+    pool(&["a"], &[("f", "?")]).does("");
+}
+
+#[test]
+fn server_that_is_not_of_the_pool_is_never_touched() {
+    pool(&["a"], &[("f", "elsewhere")]).does("");
+}
+
+#[test]
+fn locked_finished_holder_is_kept_and_its_address_moves() {
+    let mut world = pool(&["a", "b"], &[("f", "a")]);
+    world.done("a");
+    world.lock("a");
+    world.list();
+    world.does("move f a->b holder-goes termination | no delete a termination: locked");
+}
+
+#[test]
+fn locked_starting_holder_keeps_its_address() {
+    let mut world = pool(&["b"], &[("f", "a")]);
+    world.add("a", running(), 10);
+    world.lock("a");
+    world.list();
+    world.done("a");
+    world.does("no delete a termination: still-starting until 290");
+}
+
+#[test]
+fn standby_must_be_in_the_last_list() {
+    let mut world = pool(&["a", "b", "c"], &[("f", "")]);
+    assert!(!world.list_only(&["c"]));
+    world.does("move f nobody->c free");
+}
+
+#[test]
+fn shrunken_list_keeps_the_address_of_a_finished_holder() {
+    let mut world = pool(&["a", "b", "c", "d"], &[("f", "a")]);
+    world.done("a");
+    assert!(!world.list_only(&["d"]));
+    world.does("no delete a termination: shrunken-list 3");
+}
+
+#[test]
+fn address_comes_back_to_one_that_serves_again() {
+    let mut world = pool(&["a"], &[("f", "")]);
+    world.fails("a", 3);
+    world.does("no move f free: no-standby");
+    world.free("a", 0);
+    world.does("move f nobody->a free");
+}
