@@ -108,6 +108,12 @@ impl<'a> Words<'a> {
     /// What is to be done, and why: `delete gw-3 (termination: it says itself that it is done)`.
     #[must_use]
     pub fn action(&self, action: &Action) -> String {
+        self.past_action(action, self.assessment.available)
+    }
+
+    /// The same for an action of an earlier cycle, when so many resources were available.
+    #[must_use]
+    pub fn past_action(&self, action: &Action, available: u64) -> String {
         match action {
             Action::MoveAddress {
                 address,
@@ -116,7 +122,7 @@ impl<'a> Words<'a> {
                 reason,
             } => {
                 let (address, to) = (address.address, self.replica(to));
-                let why = self.move_reason(*reason);
+                let why = move_reason(*reason);
                 match from {
                     Some(from) => {
                         let from = self.replica(from);
@@ -136,17 +142,30 @@ impl<'a> Words<'a> {
             Action::Create { count } => format!(
                 "create {} ({} available, the floor is {})",
                 counted(count.get(), "replica"),
-                counted(self.assessment.available, "resource"),
+                counted(available, "resource"),
                 self.floor
             ),
         }
     }
 
-    /// What would be done and is not, and why not.
+    /// What would be done and is not, why not, and until when. The time is told to the second
+    /// and so differs a little from one plan to the next: compare [`Words::blocked_gist`] to
+    /// see whether something new is blocked.
     #[must_use]
     pub fn blocked(&self, blocked: &Blocked) -> String {
+        let before = blocked.until().map(|until| self.before(until));
+        self.not_done(blocked, &before.unwrap_or_default())
+    }
+
+    /// What would be done and is not, and why not, but not until when.
+    #[must_use]
+    pub fn blocked_gist(&self, blocked: &Blocked) -> String {
+        self.not_done(blocked, "")
+    }
+
+    fn not_done(&self, blocked: &Blocked, before: &str) -> String {
         match blocked {
-            Blocked::Create { count, why } => self.blocked_creation(*count, *why),
+            Blocked::Create { count, why } => self.blocked_creation(*count, *why, before),
             Blocked::Delete {
                 replica,
                 reason,
@@ -156,25 +175,30 @@ impl<'a> Words<'a> {
                 self.replica(replica),
                 reason.name(),
                 delete_reason(*reason),
-                self.delete_block(*why)
+                delete_block(*why, before)
             ),
-            Blocked::MoveAddress { address, reason } => format!(
-                "{} is of no use where it is ({}), and no serving replica is without an external \
-                 address",
-                self.external_address(address),
-                self.move_reason(*reason)
-            ),
+            Blocked::MoveAddress { address, reason } => {
+                let address = self.external_address(address);
+                let why = move_reason(*reason);
+                let stays = match reason {
+                    MoveReason::Free => "remains unused",
+                    MoveReason::HolderGoes(_) | MoveReason::HolderUnreachable => "stays there",
+                };
+                format!(
+                    "{address} {stays} ({why}): no serving replica is without an external address"
+                )
+            }
         }
     }
 
-    fn blocked_creation(&self, count: u64, why: CreateBlock) -> String {
+    fn blocked_creation(&self, count: u64, why: CreateBlock, before: &str) -> String {
         let verb = if count == 1 { "is" } else { "are" };
         let what = format!(
             "{} {verb} missing and {verb} not created",
             counted(count, "replica")
         );
         match why {
-            CreateBlock::Backoff { cause, until } => {
+            CreateBlock::Backoff { cause, .. } => {
                 let failures = self
                     .backoff
                     .filter(|b| b.cause == cause)
@@ -183,12 +207,11 @@ impl<'a> Words<'a> {
                     Some(failures) => format!(" (failure {failures} in a row)"),
                     None => String::new(),
                 };
-                format!("{what} {}: {cause}{in_a_row}", self.before(until))
+                format!("{what}{before}: {cause}{in_a_row}")
             }
-            CreateBlock::OutcomeUnknown { until } => format!(
-                "{what} {}: it is not known whether the last creation made servers",
-                self.before(until)
-            ),
+            CreateBlock::OutcomeUnknown { .. } => {
+                format!("{what}{before}: it is not known whether the last creation made servers")
+            }
             CreateBlock::MaxCount { max } => {
                 format!("{what}: REPLICA_MAX_COUNT={max} is reached")
             }
@@ -196,38 +219,12 @@ impl<'a> Words<'a> {
         }
     }
 
-    fn delete_block(&self, why: DeleteBlock) -> String {
-        match why {
-            DeleteBlock::Locked => ": it is locked at the provider".to_owned(),
-            DeleteBlock::StillStarting { until } => format!(
-                " {}: it has never said anything else and may still be starting",
-                self.before(until)
-            ),
-            DeleteBlock::NobodyAnswers => {
-                ": no replica answers at all, so that the fault may be on this side".to_owned()
-            }
-            DeleteBlock::ShrunkenList { missing } => format!(": {}", shrunken(missing)),
-        }
-    }
-
-    fn move_reason(&self, reason: MoveReason) -> String {
-        match reason {
-            MoveReason::HolderGoes(reason) => format!(
-                "its holder is to be deleted, {}: {}",
-                reason.name(),
-                delete_reason(reason)
-            ),
-            MoveReason::HolderUnreachable => "its holder does not answer".to_owned(),
-            MoveReason::Free => "nobody has it".to_owned(),
-        }
-    }
-
-    /// `before 12:03:04Z`, or `for 42 s` where the cloud's clock is not known.
+    /// ` before 12:03:04Z`, or ` for 42 s` where the cloud's clock is not known.
     fn before(&self, until: Moment) -> String {
         let time = self.utc(until);
         match time.as_deref().and_then(|t| t.split_once('T')) {
-            Some((_, time)) => format!("before {time}"),
-            None => format!("for {} s", whole_seconds_up(until.since(self.now))),
+            Some((_, time)) => format!(" before {time}"),
+            None => format!(" for {} s", whole_seconds_up(until.since(self.now))),
         }
     }
 
@@ -260,6 +257,31 @@ pub fn delete_reason(reason: DeleteReason) -> &'static str {
         DeleteReason::UnreachableTimeout => {
             "it has been unreachable for REPLICA_UNREACHABLE_TIMEOUT"
         }
+    }
+}
+
+fn delete_block(why: DeleteBlock, before: &str) -> String {
+    match why {
+        DeleteBlock::Locked => ": it is locked at the provider".to_owned(),
+        DeleteBlock::StillStarting { .. } => {
+            format!("{before}: it has never said anything else and may still be starting")
+        }
+        DeleteBlock::NobodyAnswers => {
+            ": no replica answers at all, so that the fault may be on this side".to_owned()
+        }
+        DeleteBlock::ShrunkenList { missing } => format!(": {}", shrunken(missing)),
+    }
+}
+
+fn move_reason(reason: MoveReason) -> String {
+    match reason {
+        MoveReason::HolderGoes(reason) => format!(
+            "its holder is to be deleted, {}: {}",
+            reason.name(),
+            delete_reason(reason)
+        ),
+        MoveReason::HolderUnreachable => "its holder does not answer".to_owned(),
+        MoveReason::Free => "nobody has it".to_owned(),
     }
 }
 
@@ -380,6 +402,11 @@ mod tests {
             let now = (Moment::START, cloud_now);
             let words = Words::new(&pool, &[], Some(backoff), 3, now);
             assert_eq!(words.blocked(&blocked), expected);
+            assert_eq!(
+                words.blocked_gist(&blocked),
+                "3 replicas are missing and are not created: \
+                 the project's quota is used up (failure 4 in a row)"
+            );
         };
         check(
             None,

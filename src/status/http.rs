@@ -115,9 +115,11 @@ impl Timed<'_> {
                 return parse(head.get(..end).unwrap_or_default());
             }
             if head.len() >= MAX_HEAD {
-                return Err(match head.contains(&b'\n') {
-                    true => BadRequest::LongHead,
-                    false => BadRequest::LongTarget,
+                let line_is_whole = head.contains(&b'\n');
+                return Err(if line_is_whole {
+                    BadRequest::LongHead
+                } else {
+                    BadRequest::LongTarget
                 });
             }
             match self.read(&mut chunk, deadline) {
@@ -282,5 +284,38 @@ mod tests {
         check(b"GET / HTTP/1.1\r\n\r\nbody", Some(18));
         check(b"G\n\nbody", Some(3));
         check(b"\r\nG\r\n\r\n", Some(7));
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "real sockets need the real time")]
+    fn on_a_pair<T>(client_sends: &[u8], serve: impl FnOnce(Timed<'_>) -> T) -> T {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        client.write_all(client_sends).unwrap();
+        let (stream, _) = listener.accept().unwrap();
+        let start = std::time::Instant::now();
+        let clock: Clock = std::sync::Arc::new(move || Moment(start.elapsed()));
+        serve(Timed {
+            stream: &stream,
+            clock: &clock,
+        })
+    }
+
+    #[test]
+    fn a_client_that_does_not_send_is_not_waited_for() {
+        let limit = Duration::from_millis(50);
+        let check = |sent: &[u8], expected| {
+            let request = on_a_pair(sent, |timed| timed.read_request(limit));
+            assert_eq!(request, Err(expected));
+        };
+        check(b"", BadRequest::Silent);
+        check(b"GET / HT", BadRequest::Slow);
+    }
+
+    #[test]
+    fn a_client_that_does_not_read_is_not_waited_for() {
+        let limit = Duration::from_millis(200);
+        let answer = vec![b'x'; 64 << 20];
+        let written = on_a_pair(b"", |timed| timed.write_last(&answer, limit, || ()));
+        assert!(is_timeout(&written.unwrap_err()));
     }
 }

@@ -53,11 +53,8 @@ impl StatusServer {
         facts: Facts,
         clock: Clock,
     ) -> Result<Self, StatusError> {
-        let listener = Arc::new(listen_on_host(host, port)?);
-        let local_address = local_address(&listener).map_err(|source| StatusError::Listen {
-            address: SocketAddr::from(([0, 0, 0, 0], port)),
-            source,
-        })?;
+        let (listener, local_address) = listen_on_host(host, port)?;
+        let listener = Arc::new(listener);
         let stop = Arc::new(AtomicBool::new(false));
         let acceptor = Acceptor {
             listener: Arc::clone(&listener),
@@ -126,7 +123,7 @@ impl fmt::Debug for StatusServer {
     }
 }
 
-fn listen_on_host(host: &str, port: u16) -> Result<Socket, StatusError> {
+fn listen_on_host(host: &str, port: u16) -> Result<(Socket, SocketAddr), StatusError> {
     let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
     let resolved = (bare.unwrap_or(host), port).to_socket_addrs();
     let mut addresses: Vec<SocketAddr> = match resolved {
@@ -143,14 +140,15 @@ fn listen_on_host(host: &str, port: u16) -> Result<Socket, StatusError> {
     };
     for address in addresses {
         match listen(address) {
-            Ok(listener) => return Ok(listener),
+            Ok(listening) => return Ok(listening),
             Err(source) => failure = StatusError::Listen { address, source },
         }
     }
     Err(failure)
 }
 
-fn listen(address: SocketAddr) -> io::Result<Socket> {
+/// Returns the socket and the address that it has got.
+fn listen(address: SocketAddr) -> io::Result<(Socket, SocketAddr)> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
@@ -164,14 +162,9 @@ fn listen(address: SocketAddr) -> io::Result<Socket> {
     socket.set_read_timeout(Some(StatusServer::LOOK_UP))?;
     socket.bind(&SockAddr::from(address))?;
     socket.listen(StatusServer::BACKLOG)?;
-    Ok(socket)
-}
-
-fn local_address(listener: &Socket) -> io::Result<SocketAddr> {
-    let address = listener.local_addr()?;
-    address
-        .as_socket()
-        .ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
+    let local_address = socket.local_addr()?.as_socket();
+    let local_address = local_address.ok_or(io::ErrorKind::AddrNotAvailable)?;
+    Ok((socket, local_address))
 }
 
 /// The thread that accepts connections.

@@ -3,8 +3,8 @@
 use super::Facts;
 use super::view_plan::{action_view, blocked_view, going_because, plan_view};
 use crate::pool::{
-    Assessed, Blocked, Creating, CycleReport, ExternalAddress, Failed, Holder, Incident, Moment,
-    Outcome, Phase, Record, ReplicaId, ServerState, Snapshot, Words,
+    Assessed, Backoff, Blocked, Creating, CycleReport, ExternalAddress, Failed, Holder, Incident,
+    Moment, Outcome, Phase, Record, ReplicaId, ServerState, Snapshot, Words,
 };
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -34,11 +34,6 @@ pub fn summary_view(snapshot: &Snapshot, facts: &Facts, healthy: bool, now: Mome
 pub fn status_view(snapshot: &Snapshot, facts: &Facts, healthy: bool, now: Moment) -> Value {
     let words = Words::of(snapshot, now);
     let assessment = &snapshot.plan.assessment;
-    let settings: Map<String, Value> = facts
-        .settings
-        .iter()
-        .map(|(name, value)| (name.clone(), json!(value)))
-        .collect();
     json!({
         "status": u8::from(healthy),
         "isMaster": true,
@@ -59,13 +54,7 @@ pub fn status_view(snapshot: &Snapshot, facts: &Facts, healthy: bool, now: Momen
         "replicas": replicas_view(snapshot, &words, now),
         "external_addresses": addresses_view(snapshot, &words),
         "plan": plan_view(&snapshot.plan, &words, now),
-        "backoff": snapshot.backoff.map(|backoff| json!({
-            "failures": backoff.failures,
-            "cause": backoff.cause.kind(),
-            "text": backoff.cause.to_string(),
-            "until_seconds": seconds_until(backoff.until, now),
-            "until": words.utc(backoff.until),
-        })),
+        "backoff": snapshot.backoff.map(|backoff| backoff_view(backoff, &words, now)),
         "shrunken_list": snapshot.shrunken_list.as_ref().map(|list| json!({
             "missing": list.missing.iter().map(ReplicaId::as_str).collect::<Vec<_>>(),
             "previous": list.previous,
@@ -83,8 +72,15 @@ pub fn status_view(snapshot: &Snapshot, facts: &Facts, healthy: bool, now: Momen
             "deleted": snapshot.deleted,
             "moved": snapshot.moved,
         },
-        "settings": settings,
+        "settings": settings_view(facts),
     })
+}
+
+fn settings_view(facts: &Facts) -> Map<String, Value> {
+    let settings = facts.settings.iter();
+    settings
+        .map(|(name, value)| (name.clone(), json!(value)))
+        .collect()
 }
 
 /// Every state is there, so that a reader need not know which may be absent.
@@ -211,15 +207,26 @@ fn addresses_view(snapshot: &Snapshot, words: &Words<'_>) -> Vec<Value> {
 
 const OUTSIDE: &str = "outside the pool";
 
+fn backoff_view(backoff: Backoff, words: &Words<'_>, now: Moment) -> Value {
+    json!({
+        "failures": backoff.failures,
+        "cause": backoff.cause.kind(),
+        "text": backoff.cause.to_string(),
+        "until_seconds": seconds_until(backoff.until, now),
+        "until": words.utc(backoff.until),
+    })
+}
+
 fn cycle_view(report: &CycleReport, words: &Words<'_>, now: Moment) -> Value {
     let actions = report.actions.iter().map(|(action, outcome)| {
         let mut view = object(action_view(action, words));
-        // What was available then is not what is available now, so the sentence says less here.
         let (word, why) = match outcome {
             Outcome::Done => ("done", None),
             Outcome::Failed(error) => ("failed", Some(error.as_str())),
             Outcome::Skipped(why) => ("skipped", Some(*why)),
         };
+        let text = words.past_action(action, report.available);
+        view.insert("text".to_owned(), json!(text));
         view.insert("outcome".to_owned(), json!(word));
         view.insert("outcome_text".to_owned(), json!(why));
         Value::Object(view)

@@ -1,0 +1,319 @@
+//! The status server over real sockets, and its JSON against golden files.
+//!
+//! `UPDATE_GOLDEN=1` rewrites `tests/data/status/*.json`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
+
+#[path = "status/client.rs"]
+mod client;
+#[path = "status/pool.rs"]
+mod pool;
+
+use client::{Daemon, Reply};
+use serde_json::Value;
+use simplescalevm::pool::{Moment, Snapshot};
+use simplescalevm::status::{StatusError, status_view, summary_view};
+use std::error::Error;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[test]
+fn every_route_answers_with_json_of_its_exact_length() {
+    let daemon = Daemon::start();
+    daemon.shared.publish(Arc::new(pool::rich()));
+    let check = |method: &str, target: &str, status: u16| {
+        let reply = daemon.ask(method, target);
+        assert_eq!(reply.status, status, "{method} {target}");
+        assert_eq!(reply.header("Content-Type"), Some("application/json"));
+        assert_eq!(reply.header("Cache-Control"), Some("no-store"));
+        assert_eq!(reply.header("X-Content-Type-Options"), Some("nosniff"));
+        let allow = (status == 405).then_some("GET, HEAD");
+        assert_eq!(reply.header("Allow"), allow, "{method} {target}");
+        let length = reply.header("Content-Length").unwrap().to_owned();
+        if method == "HEAD" {
+            assert!(reply.body.is_empty(), "{target}");
+            assert_eq!(length, daemon.ask("GET", target).body.len().to_string());
+            return;
+        }
+        assert_eq!(length, reply.body.len().to_string());
+        let error = &reply.json()["error"];
+        assert_eq!(error.is_string(), status != 200, "{method} {target}");
+    };
+    for path in ["/", "/status", "/healthz", "/readyz"] {
+        check("GET", path, 200);
+        check("HEAD", path, 200);
+        check("GET", &format!("{path}?a=/nope&b=%00"), 200);
+        for method in ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "get"] {
+            check(method, path, 405);
+        }
+    }
+    let absolute = "http://127.0.0.1/status";
+    let long = format!("/{}", "a".repeat(4_000));
+    for path in [
+        "*", "//", "/.", "/status/", "/../", "/%2e", "/é", absolute, &long,
+    ] {
+        check("GET", path, 404);
+        check("HEAD", path, 404);
+        check("POST", path, 404);
+    }
+}
+
+#[test]
+fn the_first_page_has_the_keys_of_the_reference() {
+    let daemon = Daemon::start();
+    let page = daemon.ask("GET", "/").json();
+    assert_eq!(page["status"], 1);
+    assert_eq!(page["isMaster"], true);
+    assert_eq!(page["last_list_seconds_ago"], Value::Null);
+    assert_eq!(page["available"], 0);
+    daemon.shared.publish(Arc::new(pool::rich()));
+    let page = daemon.ask("GET", "/").json();
+    assert_eq!(page["available"], 4);
+}
+
+#[test]
+fn health_follows_the_loop() {
+    let daemon = Daemon::start();
+    let check = |seconds, status: u16| {
+        daemon.set_clock(seconds);
+        let reply = daemon.ask("GET", "/healthz");
+        assert_eq!(reply.status, status, "at {seconds} s: {}", reply.text());
+        let health = u64::from(status == 200);
+        assert_eq!(reply.json()["status"], health);
+        assert_eq!(daemon.ask("GET", "/").json()["status"], health);
+        assert_eq!(daemon.ask("GET", "/status").json()["status"], health);
+    };
+    check(0, 200);
+    check(60, 200);
+    check(61, 503);
+    daemon.shared.heartbeat(Moment(Duration::from_secs(61)));
+    check(61, 200);
+    check(121, 200);
+    check(122, 503);
+}
+
+#[test]
+fn ready_from_the_first_complete_list_on() {
+    let daemon = Daemon::start();
+    assert_eq!(daemon.ask("GET", "/readyz").status, 503);
+    let snapshot = Snapshot {
+        last_list: Some(Moment::START),
+        ..Snapshot::default()
+    };
+    daemon.shared.publish(Arc::new(snapshot));
+    assert_eq!(daemon.ask("GET", "/readyz").status, 200);
+}
+
+#[test]
+fn garbage_is_refused_and_changes_nothing() {
+    let daemon = Daemon::start();
+    let check = |bytes: &[u8], status: u16| {
+        let reply = daemon.send(bytes);
+        assert_eq!(reply.status, status, "{}", bytes.escape_ascii());
+        assert!(reply.json()["error"].is_string());
+    };
+    check(b"hello\r\n\r\n", 400);
+    check(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n\n", 400);
+    check(b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400);
+    check(b"GET /\xff\x00 HTTP/1.1\r\n\r\n", 400);
+    check(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505);
+    check(&[b'a'; 20_000], 414);
+    check(&[b"GET /", &[b'a'; 1_000_000][..]].concat(), 414);
+    check(
+        &[b"GET / HTTP/1.1\r\nA: ", &[b'a'; 20_000][..]].concat(),
+        431,
+    );
+    check(
+        &[b"GET / HTTP/1.1\r\n", &b"A: b\r\n".repeat(9_000)[..]].concat(),
+        431,
+    );
+    assert_eq!(daemon.ask("GET", "/healthz").status, 200);
+    assert!(!daemon.server.is_finished());
+}
+
+/// tiny_http allocates as much as `Content-Length` says, which ends the whole process.
+#[test]
+fn bodies_are_ignored_whatever_their_length() {
+    let daemon = Daemon::start();
+    for length in [
+        "5",
+        "5000",
+        "9000000000000000000",
+        "18446744073709551615",
+        "-1",
+        "x",
+    ] {
+        for method in ["GET", "POST"] {
+            let head = format!("{method} /healthz HTTP/1.1\r\nContent-Length: {length}\r\n\r\n");
+            let status = if method == "GET" { 200 } else { 405 };
+            assert_eq!(daemon.send(head.as_bytes()).status, status, "{length}");
+        }
+    }
+    let mut upload = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    upload.extend([b'z'; 50_000]);
+    assert_eq!(daemon.send(&upload).status, 405);
+}
+
+#[test]
+fn a_request_may_come_in_pieces() {
+    let daemon = Daemon::start();
+    let mut stream = daemon.connect();
+    stream.set_nodelay(true).unwrap();
+    for byte in b"\r\nGET /healthz HTTP/1.0\r\nHost: x\r\n\r\n" {
+        stream.write_all(&[*byte]).unwrap();
+    }
+    assert_eq!(Reply::read(stream).status, 200);
+}
+
+#[test]
+fn idle_connections_neither_pile_up_nor_lock_anybody_out() {
+    let daemon = Daemon::start();
+    let mut idle: Vec<TcpStream> = Vec::new();
+    for count in 0..2_000 {
+        let mut stream = daemon.connect();
+        match count % 3 {
+            0 => {}
+            1 => stream.write_all(b"GET /status HT").unwrap(),
+            // Asks and never takes the answer.
+            _ => stream.write_all(b"GET /status HTTP/1.1\r\n\r\n").unwrap(),
+        }
+        idle.push(stream);
+        if count % 100 == 0 {
+            assert_eq!(daemon.ask("GET", "/healthz").status, 200, "after {count}");
+        }
+    }
+    assert_eq!(daemon.ask("GET", "/healthz").status, 200);
+    let threads = client::threads_named("status-client");
+    assert!(threads <= 32 * client::SERVERS_AT_MOST, "{threads} threads");
+    drop(idle);
+    assert_eq!(daemon.ask("GET", "/healthz").status, 200);
+    assert!(!daemon.server.is_finished());
+}
+
+#[test]
+fn a_quiet_time_does_not_end_it() {
+    let daemon = Daemon::start();
+    std::thread::park_timeout(Duration::from_millis(2_500));
+    assert_eq!(daemon.ask("GET", "/healthz").status, 200);
+}
+
+#[test]
+fn stopping_takes_no_time_even_with_open_connections() {
+    let daemon = Daemon::start();
+    let address = daemon.server.local_addr();
+    let mut idle: Vec<TcpStream> = (0..10).map(|_| daemon.connect()).collect();
+    let watch = client::Stopwatch::start();
+    daemon.server.stop();
+    assert!(watch.elapsed() < Duration::from_secs(2));
+    assert_eq!(idle[0].read(&mut [0; 1]).unwrap_or(0), 0);
+    assert!(TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err());
+    assert!(TcpListener::bind(address).is_ok(), "the port is free again");
+}
+
+#[test]
+fn hosts_are_names_and_addresses_of_both_kinds() {
+    for host in ["localhost", "127.0.0.1", "0.0.0.0"] {
+        let daemon = Daemon::start_on(host, 0).unwrap();
+        let port = daemon.server.local_addr().port();
+        let reply = Daemon::ask_at(([127, 0, 0, 1], port).into(), "GET", "/healthz");
+        assert_eq!(reply.status, 200, "{host}");
+    }
+    // Not every machine that builds this has IPv6.
+    if TcpListener::bind("[::1]:0").is_err() {
+        return;
+    }
+    for host in ["::", "[::]"] {
+        let daemon = Daemon::start_on(host, 0).unwrap();
+        let port = daemon.server.local_addr().port();
+        for address in [
+            SocketAddr::from(([127, 0, 0, 1], port)),
+            ([0, 0, 0, 0, 0, 0, 0, 1], port).into(),
+        ] {
+            let reply = Daemon::ask_at(address, "GET", "/healthz");
+            assert_eq!(reply.status, 200, "{host}");
+        }
+    }
+}
+
+#[test]
+fn a_failure_to_listen_says_what_to_do() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let check = |host: &str, port, parts: &[&str]| {
+        let error: StatusError = Daemon::start_on(host, port).unwrap_err();
+        let text = error.to_string();
+        for part in parts {
+            assert!(text.contains(part), "{text:?} lacks {part:?}");
+        }
+        assert!(error.source().is_some());
+    };
+    let address = format!("127.0.0.1:{port}");
+    check("127.0.0.1", port, &[&address, "APP_PORT"]);
+    check("203.0.113.1", 0, &["203.0.113.1", "APP_HOST"]);
+    check("no such host", 0, &["no such host", "APP_HOST"]);
+}
+
+#[test]
+fn snapshots_look_as_documented() {
+    let (facts, now) = (pool::facts(), Moment(Duration::from_millis(1_400_500)));
+    for (name, snapshot) in [("rich", pool::rich()), ("empty", Snapshot::default())] {
+        check_golden(
+            &format!("{name}.status.json"),
+            &status_view(&snapshot, &facts, true, now),
+        );
+        check_golden(
+            &format!("{name}.summary.json"),
+            &summary_view(&snapshot, &facts, false, now),
+        );
+    }
+}
+
+#[test]
+fn the_documentation_names_every_field() {
+    let page = include_str!("../docs/status-api.md");
+    let now = Moment(Duration::from_secs(1_400));
+    let mut missing = Vec::new();
+    let mut views = vec![
+        status_view(&pool::rich(), &pool::facts(), true, now),
+        summary_view(&pool::rich(), &pool::facts(), true, now),
+    ];
+    while let Some(view) = views.pop() {
+        match view {
+            Value::Array(items) => views.extend(items),
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    if !page.contains(&format!("`{name}`")) {
+                        missing.push(name.clone());
+                    }
+                    if name != "settings" {
+                        views.push(value);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    assert!(missing.is_empty(), "docs/status-api.md lacks {missing:?}");
+}
+
+fn check_golden(file: &str, found: &Value) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data/status")
+        .join(file);
+    if client::is_update_wanted() {
+        std::fs::write(&path, format!("{found:#}\n")).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap();
+    let expected: Value = serde_json::from_str(&expected).unwrap();
+    assert_eq!(
+        *found, expected,
+        "UPDATE_GOLDEN=1 rewrites {file}\n{found:#}"
+    );
+}

@@ -1,0 +1,232 @@
+//! A pool in which about everything that can happen has happened.
+
+use simplescalevm::pool::{
+    Action, Answer, BackoffCause, CloudTime, CreateFailure, Creating, CycleReport, DeleteReason,
+    ExternalAddress, ExternalAddressId, Failed, Holder, Incident, Listing, Memory, Moment,
+    MoveReason, Outcome, Policy, ProbeFailure, ProbeResult, ReplicaId, Server, ServerState,
+    Snapshot, plan,
+};
+use simplescalevm::status::Facts;
+use std::net::IpAddr;
+use std::num::NonZeroU64;
+use std::time::Duration;
+
+/// 2026-03-01T12:00:00Z, at the start of the process.
+const CLOUD_START: u64 = 1_772_366_400;
+
+pub(crate) fn facts() -> Facts {
+    Facts {
+        version: "1.0.0-test",
+        provider: "openstack",
+        settings: vec![
+            ("OS_PASSWORD".to_owned(), "(secret)".to_owned()),
+            ("APP_PORT".to_owned(), "8000".to_owned()),
+        ],
+        healthy_within: Duration::from_secs(60),
+    }
+}
+
+fn at(seconds: u64) -> Moment {
+    Moment(Duration::from_secs(seconds))
+}
+
+fn id(id: &str) -> ReplicaId {
+    ReplicaId::new(id)
+}
+
+fn address(number: u8) -> IpAddr {
+    IpAddr::from([10, 0, 0, number])
+}
+
+fn server(name: &str, state: ServerState, created: u64) -> Server {
+    Server {
+        id: id(&format!("id-{name}")),
+        name: name.to_owned(),
+        launched: matches!(state, ServerState::Running(_)).then(|| CloudTime(created + 20)),
+        state,
+        locked: name == "locked",
+        created: Some(CloudTime(created)),
+    }
+}
+
+fn floating_ip(number: u8, holder: Holder) -> ExternalAddress {
+    ExternalAddress {
+        id: ExternalAddressId::new(&format!("fip-{number}")),
+        address: IpAddr::from([203, 0, 113, number]),
+        holder,
+        revision: Some(7),
+    }
+}
+
+fn listing(taken: u64) -> Listing {
+    let old = CLOUD_START - 86_400;
+    let running = |number| ServerState::Running(address(number));
+    Listing {
+        taken: at(taken),
+        cloud_time: Some(CloudTime(CLOUD_START + taken)),
+        servers: vec![
+            server(
+                "building",
+                ServerState::Creating(Creating::Building),
+                CLOUD_START + taken,
+            ),
+            server(
+                "crashed",
+                ServerState::Failed(Failed::Error),
+                CLOUD_START + 100,
+            ),
+            server("done", running(1), old),
+            server("held", ServerState::Held("rescued".to_owned()), old),
+            server("leaving", ServerState::Leaving, old),
+            server("locked", running(2), old),
+            server("serving", running(3), old),
+            server("silent", running(4), old),
+            server("starting", running(5), CLOUD_START + taken - 60),
+            server("<b>\"\n\u{202e}&\\", running(6), old),
+        ],
+        external_addresses: vec![
+            floating_ip(1, Holder::Server(id("id-done"))),
+            floating_ip(2, Holder::Server(id("id-silent"))),
+            floating_ip(3, Holder::Nobody),
+            floating_ip(4, Holder::Stranger),
+            floating_ip(5, Holder::Server(id("id-of-another-pool"))),
+        ],
+    }
+}
+
+fn probe(
+    memory: &mut Memory,
+    policy: &Policy,
+    name: &str,
+    outcome: Result<Answer, ProbeFailure>,
+    end: u64,
+) {
+    let replica = id(&format!("id-{name}"));
+    let round = memory.probe_started(policy, &replica, at(end - 1));
+    memory.probed(
+        policy,
+        &ProbeResult {
+            replica,
+            round,
+            finished: at(end),
+            latency: Duration::from_micros(12_345),
+            outcome,
+        },
+    );
+}
+
+fn answer(free: u64, termination: bool) -> Result<Answer, ProbeFailure> {
+    Ok(Answer { free, termination })
+}
+
+fn bad_value() -> ProbeFailure {
+    ProbeFailure::BadValue {
+        key: "capacity".to_owned(),
+        value: "\"<script>\u{7}\"".to_owned(),
+    }
+}
+
+pub(crate) fn rich() -> Snapshot {
+    let policy = Policy {
+        floor: 10,
+        external_addresses: true,
+        ..Policy::default()
+    };
+    let mut memory = Memory::default();
+    memory.observe(&policy, &listing(0));
+    memory.observe(&policy, &listing(1_300));
+    probe(&mut memory, &policy, "done", answer(1, false), 1_302);
+    probe(&mut memory, &policy, "done", answer(0, true), 1_390);
+    probe(&mut memory, &policy, "locked", answer(1, false), 1_302);
+    probe(&mut memory, &policy, "locked", answer(0, true), 1_390);
+    probe(&mut memory, &policy, "serving", answer(1, false), 1_391);
+    probe(
+        &mut memory,
+        &policy,
+        "<b>\"\n\u{202e}&\\",
+        Err(bad_value()),
+        1_392,
+    );
+    probe(&mut memory, &policy, "starting", answer(0, true), 1_393);
+    for second in 1_380..1_384 {
+        probe(
+            &mut memory,
+            &policy,
+            "silent",
+            Err(ProbeFailure::Timeout),
+            second,
+        );
+    }
+    memory.fault_read(&id("id-crashed"), "No valid host was found.");
+    memory.creation_sent();
+    let quota = CreateFailure {
+        cause: BackoffCause::Quota,
+        retry_after: None,
+        outcome_unknown: false,
+    };
+    memory.creation_answered(3, Err(quota), at(1_394));
+    snapshot(&policy, &memory)
+}
+
+fn snapshot(policy: &Policy, memory: &Memory) -> Snapshot {
+    let now = at(1_395);
+    let listing = listing(1_390);
+    Snapshot {
+        taken: now,
+        cloud_time: memory.cloud_time(now),
+        last_list: Some(listing.taken),
+        floor: policy.floor,
+        plan: plan(policy, memory, &listing, now),
+        records: memory.records().cloned().collect(),
+        external_addresses: listing.external_addresses,
+        backoff: memory.backoff(),
+        shrunken_list: None,
+        history: [cycle()].into(),
+        incidents: [Incident {
+            last: at(1_200),
+            times: 3,
+            doing: "list",
+            error: "GET /servers/detail: 503".to_owned(),
+        }]
+        .into(),
+        cycles: 40,
+        failed_cycles: 3,
+        created: 12,
+        deleted: 5,
+        moved: 2,
+    }
+}
+
+fn cycle() -> CycleReport {
+    let delete = |name: &str, reason| Action::Delete {
+        replica: id(name),
+        reason,
+        after: Vec::new(),
+    };
+    CycleReport {
+        taken: at(1_310),
+        available: 2,
+        actions: vec![
+            (
+                Action::MoveAddress {
+                    address: floating_ip(9, Holder::Server(id("id-gone"))),
+                    from: Some(id("id-gone")),
+                    to: id("id-serving"),
+                    reason: MoveReason::HolderGoes(DeleteReason::Termination),
+                },
+                Outcome::Failed("409: the port has one already".to_owned()),
+            ),
+            (
+                delete("id-gone", DeleteReason::Termination),
+                Outcome::Skipped("its address is still there"),
+            ),
+            (delete("id-leaving", DeleteReason::Stopped), Outcome::Done),
+            (
+                Action::Create {
+                    count: NonZeroU64::new(2).unwrap(),
+                },
+                Outcome::Done,
+            ),
+        ],
+    }
+}
