@@ -86,7 +86,10 @@ const OPTIONS: &[Row] = &[
 const EXIT_CODES: &[Row] = &[
     ("0", "all went well"),
     ("1", "check found something wrong, or the daemon failed"),
-    ("2", "the command line or a setting is wrong; no request was made"),
+    (
+        "2",
+        "the command line or a setting is wrong; no request was made",
+    ),
 ];
 
 /// The help text.
@@ -170,7 +173,10 @@ mod tests {
         check(&[], Ok((Command::Run, None)));
         check(&["check"], Ok((Command::Check, None)));
         check(&["plan"], Ok((Command::Plan { json: false }, None)));
-        check(&["--json", "plan"], Ok((Command::Plan { json: true }, None)));
+        check(
+            &["--json", "plan"],
+            Ok((Command::Plan { json: true }, None)),
+        );
         check(
             &["--env-file", "a b", "plan", "--json"],
             Ok((Command::Plan { json: true }, Some("a b"))),
@@ -180,7 +186,10 @@ mod tests {
         check(&["-h", "check"], Ok((Command::Help, None)));
         check(&["--version"], Ok((Command::Version, None)));
         check(&["--env-file"], Err(UsageError::ValueMissing("--env-file")));
-        check(&["--env-file="], Err(UsageError::UnknownOption("--env-file=".into())));
+        check(
+            &["--env-file="],
+            Err(UsageError::UnknownOption("--env-file=".into())),
+        );
         check(&["--json"], Err(UsageError::UnknownOption("--json".into())));
         check(&["-x"], Err(UsageError::UnknownOption("-x".into())));
         check(&["run"], Err(UsageError::UnknownCommand("run".into())));
@@ -190,7 +199,14 @@ mod tests {
     #[test]
     fn help_names_all_that_is_understood() {
         let help = help();
-        for word in ["check", "plan", "--env-file", "--json", "--help", "--version"] {
+        for word in [
+            "check",
+            "plan",
+            "--env-file",
+            "--json",
+            "--help",
+            "--version",
+        ] {
             assert!(help.contains(word), "{word}");
         }
         assert!(help.lines().all(|line| line.len() <= 100), "{help}");

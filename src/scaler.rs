@@ -6,9 +6,9 @@ mod journal;
 pub use journal::chain;
 
 use crate::pool::{
-    Action, CycleReport, DeleteReason, ExternalAddress, ExternalAddressId, Failed, Holder, Listing, Memory, Moment,
-    Outcome, Phase, Plan, Policy, ProbeResult, ProbeTarget, ReplicaId, ServerState, Snapshot, Words,
-    plan, violations,
+    Action, CycleReport, DeleteReason, ExternalAddress, ExternalAddressId, Failed, Holder, Listing,
+    Memory, Moment, Outcome, Phase, Plan, Policy, ProbeResult, ProbeTarget, ReplicaId, ServerState,
+    Snapshot, Words, plan, violations,
 };
 use crate::provider::{Provider, ProviderError};
 use journal::Journal;
@@ -201,10 +201,13 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
 
     /// Whether a replica still has to be probed before anything can be said of it.
     pub fn is_undecided(&self) -> bool {
-        self.memory.records().zip(&self.plan.assessment.replicas).any(|(record, assessed)| {
-            assessed.phase == Phase::Checking
-                || (assessed.address.is_some() && record.last_probe.is_none())
-        })
+        self.memory
+            .records()
+            .zip(&self.plan.assessment.replicas)
+            .any(|(record, assessed)| {
+                assessed.phase == Phase::Checking
+                    || (assessed.address.is_some() && record.last_probe.is_none())
+            })
     }
 
     /// The state as of now.
@@ -401,14 +404,15 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let sentence = self.words_of(plan).action(action);
         let result = match action {
             Action::MoveAddress { address, to, .. } => self.move_address(address, to),
-            Action::Delete { replica, reason, .. } => self.delete(replica, *reason),
+            Action::Delete {
+                replica, reason, ..
+            } => self.delete(replica, *reason),
             Action::Create { count } => {
                 self.memory.creation_sent();
                 let result = self.parts.provider.create(*count);
-                let outcome = result.as_ref().map_or_else(
-                    |error| Err(error.as_create_failure()),
-                    |()| Ok(()),
-                );
+                let outcome = result
+                    .as_ref()
+                    .map_or_else(|error| Err(error.as_create_failure()), |()| Ok(()));
                 let now = self.parts.clock.now();
                 self.memory.creation_answered(count.get(), outcome, now);
                 result
@@ -429,7 +433,10 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     ) -> Result<(), ProviderError> {
         self.parts.provider.move_address(address, to)?;
         // What is known now, so that the same move is not wanted again before the next list.
-        let listed = self.listing.iter_mut().flat_map(|l| &mut l.external_addresses);
+        let listed = self
+            .listing
+            .iter_mut()
+            .flat_map(|l| &mut l.external_addresses);
         for known in listed.filter(|known| known.id == address.id) {
             known.holder = Holder::Server(to.clone());
         }
@@ -465,7 +472,13 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let now = self.parts.clock.now();
         let clocks = (now, self.memory.cloud_time(now));
         let floor = self.parts.policy.floor;
-        Words::new(&plan.assessment, addresses, self.memory.backoff(), floor, clocks)
+        Words::new(
+            &plan.assessment,
+            addresses,
+            self.memory.backoff(),
+            floor,
+            clocks,
+        )
     }
 
     fn is_stopping(&self) -> bool {

@@ -40,6 +40,7 @@ impl Environment {
     /// Reads the process's environment, which nothing else in the daemon touches, and the file.
     /// `.env` may be absent, a file that is named may not.
     pub fn read(env_file: Option<&Path>) -> Result<Self, ConfigError> {
+        #[expect(clippy::disallowed_methods, reason = "this is the place made for it")]
         let process = std::env::vars_os();
         let path = env_file.unwrap_or(Path::new(DEFAULT_FILE));
         let not_there = |error: &io::Error| {

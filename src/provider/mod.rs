@@ -2,9 +2,7 @@
 
 pub mod openstack;
 
-use crate::pool::{
-    BackoffCause, CreateFailure, ExternalAddress, Listing, Moment, ReplicaId,
-};
+use crate::pool::{BackoffCause, CreateFailure, ExternalAddress, Listing, Moment, ReplicaId};
 use std::error::Error;
 use std::fmt;
 use std::num::NonZeroU64;

@@ -19,7 +19,10 @@ use std::time::Duration;
 /// Checks the settings against the cloud and prints what was found.
 #[must_use]
 pub fn check(settings: &Settings) -> ExitCode {
-    logging::start(settings.log_level.min(LevelFilter::Warn), settings.log_format);
+    logging::start(
+        settings.log_level.min(LevelFilter::Warn),
+        settings.log_format,
+    );
     let mut text = String::new();
     for warning in &settings.warnings {
         text.push_str(&format!("warning  {warning}\n"));
@@ -63,12 +66,18 @@ fn check_all(settings: &Settings) -> Result<Vec<openstack::Finding>, Failure> {
 /// Observes once and prints what would be done and why.
 #[must_use]
 pub fn plan(settings: &Settings, json: bool) -> ExitCode {
-    logging::start(settings.log_level.min(LevelFilter::Warn), settings.log_format);
+    logging::start(
+        settings.log_level.min(LevelFilter::Warn),
+        settings.log_format,
+    );
     match observe(settings) {
         Ok(snapshot) => {
             let now = snapshot.taken;
             let text = if json {
-                format!("{:#}\n", status_view(&snapshot, &facts(settings), true, now))
+                format!(
+                    "{:#}\n",
+                    status_view(&snapshot, &facts(settings), true, now)
+                )
             } else {
                 in_words(&snapshot)
             };
@@ -149,8 +158,14 @@ fn in_words(snapshot: &Snapshot) -> String {
         }
     };
     let plan = &snapshot.plan;
-    list("Would do", plan.actions.iter().map(|a| words.action(a)).collect());
-    list("Would not do", plan.blocked.iter().map(|b| words.blocked(b)).collect());
+    list(
+        "Would do",
+        plan.actions.iter().map(|a| words.action(a)).collect(),
+    );
+    list(
+        "Would not do",
+        plan.blocked.iter().map(|b| words.blocked(b)).collect(),
+    );
     text
 }
 

@@ -7,13 +7,16 @@ use simplelog::{ConfigBuilder, WriteLogger};
 use std::fmt::Write as _;
 use std::io::{Write, stderr};
 use std::time::SystemTime;
+use time::macros::format_description;
 
 /// Sets the process's log up. Only the first call has an effect.
 pub(super) fn start(level: LevelFilter, format: LogFormat) {
     let logger: Box<dyn Log> = match format {
         LogFormat::Text => {
             let config = ConfigBuilder::new()
-                .set_time_format_rfc3339()
+                .set_time_format_custom(format_description!(
+                    "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"
+                ))
                 .set_thread_level(LevelFilter::Off)
                 .set_target_level(LevelFilter::Off)
                 .set_location_level(LevelFilter::Off)

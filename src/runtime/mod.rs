@@ -91,8 +91,8 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
     // INVARIANT: signals are received before anything is done that a signal should end well.
     watch_signals(&events_in)?;
     let provider = provider(settings)?;
-    let probes = ProbePool::start(&probe_settings(settings)?, &clock.shared())
-        .map_err(Failure::Probes)?;
+    let probes =
+        ProbePool::start(&probe_settings(settings)?, &clock.shared()).map_err(Failure::Probes)?;
     let shared = Arc::new(Shared::default());
     let status = StatusServer::start(
         &settings.app_host.to_string(),
@@ -201,7 +201,11 @@ fn provider(settings: &Settings) -> Result<OpenStack, Failure> {
     let ProviderKind::OpenStack = settings.provider;
     let cloud = cloud(settings)?;
     let external_addresses = settings.policy.external_addresses;
-    Ok(OpenStack::new(cloud, template(settings), external_addresses))
+    Ok(OpenStack::new(
+        cloud,
+        template(settings),
+        external_addresses,
+    ))
 }
 
 fn cloud(settings: &Settings) -> Result<Cloud, Failure> {

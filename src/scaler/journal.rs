@@ -1,7 +1,8 @@
 //! What the scaler tells people: log lines, counters, and the last cycles and errors.
 
 use crate::pool::{
-    Action, Assessed, Blocked, CycleReport, Incident, Memory, Moment, Phase, Plan, ProbeResult, ReplicaId, ServerState, Snapshot, Violation, Words,
+    Action, Assessed, Blocked, CycleReport, Incident, Memory, Moment, Phase, Plan, ProbeResult,
+    ReplicaId, ServerState, Snapshot, Violation, Words,
 };
 use crate::provider::ProviderError;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -180,30 +181,27 @@ impl Journal {
     /// Keeps an error. One that repeats is told at the first, second, fourth, ... time only.
     fn incident(&mut self, now: Moment, doing: &'static str, error: String) {
         let last = self.incidents.back_mut().filter(|last| last.error == error);
-        let times = match last {
-            Some(last) => {
-                last.last = now;
-                last.times += 1;
-                last.times
-            }
-            None => {
-                if self.incidents.len() == INCIDENTS {
-                    self.incidents.pop_front();
-                }
-                self.incidents.push_back(Incident {
-                    last: now,
-                    times: 1,
-                    doing,
-                    error: error.clone(),
-                });
-                1
-            }
-        };
-        match times {
-            1 => log::error!("{error}"),
-            times if times.is_power_of_two() => log::error!("{error} ({times} times in a row)"),
-            _ => log::debug!("{error} ({times} times in a row)"),
+        if let Some(last) = last {
+            last.last = now;
+            last.times += 1;
+            let level = if last.times.is_power_of_two() {
+                log::Level::Error
+            } else {
+                log::Level::Debug
+            };
+            log::log!(level, "{error} ({} times in a row)", last.times);
+            return;
         }
+        log::error!("{error}");
+        if self.incidents.len() == INCIDENTS {
+            self.incidents.pop_front();
+        }
+        self.incidents.push_back(Incident {
+            last: now,
+            times: 1,
+            doing,
+            error,
+        });
     }
 }
 

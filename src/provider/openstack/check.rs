@@ -102,10 +102,7 @@ fn network(cloud: &Cloud, template: &ServerTemplate) -> Found {
             "OPENSTACK_IP_VERSION={version}: the network {} has no IPv{version} subnet",
             network.name
         );
-        return Err(super::local(
-            super::ProviderErrorKind::Lookup,
-            message,
-        ));
+        return Err(super::local(super::ProviderErrorKind::Lookup, message));
     }
     Ok(format!("{}, IPv{version}, id {}", network.name, network.id))
 }
@@ -130,15 +127,12 @@ fn security_groups(cloud: &Cloud, template: &ServerTemplate) -> Found {
     if template.security_groups.is_empty() {
         return Ok("none named: the project's default".to_owned());
     }
-    let mut ids = Vec::new();
-    for name in &template.security_groups {
-        ids.push(template.find_security_group(cloud, name)?.id);
-    }
-    Ok(format!(
-        "{}, ids {}",
-        template.security_groups.join(", "),
-        ids.join(", ")
-    ))
+    let groups = template.find_security_groups(cloud)?;
+    let told: Vec<String> = groups
+        .iter()
+        .map(|group| format!("{}, id {}", group.name, group.id))
+        .collect();
+    Ok(told.join("; "))
 }
 
 fn cloud_init(template: &ServerTemplate) -> Found {

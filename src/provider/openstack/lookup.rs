@@ -46,17 +46,17 @@ pub struct ServerTemplate {
 /// The ids that the names stand for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Resolved {
-    pub(super) image_id: String,
-    pub(super) flavor_id: String,
-    pub(super) network_id: String,
+    pub(super) image: String,
+    pub(super) flavor: String,
+    pub(super) network: String,
 }
 
 impl ServerTemplate {
     pub(super) fn resolve(&self, cloud: &Cloud) -> Result<Resolved, ProviderError> {
         let resolved = Resolved {
-            image_id: self.find_image(cloud)?.id,
-            flavor_id: self.find_flavor(cloud)?.id,
-            network_id: self.find_network(cloud)?.id,
+            image: self.find_image(cloud)?.id,
+            flavor: self.find_flavor(cloud)?.id,
+            network: self.find_network(cloud)?.id,
         };
         self.find_keypair(cloud)?;
         Ok(resolved)
@@ -113,24 +113,26 @@ impl ServerTemplate {
         };
         match cloud.compute().keypair(name) {
             Ok(keypair) => Ok(Some(keypair)),
-            Err(error) if error.kind() == openstack_sdk_blocking::ErrorKind::NotFound => {
-                Err(unknown("OPENSTACK_KEYPAIR", name, "the user has no such keypair"))
-            }
+            Err(error) if error.kind() == openstack_sdk_blocking::ErrorKind::NotFound => Err(
+                unknown("OPENSTACK_KEYPAIR", name, "the user has no such keypair"),
+            ),
             Err(error) => Err(failed("the keypair cannot be looked up")(error)),
         }
     }
 
-    pub(super) fn find_security_group(
+    pub(super) fn find_security_groups(
         &self,
         cloud: &Cloud,
-        name: &str,
-    ) -> Result<SecurityGroup, ProviderError> {
-        let found = cloud
-            .network()
-            .find_security_groups(name)
-            .map_err(failed("the security group cannot be looked up"))?;
-        let what = "security group";
-        the_only_one("OPENSTACK_SECURITY_GROUPS", name, what, found, |g| &g.id)
+    ) -> Result<Vec<SecurityGroup>, ProviderError> {
+        const VARIABLE: &str = "OPENSTACK_SECURITY_GROUPS";
+        let find = |name: &String| {
+            let found = cloud
+                .network()
+                .find_security_groups(name)
+                .map_err(failed("the security group cannot be looked up"))?;
+            the_only_one(VARIABLE, name, "security group", found, |g| &g.id)
+        };
+        self.security_groups.iter().map(find).collect()
     }
 
     /// The name under which Nova shows addresses on the network. Only an id has to be looked up.

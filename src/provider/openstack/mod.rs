@@ -131,7 +131,11 @@ impl OpenStack {
         let address = self.addresses.get(replica);
         let port = ports
             .into_iter()
-            .find(|port| port.fixed_ips.iter().any(|ip| Some(&ip.ip_address) == address))
+            .find(|port| {
+                port.fixed_ips
+                    .iter()
+                    .any(|ip| Some(&ip.ip_address) == address)
+            })
             .ok_or_else(|| {
                 local(
                     ProviderErrorKind::NotFound,
@@ -143,19 +147,17 @@ impl OpenStack {
     }
 
     fn order(&mut self, count: NonZeroU64) -> Result<CreateServer, ProviderError> {
-        let resolved = match &self.resolved {
-            Some(resolved) => resolved.clone(),
-            None => {
-                let resolved = self.template.resolve(&self.cloud)?;
-                self.resolved.insert(resolved).clone()
-            }
+        let resolved = match self.resolved.take() {
+            Some(resolved) => resolved,
+            None => self.template.resolve(&self.cloud)?,
         };
+        self.resolved = Some(resolved.clone());
         let template = &self.template;
         Ok(CreateServer {
             name: template.name.clone(),
-            image: resolved.image_id,
-            flavor: resolved.flavor_id,
-            networks: vec![resolved.network_id],
+            image: resolved.image,
+            flavor: resolved.flavor,
+            networks: vec![resolved.network],
             key_name: template.keypair.clone(),
             metadata: BTreeMap::from([(
                 template.metadata_key.clone(),
@@ -230,9 +232,8 @@ impl Provider for OpenStack {
         const DOING: &str = "the servers cannot be created";
         let was_cached = self.resolved.is_some();
         let order = self.order(count)?;
-        let error = match self.cloud.compute().create_servers(&order) {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
+        let Err(error) = self.cloud.compute().create_servers(&order) else {
+            return Ok(());
         };
         if !matches!(error.kind(), ErrorKind::BadRequest | ErrorKind::NotFound) {
             return Err(failed(DOING)(error));
@@ -276,11 +277,10 @@ impl Provider for OpenStack {
                 _ => first.ip_address,
             });
         }
-        let moved = self.cloud.network().update_floating_ip(
-            address.id.as_str(),
-            &change,
-            address.revision,
-        );
+        let moved =
+            self.cloud
+                .network()
+                .update_floating_ip(address.id.as_str(), &change, address.revision);
         moved.map(drop).map_err(|error| {
             self.ports.remove(to);
             failed("the floating IP cannot be moved")(error)

@@ -108,7 +108,13 @@ mod tests {
         check("stopped", None, ServerState::Failed(Failed::Stopped));
         check("stopped", Some("powering-on"), Held("powering-on".into()));
         for held in [
-            "paused", "suspended", "rescued", "resized", "shelved", "shelved_offloaded", "future",
+            "paused",
+            "suspended",
+            "rescued",
+            "resized",
+            "shelved",
+            "shelved_offloaded",
+            "future",
         ] {
             check(held, None, Held(held.into()));
         }
