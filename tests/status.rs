@@ -124,10 +124,10 @@ fn garbage_is_refused_and_changes_nothing() {
     check(b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400);
     check(b"GET /\xff\x00 HTTP/1.1\r\n\r\n", 400);
     check(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505);
-    check(&[b'a'; 20_000], 414);
-    check(&[b"GET /", &[b'a'; 1_000_000][..]].concat(), 414);
+    check(&vec![b'a'; 20_000], 414);
+    check(&[b"GET /", &vec![b'a'; 1_000_000][..]].concat(), 414);
     check(
-        &[b"GET / HTTP/1.1\r\nA: ", &[b'a'; 20_000][..]].concat(),
+        &[b"GET / HTTP/1.1\r\nA: ", &vec![b'a'; 20_000][..]].concat(),
         431,
     );
     check(
@@ -138,7 +138,7 @@ fn garbage_is_refused_and_changes_nothing() {
     assert!(!daemon.server.is_finished());
 }
 
-/// tiny_http allocates as much as `Content-Length` says, which ends the whole process.
+/// `tiny_http` allocates as much as `Content-Length` says, which ends the whole process.
 #[test]
 fn bodies_are_ignored_whatever_their_length() {
     let daemon = Daemon::start();
@@ -157,7 +157,7 @@ fn bodies_are_ignored_whatever_their_length() {
         }
     }
     let mut upload = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
-    upload.extend([b'z'; 50_000]);
+    upload.extend(vec![b'z'; 50_000]);
     assert_eq!(daemon.send(&upload).status, 405);
 }
 

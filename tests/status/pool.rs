@@ -115,6 +115,7 @@ fn probe(
     );
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it stands beside failures")]
 fn answer(free: u64, termination: bool) -> Result<Answer, ProbeFailure> {
     Ok(Answer { free, termination })
 }
