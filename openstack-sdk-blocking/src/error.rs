@@ -172,7 +172,8 @@ impl Error {
             Kind::Connect => (ErrorKind::Connection, false),
             Kind::ConnectTimeout => (ErrorKind::Timeout, false),
             Kind::Timeout => (ErrorKind::Timeout, true),
-            Kind::Lost => (ErrorKind::Connection, true),
+            // A certificate is refused before anything is sent, but a record can be damaged later.
+            Kind::Lost | Kind::Tls => (ErrorKind::Connection, true),
             Kind::BadAnswer | Kind::TooLarge => (ErrorKind::BadAnswer, true),
             Kind::BadRequest => (ErrorKind::Config, false),
         };

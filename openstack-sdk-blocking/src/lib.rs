@@ -1,4 +1,5 @@
-#![doc = include_str!("../README.md")]
+#![cfg_attr(feature = "ureq", doc = include_str!("../README.md"))]
+#![cfg_attr(not(feature = "ureq"), doc = "A small blocking OpenStack client.")]
 #![allow(clippy::doc_markdown, reason = "OpenStack is a name, not an item")]
 
 mod clock;

@@ -17,13 +17,15 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use openstack_sdk_blocking::{
-    AddressKind, Auth, Cloud, CloudConfig, CreateServer, ErrorKind, FloatingIp, FloatingIpQuery,
-    FloatingIpUpdate, Microversion, Port, PortQuery, Secret, Server, ServerQuery,
+    AddressKind, Auth, Cloud, CloudConfig, CreateServer, Error, ErrorKind, FloatingIp,
+    FloatingIpQuery, FloatingIpUpdate, Microversion, Port, PortQuery, Request, Response, Secret,
+    Server, ServerQuery, Service, Transport, TransportConfig, TransportError, UreqTransport,
 };
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -281,6 +283,101 @@ fn what_is_not_there() {
     bad.image = none.to_owned();
     let error = cloud.compute().create_servers(&bad).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::BadRequest, "{error}");
+}
+
+type Told = (Service, Option<u16>);
+type Operation<'a> = &'a dyn Fn() -> Result<(), Error>;
+
+/// Spoils the token of one request.
+struct Spoiling {
+    inner: UreqTransport,
+    armed: Arc<AtomicBool>,
+}
+
+impl Transport for Spoiling {
+    fn send(&self, request: &Request) -> Result<Response, TransportError> {
+        let mut request = request.clone();
+        for (name, value) in &mut request.headers {
+            if *name == "x-auth-token" && self.armed.swap(false, Ordering::SeqCst) {
+                "worthless".clone_into(value);
+            }
+        }
+        self.inner.send(&request)
+    }
+}
+
+#[test]
+fn a_token_that_is_no_longer_taken_is_renewed() {
+    let Some((_, _turn)) = cloud("a_token_that_is_no_longer_taken_is_renewed") else {
+        return;
+    };
+    let armed = Arc::new(AtomicBool::new(false));
+    let transport = Spoiling {
+        inner: UreqTransport::new(&TransportConfig::default()).unwrap(),
+        armed: Arc::clone(&armed),
+    };
+    let mut cloud = Cloud::with_transport(config(), Box::new(transport)).unwrap();
+    let told: Arc<Mutex<Vec<Told>>> = Arc::default();
+    let log = Arc::clone(&told);
+    cloud.on_request(Box::new(move |record| {
+        log.lock().unwrap().push((record.service, record.status));
+    }));
+    let calls: [(Service, Operation<'_>); 3] = [
+        (Service::Compute, &|| {
+            cloud
+                .compute()
+                .list_servers(&ServerQuery::default())
+                .map(drop)
+        }),
+        (Service::Network, &|| {
+            cloud.network().networks(None).map(drop)
+        }),
+        (Service::Image, &|| cloud.image().images(None).map(drop)),
+    ];
+    for (service, call) in calls {
+        call().unwrap();
+        told.lock().unwrap().clear();
+        armed.store(true, Ordering::SeqCst);
+        call().unwrap();
+        let expected = [
+            (service, Some(401)),
+            (Service::Identity, Some(201)),
+            (service, Some(200)),
+        ];
+        assert_eq!(*told.lock().unwrap(), expected);
+    }
+}
+
+#[test]
+fn more_than_the_quota_allows() {
+    let Some((cloud, _turn)) = cloud("more_than_the_quota_allows") else {
+        return;
+    };
+    let name = "quota";
+    let cleanup = Cleanup {
+        cloud: &cloud,
+        name,
+    };
+    let limit = cloud
+        .compute()
+        .limits()
+        .unwrap()
+        .max_total_instances
+        .unwrap();
+    let Ok(limit) = u32::try_from(limit) else {
+        eprintln!("more_than_the_quota_allows: skipped, the cloud sets no limit");
+        return;
+    };
+    let mut many = order(&cloud, name);
+    (many.min_count, many.max_count) = (Some(limit + 1), Some(limit + 1));
+    let error = cloud.compute().create_servers(&many).unwrap_err();
+    assert_eq!(
+        (error.kind(), error.status()),
+        (ErrorKind::Quota, Some(403)),
+        "{error}"
+    );
+    assert!(!error.outcome_unknown());
+    drop(cleanup);
 }
 
 #[test]

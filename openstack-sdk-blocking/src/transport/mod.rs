@@ -120,12 +120,14 @@ impl fmt::Debug for Response {
 /// How an exchange failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TransportErrorKind {
-    /// No connection: name not found, refused, unreachable, no TLS. Nothing was sent.
+    /// No connection: name not found, refused, unreachable. Nothing was sent.
     Connect,
     /// No connection in time. Nothing was sent.
     ConnectTimeout,
     /// The connection stood and the answer did not come in time.
     Timeout,
+    /// TLS failed: mostly a certificate that is not trusted.
+    Tls,
     /// The connection broke while sending or reading.
     Lost,
     /// The answer is not HTTP.
@@ -164,6 +166,7 @@ impl fmt::Display for TransportError {
             TransportErrorKind::Connect => "no connection",
             TransportErrorKind::ConnectTimeout => "no connection in time",
             TransportErrorKind::Timeout => "no answer in time",
+            TransportErrorKind::Tls => "TLS failed (is the certificate trusted?)",
             TransportErrorKind::Lost => "the connection was lost",
             TransportErrorKind::BadAnswer => "the answer is not valid HTTP",
             TransportErrorKind::TooLarge => "the answer is too large",

@@ -146,10 +146,16 @@ fn read_body(
 fn classify(error: &reqwest::Error) -> TransportErrorKind {
     use TransportErrorKind as Kind;
     if error.is_connect() {
-        return if error.is_timeout() {
-            Kind::ConnectTimeout
-        } else {
-            Kind::Connect
+        return match error.is_timeout() {
+            true => Kind::ConnectTimeout,
+            false
+                if has_source(error, |io: &io::Error| {
+                    io.kind() == io::ErrorKind::InvalidData
+                }) =>
+            {
+                Kind::Tls
+            }
+            false => Kind::Connect,
         };
     }
     if error.is_timeout() {
@@ -158,15 +164,20 @@ fn classify(error: &reqwest::Error) -> TransportErrorKind {
     if error.is_builder() {
         return Kind::BadRequest;
     }
+    if has_source(error, hyper::Error::is_parse) {
+        Kind::BadAnswer
+    } else {
+        Kind::Lost
+    }
+}
+
+fn has_source<E: StdError + 'static>(error: &reqwest::Error, is: impl Fn(&E) -> bool) -> bool {
     let mut source = error.source();
     while let Some(inner) = source {
-        if inner
-            .downcast_ref::<hyper::Error>()
-            .is_some_and(hyper::Error::is_parse)
-        {
-            return Kind::BadAnswer;
+        if inner.downcast_ref::<E>().is_some_and(&is) {
+            return true;
         }
         source = inner.source();
     }
-    Kind::Lost
+    false
 }

@@ -170,9 +170,8 @@ fn classify(error: &ureq::Error) -> TransportErrorKind {
         ureq::Error::Timeout(_) => Kind::Timeout,
         ureq::Error::HostNotFound
         | ureq::Error::ConnectionFailed
-        | ureq::Error::ConnectProxyFailed(_)
-        | ureq::Error::Tls(_)
-        | ureq::Error::TlsRequired => Kind::Connect,
+        | ureq::Error::ConnectProxyFailed(_) => Kind::Connect,
+        ureq::Error::Tls(_) | ureq::Error::TlsRequired | ureq::Error::Rustls(_) => Kind::Tls,
         ureq::Error::Io(error) => classify_io(error),
         ureq::Error::Protocol(_) | ureq::Error::LargeResponseHeader(..) => Kind::BadAnswer,
         ureq::Error::BodyExceedsLimit(_) => Kind::TooLarge,
@@ -192,6 +191,8 @@ fn classify_io(error: &io::Error) -> TransportErrorKind {
         | io::ErrorKind::NetworkUnreachable
         | io::ErrorKind::AddrNotAvailable => Kind::Connect,
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Kind::Timeout,
+        // So ureq wraps the errors of rustls.
+        io::ErrorKind::InvalidData => Kind::Tls,
         _ => Kind::Lost,
     }
 }
