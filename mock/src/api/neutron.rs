@@ -36,72 +36,13 @@ fn route(call: &mut Call<'_>) -> Answer {
             Answer::json(200, &resources(call))
         }
         (_, ["v2.0", "floatingips", ..]) => neutron_floating::serve(call),
-        ("GET", ["v2.0", "networks"]) => list(call, "networks", networks(call)),
-        ("GET", ["v2.0", "subnets"]) => list(call, "subnets", subnets(call)),
-        ("GET", ["v2.0", "ports"]) => list(call, "ports", ports(call)),
-        ("GET", ["v2.0", "routers"]) => list(call, "routers", vec![router(call)]),
-        ("GET", ["v2.0", "security-groups"]) => {
-            list(call, "security_groups", vec![security_group(call)])
-        }
-        ("GET", ["v2.0", "networks", id]) => show(
-            call,
-            "network",
-            networks(call),
-            "NetworkNotFound",
-            &format!("Network {id} could not be found."),
-        ),
-        ("GET", ["v2.0", "subnets", id]) => show(
-            call,
-            "subnet",
-            subnets(call),
-            "SubnetNotFound",
-            &format!("Subnet {id} could not be found."),
-        ),
-        ("GET", ["v2.0", "ports", id]) => show(
-            call,
-            "port",
-            ports(call),
-            "PortNotFound",
-            &format!("Port {id} could not be found."),
-        ),
-        ("GET", ["v2.0", "routers", id]) => show(
-            call,
-            "router",
-            vec![router(call)],
-            "RouterNotFound",
-            &format!("Router {id} could not be found"),
-        ),
-        ("GET", ["v2.0", "security-groups", id]) => show(
-            call,
-            "security_group",
-            vec![security_group(call)],
-            "SecurityGroupNotFound",
-            &format!("Security group {id} does not exist"),
-        ),
-        ("DELETE", ["v2.0", "ports", id]) => {
-            if !call.state.ports.contains_key(*id) {
-                return error(
-                    404,
-                    "PortNotFound",
-                    &format!("Port {id} could not be found."),
-                );
-            }
-            let id = (*id).to_owned();
-            call.state.delete_port(&id);
-            Answer::empty(204)
-        }
         ("GET", ["v2.0", "extensions"]) => Answer::json(200, &extensions()),
         ("GET", ["v2.0", "extensions", alias]) => {
             let all = extensions();
-            match all["extensions"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .find(|extension| extension["alias"] == *alias)
-            {
+            let mut all = all["extensions"].as_array().into_iter().flatten();
+            match all.find(|extension| extension["alias"] == *alias) {
                 Some(extension) => Answer::json(200, &json!({ "extension": extension })),
-                None => error(
-                    404,
+                None => not_found(
                     "ExtensionNotFound",
                     &format!("Extension with alias {alias} does not exist"),
                 ),
@@ -116,7 +57,66 @@ fn route(call: &mut Call<'_>) -> Answer {
             "PolicyNotAuthorized",
             "rule:get_quota is disallowed by policy",
         ),
-        _ => error(404, "HTTPNotFound", "The resource could not be found."),
+        ("DELETE", ["v2.0", "ports", id]) if call.state.ports.contains_key(*id) => {
+            let id = (*id).to_owned();
+            call.state.delete_port(&id);
+            Answer::empty(204)
+        }
+        ("GET", ["v2.0", kind]) => listed(call, kind),
+        ("GET" | "DELETE", ["v2.0", kind, id]) => shown(call, kind, id),
+        _ => not_found("HTTPNotFound", "The resource could not be found."),
+    }
+}
+
+fn not_found(kind: &str, message: &str) -> Answer {
+    error(404, kind, message)
+}
+
+/// The resources of a kind, and the kind's name in a list.
+fn items(call: &Call<'_>, kind: &str) -> Option<(&'static str, Vec<Value>)> {
+    match kind {
+        "networks" => Some(("networks", networks(call))),
+        "subnets" => Some(("subnets", subnets(call))),
+        "ports" => Some(("ports", ports(call))),
+        "routers" => Some(("routers", vec![router(call)])),
+        "security-groups" => Some(("security_groups", vec![security_group(call)])),
+        _ => None,
+    }
+}
+
+fn listed(call: &Call<'_>, kind: &str) -> Answer {
+    match items(call, kind) {
+        Some((name, items)) => list(call, name, items),
+        None => not_found("HTTPNotFound", "The resource could not be found."),
+    }
+}
+
+fn shown(call: &Call<'_>, kind: &str, id: &str) -> Answer {
+    let Some((name, items)) = items(call, kind) else {
+        return not_found("HTTPNotFound", "The resource could not be found.");
+    };
+    let found = items.into_iter().find(|item| item["id"] == id);
+    match found.filter(|_| call.method == "GET") {
+        Some(item) => {
+            let name = name.trim_end_matches('s');
+            Answer::json(200, &json!({ name: only_fields(call, item) }))
+        }
+        None => match kind {
+            "networks" => not_found(
+                "NetworkNotFound",
+                &format!("Network {id} could not be found."),
+            ),
+            "subnets" => not_found(
+                "SubnetNotFound",
+                &format!("Subnet {id} could not be found."),
+            ),
+            "ports" => not_found("PortNotFound", &format!("Port {id} could not be found.")),
+            "routers" => not_found("RouterNotFound", &format!("Router {id} could not be found")),
+            _ => not_found(
+                "SecurityGroupNotFound",
+                &format!("Security group {id} does not exist"),
+            ),
+        },
     }
 }
 
@@ -223,13 +223,6 @@ fn only_fields(call: &Call<'_>, item: Value) -> Value {
                 .collect(),
         ),
         item => item,
-    }
-}
-
-fn show(call: &Call<'_>, name: &str, items: Vec<Value>, kind: &str, missing: &str) -> Answer {
-    match items.into_iter().find(|item| item["id"] == call.parts[2]) {
-        Some(item) => Answer::json(200, &json!({ name: only_fields(call, item) })),
-        None => error(404, kind, missing),
     }
 }
 

@@ -19,9 +19,9 @@ Usage: demo [DAEMON]
 DAEMON is the program to run: the argument, or DEMO_DAEMON, or `simplescalevm` beside this program.
   DEMO_SECONDS     end after so many seconds (until Ctrl-C)
   DEMO_PORT        port of the status page (8000; 0: any, the daemon's log names it)
-  DEMO_CALLERS     callers per second (0.3)
+  DEMO_CALLERS     callers per second (0.2)
   DEMO_CALL_TIME   mean length of a call in seconds (8)
-  DEMO_FLOOR       free slots to keep (4)
+  DEMO_FLOOR       free slots to keep (5)
   DEMO_BUILD_TIME  seconds that a server builds (2)
   DEMO_BOOT_TIME   seconds that a server boots (2)
   DEMO_SEED        seed of the callers (1)
@@ -97,7 +97,7 @@ fn run() -> Result<bool, String> {
         floating_ips: 2,
         ..MockCloudConfig::default()
     };
-    let callers: f64 = setting("DEMO_CALLERS", "0.3")?;
+    let callers: f64 = setting("DEMO_CALLERS", "0.2")?;
     let mut cloud = MockCloud::start(config).map_err(|error| error.to_string())?;
     let room = std::env::temp_dir().join(format!("simplescalevm-demo-{}", std::process::id()));
     std::fs::create_dir_all(&room).map_err(|error| error.to_string())?;
@@ -115,7 +115,7 @@ fn run() -> Result<bool, String> {
         && signals.pending().next().is_none()
     {
         std::thread::sleep(Duration::from_millis(50));
-        ended = child.try_wait().map_err(|error| error.to_string())?;
+        ended = child.0.try_wait().map_err(|error| error.to_string())?;
         // Nobody calls before the first gateway is up.
         if !opened
             && cloud
@@ -134,7 +134,7 @@ fn run() -> Result<bool, String> {
     let by_itself = ended.is_some();
     let status = match ended {
         Some(status) => status,
-        None => stop(&mut child)?,
+        None => stop(&mut child.0)?,
     };
     for reader in readers {
         let _ = reader.join();
@@ -145,13 +145,25 @@ fn run() -> Result<bool, String> {
     Ok(status.success() && !by_itself)
 }
 
+/// The daemon; it does not outlive this program's own errors.
+struct Daemon(Child);
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(None)) {
+            let _ = self.0.kill();
+            let _ = self.0.wait();
+        }
+    }
+}
+
 /// Starts the daemon in a group of its own, so that Ctrl-C reaches it once, from here.
 fn start(
     daemon: &Path,
     cloud: &MockCloud,
     port: u16,
     room: &Path,
-) -> Result<(Child, [JoinHandle<()>; 2]), String> {
+) -> Result<(Daemon, [JoinHandle<()>; 2]), String> {
     let mut command = Command::new(daemon);
     command
         .env_clear()
@@ -163,7 +175,7 @@ fn start(
             ("REPLICA_CAPACITY", "1"),
             (
                 "REPLICA_MIN_AVAILABLE_RESOURCES",
-                &setting::<u32>("DEMO_FLOOR", "4")?.to_string(),
+                &setting::<u32>("DEMO_FLOOR", "5")?.to_string(),
             ),
             ("REPLICA_MAX_COUNT", "30"),
             ("REPLICA_API_TIMEOUT", "2"),
@@ -189,7 +201,7 @@ fn start(
         .spawn()
         .map_err(|error| format!("{}: {error}", daemon.display()))?;
     let readers = [pass_on(child.stdout.take()), pass_on(child.stderr.take())];
-    Ok((child, readers))
+    Ok((Daemon(child), readers))
 }
 
 fn pass_on(stream: Option<impl Read + Send + 'static>) -> JoinHandle<()> {
