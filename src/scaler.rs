@@ -6,9 +6,9 @@ mod journal;
 pub use journal::chain;
 
 use crate::pool::{
-    Action, CycleReport, DeleteReason, ExternalAddress, ExternalAddressId, Failed, Holder, Listing,
-    Memory, Moment, Outcome, Phase, Plan, Policy, ProbeResult, ProbeTarget, ReplicaId, ServerState,
-    Snapshot, Words, plan, violations,
+    Action, ActionReport, CycleReport, DeleteReason, ExternalAddress, ExternalAddressId, Failed,
+    Holder, Listing, Memory, Moment, Outcome, Phase, Plan, Policy, ProbeResult, ProbeTarget,
+    ReplicaId, ServerState, Snapshot, Words, plan, violations,
 };
 use crate::provider::{Provider, ProviderError};
 use journal::Journal;
@@ -353,9 +353,10 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let mut moved = BTreeSet::new();
         let mut gave_up = false;
         for action in &plan.actions {
+            let sentence = self.words_of(plan).action(action);
             let outcome = match self.hindrance(action, &moved, gave_up) {
                 Some(why) => Outcome::Skipped(why),
-                None => match self.carry_out(action, plan) {
+                None => match self.carry_out(action, &sentence) {
                     Ok(()) => Outcome::Done,
                     Err(error) => {
                         gave_up |= error.kind.concerns_the_provider();
@@ -372,7 +373,11 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                     self.failed.insert(Object::of(action));
                 }
             }
-            report.actions.push((action.clone(), outcome));
+            report.actions.push(ActionReport {
+                action: action.clone(),
+                sentence,
+                outcome,
+            });
             self.parts.watcher.beat(self.parts.clock.now());
             self.pump();
         }
@@ -400,8 +405,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         }
     }
 
-    fn carry_out(&mut self, action: &Action, plan: &Plan) -> Result<(), ProviderError> {
-        let sentence = self.words_of(plan).action(action);
+    fn carry_out(&mut self, action: &Action, sentence: &str) -> Result<(), ProviderError> {
         let result = match action {
             Action::MoveAddress { address, to, .. } => self.move_address(address, to),
             Action::Delete {
@@ -422,7 +426,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         if let Err(error) = &result {
             self.obey(error, now);
         }
-        self.journal.ended(&sentence, action, &result, now);
+        self.journal.ended(sentence, action, &result, now);
         result
     }
 

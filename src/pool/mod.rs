@@ -28,6 +28,6 @@ pub use observation::{
 };
 pub use plan::{Action, Blocked, CreateBlock, DeleteBlock, DeleteReason, MoveReason, Plan, plan};
 pub use policy::Policy;
-pub use snapshot::{CycleReport, Incident, Outcome, Snapshot};
+pub use snapshot::{ActionReport, CycleReport, Incident, Outcome, Snapshot};
 pub use time::{CloudTime, Moment};
 pub use words::{Words, delete_reason, utc};

@@ -22,7 +22,18 @@ pub struct CycleReport {
     /// Available resources before it.
     pub available: u64,
     /// What was planned, in order, and what came of it.
-    pub actions: Vec<(Action, Outcome)>,
+    pub actions: Vec<ActionReport>,
+}
+
+/// One action of a cycle.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActionReport {
+    /// The action.
+    pub action: Action,
+    /// The action and its reason in words, with the names of then.
+    pub sentence: String,
+    /// What came of it.
+    pub outcome: Outcome,
 }
 
 /// An error that did not end the daemon.
@@ -33,7 +44,9 @@ pub struct Incident {
     /// How often it happened in a row.
     pub times: u64,
     /// What was being done.
-    pub doing: &'static str,
+    pub doing: String,
+    /// The kind of the error: together with `doing`, what makes it the same error again.
+    pub kind: &'static str,
     /// The error in words, with its causes.
     pub error: String,
 }

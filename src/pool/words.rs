@@ -108,12 +108,6 @@ impl<'a> Words<'a> {
     /// What is to be done, and why: `delete gw-3 (termination: it says itself that it is done)`.
     #[must_use]
     pub fn action(&self, action: &Action) -> String {
-        self.past_action(action, self.assessment.available)
-    }
-
-    /// The same for an action of an earlier cycle, when so many resources were available.
-    #[must_use]
-    pub fn past_action(&self, action: &Action, available: u64) -> String {
         match action {
             Action::MoveAddress {
                 address,
@@ -142,7 +136,7 @@ impl<'a> Words<'a> {
             Action::Create { count } => format!(
                 "create {} ({} available, the floor is {})",
                 counted(count.get(), "replica"),
-                counted(available, "resource"),
+                counted(self.assessment.available, "resource"),
                 self.floor
             ),
         }

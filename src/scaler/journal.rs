@@ -84,7 +84,7 @@ impl Journal {
     pub(super) fn list_failed(&mut self, now: Moment, error: &ProviderError) {
         self.failed_cycles += 1;
         self.list_failures += 1;
-        self.incident(now, "list", format!("nothing is changed: {}", chain(error)));
+        self.incident(now, "list the pool", error.kind.name(), chain(error));
     }
 
     /// Tells what the new plan sees otherwise than the last one.
@@ -118,16 +118,17 @@ impl Journal {
     }
 
     fn tell_blocked(&mut self, words: &Words<'_>, blocked: &[Blocked]) {
-        let now: BTreeSet<String> = blocked
-            .iter()
-            // That more addresses than replicas are there is no news.
-            .filter(|b| !matches!(b, Blocked::MoveAddress { .. }))
-            .map(|b| words.blocked(b))
-            .collect();
-        for sentence in now.difference(&self.blocked) {
-            log::warn!("{sentence}");
+        let mut gists = BTreeSet::new();
+        // That there are more addresses than replicas is no news.
+        let telling = |b: &&Blocked| !matches!(b, Blocked::MoveAddress { .. });
+        for blocked in blocked.iter().filter(telling) {
+            let gist = words.blocked_gist(blocked);
+            if !self.blocked.contains(&gist) {
+                log::warn!("{}", words.blocked(blocked));
+            }
+            gists.insert(gist);
         }
-        self.blocked = now;
+        self.blocked = gists;
     }
 
     /// The list lacks too much to be believed.
@@ -143,8 +144,8 @@ impl Journal {
     }
 
     pub(super) fn refused(&mut self, now: Moment, broken: &BTreeSet<Violation>) {
-        let text = format!("a plan that breaks its promises is not applied: {broken:?}");
-        self.incident(now, "plan", text);
+        let text = format!("the plan breaks its promises and is not applied: {broken:?}");
+        self.incident(now, "plan", "broken_promise", text);
     }
 
     /// Tells what came of an action.
@@ -155,10 +156,10 @@ impl Journal {
         result: &Result<(), ProviderError>,
         now: Moment,
     ) {
-        let (counter, doing, by) = match action {
-            Action::MoveAddress { .. } => (&mut self.moved, "move", 1),
-            Action::Delete { .. } => (&mut self.deleted, "delete", 1),
-            Action::Create { count } => (&mut self.created, "create", count.get()),
+        let (counter, by) = match action {
+            Action::MoveAddress { .. } => (&mut self.moved, 1),
+            Action::Delete { .. } => (&mut self.deleted, 1),
+            Action::Create { count } => (&mut self.created, count.get()),
         };
         match result {
             Ok(()) => {
@@ -166,7 +167,7 @@ impl Journal {
                 log::info!("{sentence}: done");
             }
             Err(error) => {
-                self.incident(now, doing, format!("{sentence}: {}", chain(error)));
+                self.incident(now, sentence, error.kind.name(), chain(error));
             }
         }
     }
@@ -179,9 +180,9 @@ impl Journal {
     }
 
     /// Keeps an error. One that repeats is told at the first, second, fourth, ... time only.
-    fn incident(&mut self, now: Moment, doing: &'static str, error: String) {
-        let last = self.incidents.back_mut().filter(|last| last.error == error);
-        if let Some(last) = last {
+    fn incident(&mut self, now: Moment, doing: &str, kind: &'static str, error: String) {
+        let last = self.incidents.back_mut();
+        if let Some(last) = last.filter(|last| last.doing == doing && last.kind == kind) {
             last.last = now;
             last.times += 1;
             let level = if last.times.is_power_of_two() {
@@ -189,17 +190,19 @@ impl Journal {
             } else {
                 log::Level::Debug
             };
-            log::log!(level, "{error} ({} times in a row)", last.times);
+            log::log!(level, "{doing}: {error} ({} times in a row)", last.times);
+            last.error = error;
             return;
         }
-        log::error!("{error}");
+        log::error!("{doing}: {error}");
         if self.incidents.len() == INCIDENTS {
             self.incidents.pop_front();
         }
         self.incidents.push_back(Incident {
             last: now,
             times: 1,
-            doing,
+            doing: doing.to_owned(),
+            kind,
             error,
         });
     }

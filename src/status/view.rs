@@ -218,15 +218,14 @@ fn backoff_view(backoff: Backoff, words: &Words<'_>, now: Moment) -> Value {
 }
 
 fn cycle_view(report: &CycleReport, words: &Words<'_>, now: Moment) -> Value {
-    let actions = report.actions.iter().map(|(action, outcome)| {
-        let mut view = object(action_view(action, words));
-        let (word, why) = match outcome {
+    let actions = report.actions.iter().map(|done| {
+        let mut view = object(action_view(&done.action, words));
+        let (word, why) = match &done.outcome {
             Outcome::Done => ("done", None),
             Outcome::Failed(error) => ("failed", Some(error.as_str())),
             Outcome::Skipped(why) => ("skipped", Some(*why)),
         };
-        let text = words.past_action(action, report.available);
-        view.insert("text".to_owned(), json!(text));
+        view.insert("text".to_owned(), json!(done.sentence));
         view.insert("outcome".to_owned(), json!(word));
         view.insert("outcome_text".to_owned(), json!(why));
         Value::Object(view)
@@ -245,6 +244,7 @@ fn incident_view(incident: &Incident, words: &Words<'_>, now: Moment) -> Value {
         "at": words.utc(incident.last),
         "times": incident.times,
         "doing": incident.doing,
+        "kind": incident.kind,
         "error": incident.error,
     })
 }

@@ -100,8 +100,8 @@ pub(super) fn going_because(snapshot: &Snapshot) -> BTreeMap<&ReplicaId, DeleteR
         .history
         .iter()
         .flat_map(|report| &report.actions)
-        .filter(|(_, outcome)| *outcome == Outcome::Done)
-        .map(|(action, _)| action)
+        .filter(|done| done.outcome == Outcome::Done)
+        .map(|done| &done.action)
         .filter(|action| is_leaving(snapshot, action));
     let mut going = BTreeMap::new();
     for action in accepted.chain(&snapshot.plan.actions) {

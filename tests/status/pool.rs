@@ -1,9 +1,9 @@
 //! A pool in which about everything that can happen has happened.
 
 use simplescalevm::pool::{
-    Action, Answer, BackoffCause, CloudTime, CreateFailure, Creating, CycleReport, DeleteReason,
-    ExternalAddress, ExternalAddressId, Failed, Holder, Incident, Listing, Memory, Moment,
-    MoveReason, Outcome, Policy, ProbeFailure, ProbeResult, ReplicaId, Server, ServerState,
+    Action, ActionReport, Answer, BackoffCause, CloudTime, CreateFailure, Creating, CycleReport,
+    DeleteReason, ExternalAddress, ExternalAddressId, Failed, Holder, Incident, Listing, Memory,
+    Moment, MoveReason, Outcome, Policy, ProbeFailure, ProbeResult, ReplicaId, Server, ServerState,
     Snapshot, plan,
 };
 use simplescalevm::status::Facts;
@@ -186,7 +186,8 @@ fn snapshot(policy: &Policy, memory: &Memory) -> Snapshot {
         incidents: [Incident {
             last: at(1_200),
             times: 3,
-            doing: "list",
+            doing: "list the pool".to_owned(),
+            kind: "server",
             error: "GET /servers/detail: 503".to_owned(),
         }]
         .into(),
@@ -208,26 +209,41 @@ fn cycle() -> CycleReport {
         taken: at(1_310),
         available: 2,
         actions: vec![
-            (
+            report(
                 Action::MoveAddress {
                     address: floating_ip(9, Holder::Server(id("id-gone"))),
                     from: Some(id("id-gone")),
                     to: id("id-serving"),
                     reason: MoveReason::HolderGoes(DeleteReason::Termination),
                 },
+                "move 203.0.113.9 from gone to serving",
                 Outcome::Failed("409: the port has one already".to_owned()),
             ),
-            (
+            report(
                 delete("id-gone", DeleteReason::Termination),
+                "delete gone",
                 Outcome::Skipped("its address is still there"),
             ),
-            (delete("id-leaving", DeleteReason::Stopped), Outcome::Done),
-            (
+            report(
+                delete("id-leaving", DeleteReason::Stopped),
+                "delete leaving",
+                Outcome::Done,
+            ),
+            report(
                 Action::Create {
                     count: NonZeroU64::new(2).unwrap(),
                 },
+                "create 2 replicas",
                 Outcome::Done,
             ),
         ],
+    }
+}
+
+fn report(action: Action, sentence: &str, outcome: Outcome) -> ActionReport {
+    ActionReport {
+        action,
+        sentence: sentence.to_owned(),
+        outcome,
     }
 }
