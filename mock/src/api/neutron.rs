@@ -42,17 +42,14 @@ fn route(call: &mut Call<'_>) -> Answer {
             let mut all = all["extensions"].as_array().into_iter().flatten();
             match all.find(|extension| extension["alias"] == *alias) {
                 Some(extension) => Answer::json(200, &json!({ "extension": extension })),
-                None => not_found(
-                    "ExtensionNotFound",
-                    &format!("Extension with alias {alias} does not exist"),
-                ),
+                None => no_extension(alias),
             }
         }
-        ("GET", ["v2.0", "quotas", _, ..]) => Answer::json(
+        ("GET", ["v2.0", "quotas", id]) if *id == call.state.ids.project => Answer::json(
             200,
             &json!({ "quota": { "floatingip": 1000, "network": 100, "port": 10000, "router": 10, "security_group": 10, "subnet": 100 } }),
         ),
-        ("GET", ["v2.0", "quotas"]) => error(
+        ("GET", ["v2.0", "quotas", ..]) => error(
             403,
             "PolicyNotAuthorized",
             "rule:get_quota is disallowed by policy",
@@ -66,6 +63,16 @@ fn route(call: &mut Call<'_>) -> Answer {
         ("GET" | "DELETE", ["v2.0", kind, id]) => shown(call, kind, id),
         _ => not_found("HTTPNotFound", "The resource could not be found."),
     }
+}
+
+/// Here Neutron answers in plain text.
+fn no_extension(alias: &str) -> Answer {
+    let text = format!(
+        "404 Not Found\n\nThe resource could not be found.\n\n Extension with alias {alias} does not exist  "
+    );
+    let mut answer = Answer::empty(404).with("Content-Type", "text/plain; charset=UTF-8");
+    answer.body = text.into_bytes();
+    answer
 }
 
 fn not_found(kind: &str, message: &str) -> Answer {
@@ -148,6 +155,10 @@ pub(super) fn list(call: &Call<'_>, name: &str, mut items: Vec<Value>) -> Answer
         .iter()
         .filter(|(key, _)| !OWN.contains(&key.as_str()))
     {
+        // A name that no resource has is no filter.
+        if key != "fixed_ips" && items.iter().all(|item| item.get(key.as_str()).is_none()) {
+            continue;
+        }
         let wanted: Vec<&str> = call.params(key).collect();
         items.retain(|item| match key.as_str() {
             "fixed_ips" => wanted.iter().all(|filter| has_fixed_ip(item, filter)),

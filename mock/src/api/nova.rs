@@ -304,12 +304,12 @@ fn limits(call: &Call<'_>, minor: u32) -> Value {
             "maxTotalFloatingIps": -1, "maxSecurityGroups": -1, "maxSecurityGroupRules": -1, "totalFloatingIpsUsed": 0, "totalSecurityGroupsUsed": 0,
         })));
     }
-    if minor < 57
-        && let Some(map) = absolute.as_object_mut()
-    {
-        map.extend(object(
-            json!({ "maxImageMeta": 128, "maxPersonality": 5, "maxPersonalitySize": 10240 }),
-        ));
+    if minor < 39 {
+        absolute["maxImageMeta"] = json!(128);
+    }
+    if minor < 57 {
+        absolute["maxPersonality"] = json!(5);
+        absolute["maxPersonalitySize"] = json!(10240);
     }
     json!({ "limits": { "rate": [], "absolute": absolute } })
 }

@@ -277,8 +277,12 @@ impl State {
 
     /// Sets the state by hand, as an administrator or the guest itself would.
     pub(crate) fn set_vm_state(&mut self, id: &str, vm_state: &str) {
+        // A machine that only stood still goes on where it was; any other boots.
+        let stood = self
+            .server(id)
+            .is_some_and(|server| matches!(server.vm_state.as_str(), "paused" | "suspended"));
         match vm_state {
-            "active" => self.activate(id),
+            "active" if !stood => self.activate(id),
             "error" => self.fail(id, "Set by the control API.", true),
             _ => {
                 let now = self.now_ms;
