@@ -3,11 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use saphyr::{ScalarStyle, Yaml, YamlLoader};
-use saphyr_parser::Parser;
-
 use super::ConfigProblem;
 use super::vars::{Setting, Settings};
+use super::yaml::{self, Node};
 
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 type ReadFile<'a> = &'a dyn Fn(&Path) -> io::Result<String>;
@@ -138,17 +136,14 @@ type Entry = (Settings, Option<String>);
 
 /// The settings below `section: name:`, and the profile that it builds on.
 fn entry(path: &Path, text: &str, section: &str, name: &str) -> Result<Option<Entry>, Problems> {
-    let documents = parse(text)
+    let root = yaml::parse(text)
         .map_err(|problem| vec![ConfigProblem::new(path.display().to_string(), problem)])?;
-    let Some(root) = documents.first() else {
-        return Ok(None);
-    };
     let place = Place {
         path,
         section,
         name,
     };
-    let Some(clouds) = place.mapping(root, section)? else {
+    let Some(clouds) = place.mapping(&root, section)? else {
         return Ok(None);
     };
     let Some(cloud) = place.mapping(clouds, name)? else {
@@ -157,22 +152,20 @@ fn entry(path: &Path, text: &str, section: &str, name: &str) -> Result<Option<En
     let mut settings = Settings::new();
     let mut problems = Problems::new();
     if let Some(auth) = place.mapping(cloud, "auth")?
-        && let Some(pairs) = auth.as_mapping()
+        && let Node::Map(pairs) = auth
     {
         for (key, value) in pairs {
-            if let Some(key) = scalar(key) {
-                place.add(
-                    &mut settings,
-                    &mut problems,
-                    &key,
-                    value,
-                    &format!("auth.{key}"),
-                );
-            }
+            place.add(
+                &mut settings,
+                &mut problems,
+                key,
+                value,
+                &format!("auth.{key}"),
+            );
         }
     }
     for key in ENTRY_KEYS {
-        if let Some(value) = get(cloud, key) {
+        if let Some(value) = cloud.get(key) {
             place.add(&mut settings, &mut problems, key, value, key);
         }
     }
@@ -188,8 +181,9 @@ fn entry(path: &Path, text: &str, section: &str, name: &str) -> Result<Option<En
         );
     }
     if problems.is_empty() {
-        let profile = get(cloud, "profile")
-            .or_else(|| get(cloud, "cloud"))
+        let profile = cloud
+            .get("profile")
+            .or_else(|| cloud.get("cloud"))
             .and_then(scalar);
         Ok(Some((settings, profile)))
     } else {
@@ -205,10 +199,10 @@ struct Place<'a> {
 
 impl Place<'_> {
     /// The mapping below a key; an empty value is none.
-    fn mapping<'y>(&self, node: &'y Yaml<'y>, key: &str) -> Result<Option<&'y Yaml<'y>>, Problems> {
-        match get(node, key) {
-            Some(value) if value.as_mapping().is_some() => Ok(Some(value)),
-            Some(value) if !is_null(value) => Err(vec![ConfigProblem::new(
+    fn mapping<'n>(&self, node: &'n Node, key: &str) -> Result<Option<&'n Node>, Problems> {
+        match node.get(key) {
+            Some(value @ Node::Map(_)) => Ok(Some(value)),
+            Some(Node::Scalar(_) | Node::List(_)) => Err(vec![ConfigProblem::new(
                 format!("{}: {key}", self.path.display()),
                 "expected a mapping (indented lines of key: value) below it",
             )]),
@@ -221,7 +215,7 @@ impl Place<'_> {
         settings: &mut Settings,
         problems: &mut Problems,
         key: &str,
-        value: &Yaml<'_>,
+        value: &Node,
         shown: &str,
     ) {
         let origin = format!(
@@ -235,58 +229,27 @@ impl Place<'_> {
             Some(value) => {
                 settings.insert(key.to_owned(), Setting { value, origin });
             }
-            None if is_null(value) => {}
+            None if *value == Node::Null => {}
             None => problems.push(ConfigProblem::new(origin, "expected one plain value")),
         }
     }
 }
 
-/// Scalars stay as they are written, so that a password of digits keeps its zeros.
-fn parse(text: &str) -> Result<Vec<Yaml<'_>>, String> {
-    let mut parser = Parser::new_from_str(text);
-    let mut loader = YamlLoader::<Yaml<'_>>::default();
-    loader.early_parse(false);
-    let scanned = parser.load(&mut loader, true);
-    let error = scanned.err().or_else(|| loader.error().cloned());
-    match error {
-        // The scanner's own words may quote the text, and the text may be a password.
-        Some(error) => Err(format!(
-            "is not valid YAML: line {}, column {}",
-            error.marker().line(),
-            error.marker().col() + 1
-        )),
-        None => Ok(loader.into_documents()),
-    }
-}
-
-fn get<'y>(node: &'y Yaml<'y>, key: &str) -> Option<&'y Yaml<'y>> {
-    node.as_mapping()?
-        .iter()
-        .find(|(name, _)| scalar(name).as_deref() == Some(key))
-        .map(|(_, value)| value)
-}
-
-fn scalar(node: &Yaml<'_>) -> Option<String> {
+fn scalar(node: &Node) -> Option<String> {
     match node {
-        Yaml::Representation(text, ..) if !is_null(node) => Some(text.to_string()),
+        Node::Scalar(text) => Some(text.clone()),
         _ => None,
     }
 }
 
-fn is_null(node: &Yaml<'_>) -> bool {
-    match node {
-        Yaml::Representation(text, ScalarStyle::Plain, _) => {
-            matches!(text.as_ref(), "" | "~" | "null" | "Null" | "NULL")
-        }
-        Yaml::Value(value) => matches!(value, saphyr::Scalar::Null),
-        _ => false,
-    }
-}
-
 /// `regions: [A, B]` or `regions: [{name: A}]`: the first is the default.
-fn first_region<'y>(cloud: &'y Yaml<'y>) -> Option<&'y Yaml<'y>> {
-    let first = get(cloud, "regions")?.as_sequence()?.first()?;
-    Some(get(first, "name").unwrap_or(first))
+fn first_region(cloud: &Node) -> Option<&Node> {
+    match cloud.get("regions")? {
+        Node::List(regions) => regions
+            .first()
+            .map(|first| first.get("name").unwrap_or(first)),
+        other => Some(other),
+    }
 }
 
 fn join(paths: &[PathBuf]) -> String {

@@ -2,6 +2,7 @@
 
 mod clouds;
 mod vars;
+mod yaml;
 
 use std::fmt;
 use std::io;
