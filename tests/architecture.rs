@@ -1,0 +1,382 @@
+//! Holds the rules of the house: who may import whom, and what no source file may have.
+
+#[path = "architecture/source.rs"]
+mod source;
+
+use source::{paths, tokens, without_tests};
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const MOST_LINES: usize = 600;
+
+/// What a module of the crate may import of the crate; `None`: everything.
+fn may_import(module: &str) -> Option<&'static [&'static str]> {
+    match module {
+        "pool" => Some(&["pool"]),
+        "config" => Some(&["config", "pool"]),
+        "provider" => Some(&["provider", "pool"]),
+        "probe" => Some(&["probe", "pool"]),
+        "status" => Some(&["status", "pool"]),
+        "scaler" => Some(&["scaler", "pool", "provider"]),
+        "cli" => Some(&["cli"]),
+        "runtime" | "main" | "lib" => None,
+        // A new module has no rights before somebody has written its rule down here.
+        _ => Some(&[]),
+    }
+}
+
+/// The modules of a file of `src`: `pool/plan.rs` is `["pool", "plan"]`.
+fn module_of(file: &str) -> Vec<&str> {
+    let file = file.trim_end_matches(".rs");
+    let file = file.trim_end_matches("/mod");
+    match file {
+        "main" | "lib" => Vec::new(),
+        other => other.split('/').collect(),
+    }
+}
+
+/// What a source file names that it must not.
+fn forbidden(
+    file: &str,
+    code: &str,
+    crates: &BTreeSet<String>,
+    concrete: &[String],
+) -> Vec<String> {
+    let module = module_of(file);
+    let top = module.first().copied().unwrap_or("main");
+    let (code, _) = without_tests(&tokens(code));
+    let declared = code.windows(2).filter(|w| w[0] == "mod");
+    let own: BTreeSet<String> = declared.map(|w| w[1].clone()).collect();
+    let mut found = BTreeSet::new();
+    for path in paths(&code, &module) {
+        let whole = path.join("::");
+        let names = |n: usize, word: &str| path.get(n).is_some_and(|w| w == word);
+        if path[0] == "crate" {
+            let target = path.get(1).map_or("", String::as_str);
+            if may_import(top).is_some_and(|allowed| !allowed.contains(&target)) {
+                found.insert(whole.clone());
+            }
+            let is_concrete = names(2, "openstack") || concrete.iter().any(|c| names(2, c));
+            if top == "scaler" && target == "provider" && (is_concrete || names(2, "*")) {
+                found.insert(whole);
+            }
+        } else if top == "pool" && crates.contains(&path[0]) && !own.contains(&path[0]) {
+            found.insert(whole);
+        }
+    }
+    found.into_iter().collect()
+}
+
+/// The names that `provider` passes on from `provider::openstack`.
+fn passed_on_by_provider(code: &str) -> Vec<String> {
+    let (code, _) = without_tests(&tokens(code));
+    paths(&code, &["provider"])
+        .into_iter()
+        .filter(|p| p.iter().any(|word| word == "openstack"))
+        .filter_map(|p| p.last().cloned())
+        .collect()
+}
+
+/// Calls that end the daemon where an error should be told.
+fn careless_calls(code: &str) -> Vec<String> {
+    let (code, _) = without_tests(&tokens(code));
+    code.windows(3)
+        .filter(|w| w[0] == "." && matches!(w[1].as_str(), "unwrap" | "expect") && w[2] == "(")
+        .map(|w| w[1].clone())
+        .collect()
+}
+
+/// The names of all dependencies in a manifest, as they stand in code.
+fn dependencies(manifest: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut in_dependencies = false;
+    for line in manifest.lines().map(str::trim) {
+        if let Some(section) = line.strip_prefix('[') {
+            let section = section.trim_end_matches(']');
+            in_dependencies = section.ends_with("dependencies");
+            if let Some((_, name)) = section.split_once("dependencies.") {
+                found.insert(name.replace('-', "_"));
+            }
+            continue;
+        }
+        let name: String = line
+            .chars()
+            .take_while(|c| c.is_alphanumeric() || matches!(c, '-' | '_'))
+            .collect();
+        if in_dependencies && !name.is_empty() {
+            found.insert(name.replace('-', "_"));
+            if let Some((_, package)) = line.split_once("package = \"") {
+                let package = package.split('"').next().unwrap_or_default();
+                found.insert(package.replace('-', "_"));
+            }
+        }
+    }
+    found
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn read(path: &Path) -> String {
+    let text = fs::read_to_string(path);
+    assert!(text.is_ok(), "{} cannot be read", path.display());
+    text.unwrap_or_default()
+}
+
+/// The files of `src` with their names in it; those that only hold tests are left out.
+fn product() -> Vec<(String, String)> {
+    let src = Path::new(ROOT).join("src");
+    let files: Vec<(PathBuf, String)> = rust_files(&src)
+        .into_iter()
+        .map(|path| (path.clone(), read(&path)))
+        .collect();
+    assert!(files.len() > 20, "the sources are not where they should be");
+    let tests: BTreeSet<PathBuf> = files
+        .iter()
+        .flat_map(|(path, code)| {
+            let folder = match path.file_name().and_then(|n| n.to_str()) {
+                Some("mod.rs" | "lib.rs" | "main.rs") => path.with_file_name(""),
+                _ => path.with_extension(""),
+            };
+            let (_, names) = without_tests(&tokens(code));
+            names.into_iter().map(move |n| folder.join(n + ".rs"))
+        })
+        .collect();
+    files
+        .into_iter()
+        .filter(|(path, _)| !tests.contains(path))
+        .map(|(path, code)| {
+            let name = path.strip_prefix(&src).unwrap_or(&path);
+            (name.to_string_lossy().into_owned(), code)
+        })
+        .collect()
+}
+
+#[test]
+fn modules_import_only_what_they_may() {
+    let crates = dependencies(&read(&Path::new(ROOT).join("Cargo.toml")));
+    assert!(crates.contains("crossbeam_channel"));
+    let concrete = passed_on_by_provider(&read(&Path::new(ROOT).join("src/provider/mod.rs")));
+    let mut bad = Vec::new();
+    for (file, code) in product() {
+        for path in forbidden(&file, &code, &crates, &concrete) {
+            bad.push(format!("{file} names {path}"));
+        }
+    }
+    assert!(bad.is_empty(), "{bad:#?}");
+}
+
+#[test]
+fn mock_does_not_depend_on_the_product_or_the_sdk() {
+    const PRODUCT: [&str; 2] = ["simplescalevm", "openstack_sdk_blocking"];
+    let mock = Path::new(ROOT).join("mock");
+    let crates = dependencies(&read(&mock.join("Cargo.toml")));
+    assert!(crates.contains("serde_json"));
+    assert!(PRODUCT.iter().all(|name| !crates.contains(*name)));
+    let files = rust_files(&mock);
+    assert!(!files.is_empty());
+    for file in files {
+        let code = tokens(&read(&file));
+        for path in paths(&code, &["mock"]) {
+            // A path of the product was made one of `crate`; the mock's own have other names.
+            assert!(
+                !PRODUCT.contains(&path[0].as_str()),
+                "{}: {path:?}",
+                file.display()
+            );
+        }
+        let of_product = code
+            .windows(2)
+            .any(|w| PRODUCT.contains(&w[0].as_str()) && w[1] == "::");
+        assert!(!of_product, "{}", file.display());
+        assert!(!borrows_files(&code), "{}", file.display());
+    }
+}
+
+/// Whether code is taken from another place than the module tree says.
+fn borrows_files(code: &[String]) -> bool {
+    code.windows(4).any(|w| {
+        let words: Vec<&str> = w.iter().map(String::as_str).collect();
+        matches!(words[..], ["#", "[", "path", _] | ["include", "!", "(", _])
+    })
+}
+
+#[test]
+fn no_source_file_is_too_long() {
+    let long: Vec<String> = rust_files(&Path::new(ROOT).join("src"))
+        .into_iter()
+        .map(|path| (path.display().to_string(), read(&path).lines().count()))
+        .filter(|(_, lines)| *lines > MOST_LINES)
+        .map(|(path, lines)| format!("{path}: {lines}"))
+        .collect();
+    assert!(long.is_empty(), "{long:#?}");
+}
+
+#[test]
+fn no_source_file_may_panic_leave_work_undone_or_borrow_code() {
+    let mut bad = Vec::new();
+    for (file, code) in product() {
+        for call in careless_calls(&code) {
+            bad.push(format!("{file} calls {call}"));
+        }
+        for mark in ["TODO", "FIXME"].into_iter().filter(|m| code.contains(m)) {
+            bad.push(format!("{file} has a {mark}"));
+        }
+        if borrows_files(&tokens(&code)) {
+            bad.push(format!("{file} borrows code from another place"));
+        }
+    }
+    assert!(bad.is_empty(), "{bad:#?}");
+}
+
+/// The checker itself: each of these must be found.
+#[test]
+fn checker_finds_bad_imports() {
+    let rows = [
+        (
+            "pool/plan.rs",
+            "use serde_json::Value;",
+            "serde_json::Value",
+        ),
+        ("pool/plan.rs", "fn f() { log::info!(\"\") }", "log::info"),
+        (
+            "pool/plan.rs",
+            "use crate::config::Config;",
+            "crate::config::Config",
+        ),
+        ("pool/plan.rs", "use super::super::probe;", "crate::probe"),
+        (
+            "pool/mod.rs",
+            "use super::status::Page;",
+            "crate::status::Page",
+        ),
+        (
+            "config/mod.rs",
+            "use crate::{pool::Policy, probe::Pool};",
+            "crate::probe::Pool",
+        ),
+        (
+            "probe/pool.rs",
+            "type A = crate::config::Probe;",
+            "crate::config::Probe",
+        ),
+        (
+            "probe/a.rs",
+            "mod b { use super::super::super::status; }",
+            "crate::status",
+        ),
+        (
+            "status/http.rs",
+            "pub(crate) use crate::scaler as s;",
+            "crate::scaler",
+        ),
+        ("provider/mod.rs", "use crate::*;", "crate::*"),
+        (
+            "provider/x.rs",
+            "use simplescalevm::status::A;",
+            "crate::status::A",
+        ),
+        (
+            "scaler.rs",
+            "use crate::provider::openstack::Cloud;",
+            "crate::provider::openstack::Cloud",
+        ),
+        (
+            "scaler.rs",
+            "use crate::provider::{Provider, Cloud};",
+            "crate::provider::Cloud",
+        ),
+        ("scaler.rs", "use crate::provider::*;", "crate::provider::*"),
+        (
+            "scaler/a.rs",
+            "use crate::config::Config;",
+            "crate::config::Config",
+        ),
+        ("new.rs", "use crate::pool::Plan;", "crate::pool::Plan"),
+    ];
+    let crates = ["serde_json", "log", "time"].map(str::to_owned).into();
+    let concrete = passed_on_by_provider("mod openstack; pub use openstack::{Cloud, self as o};");
+    for (file, code, path) in rows {
+        assert_eq!(forbidden(file, code, &crates, &concrete), [path], "{code}");
+    }
+}
+
+#[test]
+fn checker_leaves_good_code_alone() {
+    let rows = [
+        ("pool/plan.rs", "use super::{Policy, assess}; use std::fmt;"),
+        ("pool/mod.rs", "mod time; pub use time::Moment;"),
+        (
+            "pool/plan.rs",
+            "// use serde_json::Value;\n/* crate::config::A */",
+        ),
+        (
+            "pool/plan.rs",
+            "const A: &str = \"crate::config::A\"; const B: char = '\"';",
+        ),
+        (
+            "pool/plan.rs",
+            "const A: &str = r#\"use \"serde_json::Value;\"#;",
+        ),
+        (
+            "pool/plan.rs",
+            "#[cfg(test)]\nmod tests { use serde_json::Value; }",
+        ),
+        ("pool/plan.rs", "mod inner { use super::super::Policy; }"),
+        (
+            "scaler.rs",
+            "use crate::provider::{Provider, ProviderError}; use crate::pool::Plan;",
+        ),
+        (
+            "runtime/mod.rs",
+            "use crate::{config, provider::openstack::Cloud};",
+        ),
+        ("main.rs", "use simplescalevm::{config, runtime};"),
+    ];
+    let crates = ["serde_json", "log", "time"].map(str::to_owned).into();
+    for (file, code) in rows {
+        let found = forbidden(file, code, &crates, &["Cloud".to_owned()]);
+        assert_eq!(found, Vec::<String>::new(), "{code}");
+    }
+}
+
+#[test]
+fn checker_finds_careless_calls_and_borrowed_code() {
+    let bad = "fn f() { a.unwrap(); b\n.expect(\"\"); } #[cfg(test)] fn g() { c.unwrap() }";
+    assert_eq!(careless_calls(bad), ["unwrap", "expect"]);
+    let good = "#[expect(x)] fn f() { a.unwrap_or(1) } // a.unwrap()";
+    assert_eq!(careless_calls(good), Vec::<String>::new());
+    assert!(borrows_files(&tokens(
+        "#[path = \"../../src/a.rs\"] mod a;"
+    )));
+    assert!(borrows_files(&tokens("include!(\"a.rs\");")));
+    assert!(!borrows_files(&tokens("let path = [path];")));
+}
+
+#[test]
+fn checker_reads_manifests() {
+    let manifest = "[package]\nname = \"a\"\n[dependencies]\nserde_json.workspace = true\n\
+                    sdk = { package = \"openstack-sdk-blocking\", path = \"..\" }\n\
+                    [dev-dependencies.simplescalevm]\npath = \"..\"\n";
+    let found = dependencies(manifest);
+    let expected = [
+        "openstack_sdk_blocking",
+        "sdk",
+        "serde_json",
+        "simplescalevm",
+    ];
+    assert!(found.iter().eq(expected), "{found:?}");
+}
