@@ -1,7 +1,10 @@
 //! A small made-up cloud: servers, external addresses, a clock and the scaler's memory, with
 //! every plan told as one line of text.
 
-#![expect(clippy::expect_used, reason = "a test that is written wrongly should stop")]
+#![expect(
+    clippy::expect_used,
+    reason = "a test that is written wrongly should stop"
+)]
 
 use simplescalevm::pool::{
     Action, Answer, BackoffCause, Blocked, CloudTime, CreateBlock, CreateFailure, Creating,
