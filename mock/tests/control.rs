@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -37,6 +38,35 @@ fn an_answer_is_lost_but_its_effect_is_not() {
     );
     assert_eq!(log["log"][0]["body"]["server"]["name"], "a");
     assert_eq!(session.call("POST", SERVERS, &order).status, 202);
+}
+
+#[test]
+fn a_client_that_gives_up_does_not_undo_its_request() {
+    let session = Session::quick();
+    mock(
+        &session,
+        "PUT",
+        "faults",
+        &json!({ "method": "POST", "delay": 0.2 }),
+    );
+    let body = session.order("a", "Ext-Net").to_string();
+    let mut stream = std::net::TcpStream::connect(session.address()).unwrap();
+    let head = format!(
+        "POST {SERVERS} HTTP/1.1\r\nX-Auth-Token: {}\r\nContent-Length: {}\r\n\r\n",
+        session.token,
+        body.len()
+    );
+    stream
+        .write_all(format!("{head}{body}").as_bytes())
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(50));
+    drop(stream);
+    assert_eq!(session.cloud.servers().len(), 0);
+    assert!(
+        session
+            .cloud
+            .wait(Duration::from_secs(2), |cloud| cloud.servers().len() == 1)
+    );
 }
 
 #[test]

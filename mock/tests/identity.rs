@@ -130,3 +130,11 @@ fn every_answer_has_a_date_and_a_request_id() {
         );
     }
 }
+
+#[test]
+fn head_has_no_body() {
+    let session = Session::quick();
+    let answer = session.call("HEAD", "/identity/v3", &Value::Null);
+    assert_eq!((answer.status, answer.body.len()), (200, 0));
+    assert_ne!(answer.header("content-length"), Some("0"));
+}

@@ -185,7 +185,11 @@ fn finish(
         None => Reply::new(None, End::Hang),
         Some(answer) => {
             let keep = request.keep_alive() && fault.truncate.is_none();
-            let bytes = answer.into_bytes(state.wall_clock(), keep, fault.truncate);
+            let bytes = answer.into_bytes(
+                state.wall_clock(),
+                keep,
+                request.body_limit().or(fault.truncate),
+            );
             Reply::new(
                 wait.into_iter().chain([Step::Send(bytes)]),
                 if keep { End::KeepAlive } else { End::Close },
@@ -216,7 +220,7 @@ fn injected(status: u16, fault: &Fault) -> Answer {
 
 fn reply(state: &State, answer: Answer, request: &Request) -> Reply {
     let keep = request.keep_alive();
-    let bytes = answer.into_bytes(state.wall_clock(), keep, None);
+    let bytes = answer.into_bytes(state.wall_clock(), keep, request.body_limit());
     Reply::new(
         [Step::Send(bytes)],
         if keep { End::KeepAlive } else { End::Close },

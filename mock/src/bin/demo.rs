@@ -1,6 +1,6 @@
 //! `make demo`: a mock cloud with callers, and the real daemon beside it.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -28,6 +28,13 @@ DAEMON is the program to run: the argument, or DEMO_DAEMON, or `simplescalevm` b
 Any setting of the daemon in the environment, such as PROBE_INTERVAL or LOG_LEVEL, is handed on to it.
 ";
 
+/// Like `println!`, but whether anybody reads it does not matter.
+macro_rules! say {
+    ($($part:tt)*) => {{
+        let _ = writeln!(std::io::stdout(), $($part)*);
+    }};
+}
+
 /// Prefixes of the daemon's settings that are handed on; the cloud's own are set here.
 const HANDED_ON: [&str; 6] = [
     "REPLICA_",
@@ -47,7 +54,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(problem) => {
-            eprintln!("demo: {problem}");
+            esay!("demo: {problem}");
             ExitCode::from(2)
         }
     }
@@ -103,7 +110,7 @@ fn run() -> Result<bool, String> {
     std::fs::create_dir_all(&room).map_err(|error| error.to_string())?;
     let port: u16 = setting("DEMO_PORT", "8000")?;
     let (mut child, readers) = start(&daemon, &cloud, port, &room)?;
-    println!(
+    say!(
         "demo   | status page http://127.0.0.1:{port}/   control API {}/mock",
         cloud.url()
     );
@@ -128,7 +135,7 @@ fn run() -> Result<bool, String> {
         }
         if told.elapsed() >= Duration::from_secs(5) {
             told = Instant::now();
-            println!("cloud  | {}", line(&cloud));
+            say!("cloud  | {}", line(&cloud));
         }
     }
     let by_itself = ended.is_some();
@@ -210,7 +217,7 @@ fn pass_on(stream: Option<impl Read + Send + 'static>) -> JoinHandle<()> {
             .into_iter()
             .flat_map(|stream| BufReader::new(stream).lines());
         for line in lines.map_while(Result::ok) {
-            println!("daemon | {line}");
+            say!("daemon | {line}");
         }
     })
 }
@@ -233,7 +240,7 @@ fn stop(child: &mut Child) -> Result<std::process::ExitStatus, String> {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    println!("demo   | the daemon does not end; it is killed");
+    say!("demo   | the daemon does not end; it is killed");
     let _ = child.kill();
     child.wait().map_err(|error| error.to_string())
 }
@@ -257,14 +264,20 @@ fn line(cloud: &MockCloud) -> String {
 
 fn summary(cloud: &MockCloud, status: &str) {
     let (callers, counters) = (cloud.callers(), cloud.counters());
-    println!("demo   | the daemon ended: {status}");
-    println!(
+    say!("demo   | the daemon ended: {status}");
+    say!(
         "demo   | callers: {} came, {} served, {} lost (no free slot), {} cut off (their server was deleted)",
-        callers["arrived"], callers["served"], callers["lost"], callers["cut"]
+        callers["arrived"],
+        callers["served"],
+        callers["lost"],
+        callers["cut"]
     );
-    println!(
+    say!(
         "demo   | servers: {} created, {} deleted, {} left, at most {} at a time",
-        counters["created"], counters["deleted"], counters["servers"], counters["max_servers"]
+        counters["created"],
+        counters["deleted"],
+        counters["servers"],
+        counters["max_servers"]
     );
     let requests: u64 = counters["requests"]
         .as_object()
@@ -272,7 +285,7 @@ fn summary(cloud: &MockCloud, status: &str) {
         .flatten()
         .filter_map(|(_, count)| count.as_u64())
         .sum();
-    println!(
+    say!(
         "demo   | {requests} requests to the cloud, {} probes of replicas",
         counters["probes"]
     );

@@ -1,5 +1,7 @@
 //! The mock cloud as a program.
 
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -80,11 +82,14 @@ fn run() -> Result<(), String> {
             ports.0, ports.1
         )
     })?;
+    let mut told = String::new();
     for (name, value) in cloud.env() {
-        println!("export {name}='{}'", value.replace('\'', r"'\''"));
+        let _ = writeln!(told, "export {name}='{}'", value.replace('\'', r"'\''"));
     }
-    println!("export REPLICA_API_PORT={}", cloud.replica_port());
-    println!("# control API: {}/mock", cloud.url());
+    let _ = writeln!(told, "export REPLICA_API_PORT={}", cloud.replica_port());
+    let _ = writeln!(told, "# control API: {}/mock", cloud.url());
+    // Whether anybody reads it is no concern of the cloud's.
+    let _ = std::io::stdout().write_all(told.as_bytes());
     signals.forever().next();
     cloud.stop();
     Ok(())

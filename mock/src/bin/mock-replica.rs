@@ -1,6 +1,7 @@
 //! The reference's mock replica: `mock-replica [--env-file FILE]`.
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::process::ExitCode;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -61,11 +62,14 @@ fn run() -> Result<(), Vec<String>> {
             config.host, config.port
         )]
     })?;
-    println!(
-        "Mock server started listening on http://{}:{}.",
-        config.host,
-        replica.address().port()
+    let port = replica.address().port();
+    let told = format!(
+        "Mock server started listening on http://{}:{port}.
+",
+        config.host
     );
+    // Whether anybody reads it is no concern of the replica's.
+    let _ = std::io::stdout().write_all(told.as_bytes());
     signals.forever().next();
     Ok(())
 }

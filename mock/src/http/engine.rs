@@ -271,12 +271,15 @@ impl Loop {
     }
 
     fn step(&mut self, index: usize, connection: &mut Connection) -> Next {
-        if connection.read().is_err() {
-            return Next::Close;
-        }
+        connection.read();
         loop {
             if connection.waiting {
-                return if connection.ended {
+                // A client that gives up does not undo its request: what is still to be carried out is.
+                let again = connection
+                    .reply
+                    .as_ref()
+                    .is_some_and(|reply| reply.end == End::Again);
+                return if connection.ended && !again {
                     Next::Close
                 } else {
                     Next::Keep
@@ -394,7 +397,7 @@ impl Loop {
 }
 
 impl Connection {
-    fn read(&mut self) -> io::Result<()> {
+    fn read(&mut self) {
         let mut buffer = [0; 16384];
         while !self.ended {
             match self.stream.read(&mut buffer) {
@@ -402,10 +405,9 @@ impl Connection {
                 Ok(count) => self.input.extend_from_slice(&buffer[..count]),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Err(_) => self.ended = true,
             }
         }
-        Ok(())
     }
 }
 

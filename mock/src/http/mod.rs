@@ -72,6 +72,11 @@ impl Request {
         serde_json::from_slice(&self.body).ok()
     }
 
+    /// How many bytes of a body may be sent: none to a `HEAD`.
+    pub(crate) fn body_limit(&self) -> Option<usize> {
+        (self.method == "HEAD").then_some(0)
+    }
+
     /// Whether the client wants the connection kept.
     pub(crate) fn keep_alive(&self) -> bool {
         match self.header("connection") {
