@@ -226,10 +226,7 @@ impl Cloud {
             )
         })?;
         let endpoint = match discovery::start(service, &catalog_url) {
-            Start::Known(url) => Endpoint {
-                url,
-                microversions: None,
-            },
+            Start::Known(url) => Endpoint::known(url),
             Start::Ask(url) => self.discover(service, &catalog_url, &url)?,
         };
         log::debug!("{service}: endpoint {}", endpoint.url);
@@ -257,7 +254,7 @@ impl Cloud {
                     log::warn!("{service}: {asked} did not list its versions; going on without");
                     discovery::fallback(service, catalog_url)
                 })),
-            301..=499 if response.status != 429 => {
+            301..=499 if !matches!(response.status, 408 | 413 | 429) => {
                 log::debug!(
                     "{service}: {asked} does not tell its versions ({})",
                     response.status
@@ -315,6 +312,10 @@ impl Cloud {
         let value = token.value.clone();
         state.token = Some(token);
         state.catalog = Some(Arc::new(catalog));
+        // Without microversions, servers do not tell whether they are locked: that must not last for ever.
+        state
+            .endpoints
+            .retain(|service, endpoint| *service == Service::Identity || !endpoint.provisional);
         Ok(value)
     }
 
@@ -323,10 +324,7 @@ impl Cloud {
         let endpoint = match state.endpoints.get(&service) {
             Some(endpoint) => endpoint.clone(),
             None => match discovery::start(service, &self.auth_url) {
-                Start::Known(url) => Endpoint {
-                    url,
-                    microversions: None,
-                },
+                Start::Known(url) => Endpoint::known(url),
                 Start::Ask(url) => self.discover(service, &self.auth_url, &url)?,
             },
         };

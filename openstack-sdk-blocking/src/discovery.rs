@@ -32,6 +32,19 @@ pub(crate) struct Endpoint {
     pub(crate) url: Url,
     /// The lowest and the highest microversion, if the service has any.
     pub(crate) microversions: Option<(Microversion, Microversion)>,
+    /// Discovery failed: worth another try after the next login.
+    pub(crate) provisional: bool,
+}
+
+impl Endpoint {
+    /// An endpoint that needs no discovery.
+    pub(crate) fn known(url: Url) -> Self {
+        Self {
+            url,
+            microversions: None,
+            provisional: false,
+        }
+    }
 }
 
 /// How to go on from a service's URL in the catalog.
@@ -81,8 +94,8 @@ pub(crate) fn fallback(service: Service, catalog_url: &Url) -> Endpoint {
         ))
     };
     Endpoint {
-        url,
-        microversions: None,
+        provisional: true,
+        ..Endpoint::known(url)
     }
 }
 
@@ -107,6 +120,7 @@ pub(crate) fn read(
     Some(Endpoint {
         url: endpoint_url(service, catalog_url, asked, &version),
         microversions,
+        provisional: false,
     })
 }
 

@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use openstack_sdk_blocking::{CreateServer, ErrorKind, Microversion, ServerQuery};
 use serde_json::{Value, json};
 
@@ -182,6 +184,47 @@ fn a_service_that_is_down_is_not_taken_for_one_without_discovery() {
                 server.count("GET", "/network/"),
                 2,
                 "{name}: asked again the next time"
+            );
+        },
+    );
+}
+
+#[test]
+fn a_discovery_that_failed_is_tried_again_after_the_next_login() {
+    let script = || {
+        let asked = AtomicUsize::new(0);
+        move |request: &Received| {
+            let port = request.header("host")?.rsplit(':').next()?.parse().ok()?;
+            match request.path.as_str() {
+                "/v3/auth/tokens" => Some(token(port, 0, "/compute/v2.1")),
+                "/compute/v2.1/" if asked.fetch_add(1, Ordering::SeqCst) == 0 => {
+                    Some(status(404, &json!({})))
+                }
+                _ => None,
+            }
+        }
+    };
+    over_each_transport(
+        script,
+        |_| {},
+        |name, server, cloud| {
+            cloud
+                .compute()
+                .list_servers(&ServerQuery::default())
+                .unwrap();
+            cloud
+                .compute()
+                .list_servers(&ServerQuery::default())
+                .unwrap();
+            assert_eq!(
+                server.last().header("openstack-api-version"),
+                Some("compute 2.79"),
+                "{name}"
+            );
+            assert_eq!(
+                server.count("GET", "/compute/v2.1/"),
+                2,
+                "{name}: and no more once it is found"
             );
         },
     );

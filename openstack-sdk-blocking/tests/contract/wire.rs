@@ -127,7 +127,19 @@ fn transports_return_every_status_with_its_body_and_follow_nothing() {
                 "{name}"
             );
             assert_eq!(response.body, b"body", "{name}: {code}");
-            assert_eq!(server.lines(), ["GET /x?y=1"], "{name}: {code}");
+            let post = Request {
+                method: Method::Post,
+                body: Some(b"{}".to_vec()),
+                fresh_connection: true,
+                ..get(server.url("/x"))
+            };
+            let response = transport.send(&post).unwrap();
+            assert_eq!(
+                (response.status, response.body.as_slice()),
+                (code, b"body".as_slice()),
+                "{name}"
+            );
+            assert_eq!(server.lines(), ["GET /x?y=1", "POST /x"], "{name}: {code}");
         }
     }
 }
