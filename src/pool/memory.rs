@@ -296,17 +296,21 @@ impl Memory {
         }
         if matches!(record.server.state, ServerState::Running(_)) {
             record.first_running.get_or_insert(now);
-            let was_out_of_service = matches!(was, ServerState::Held(_) | ServerState::Failed(_));
-            if was_out_of_service {
-                record.answer = None;
-                record.failures = 0;
-                record.unreachable_since = None;
-            }
             if !matches!(was, ServerState::Running(_)) {
                 record.probe.next = now;
             }
-        } else {
-            record.probe.under_way = None;
+            return;
+        }
+        record.probe.under_way = None;
+        // What it said before it was out of service says nothing of it afterwards, whatever the
+        // provider shows in between.
+        if matches!(
+            record.server.state,
+            ServerState::Held(_) | ServerState::Failed(_)
+        ) {
+            record.answer = None;
+            record.failures = 0;
+            record.unreachable_since = None;
         }
     }
 
