@@ -96,6 +96,22 @@ fn back_from_hold_old_answers_are_void() {
     check(&world, "a serving 2 = 2", "");
 }
 
+#[test]
+fn back_from_hold_old_answers_are_void_whatever_came_between() {
+    for between in [ServerState::Unknown, ServerState::Leaving, BUILDING] {
+        for out in [held(), STOPPED, ERROR] {
+            let mut world = World::new();
+            world.serving(&["a"]);
+            world.done("a");
+            for state in [out, between.clone(), running()] {
+                world.state("a", state);
+                world.list();
+            }
+            check(&world, "a checking 1 = 1", "");
+        }
+    }
+}
+
 /// What a server that turned unknown counts, from each previous phase.
 #[test]
 fn unknown_keeps_its_last_count() {
