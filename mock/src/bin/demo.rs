@@ -54,7 +54,7 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(problem) => {
-            esay!("demo: {problem}");
+            eprintln!("demo: {problem}");
             ExitCode::from(2)
         }
     }
