@@ -104,11 +104,8 @@ pub(crate) fn body(nested: bool, pairs: &[(&str, &Value)]) -> String {
     root.to_string()
 }
 
-/// The reply that a behaviour makes of a body.
-pub(crate) fn answer(behaviour: &Behaviour, body: &str, request: &Request) -> Reply {
-    let body = behaviour.body.as_deref().unwrap_or(body).as_bytes();
-    let http10 = behaviour.http10 || request.http10;
-    let close = behaviour.close || !request.keep_alive() || behaviour.http10;
+/// Status line and headers, but for the framing.
+fn head(behaviour: &Behaviour, http10: bool, close: bool) -> String {
     let status = if behaviour.location.is_some() && behaviour.status == 200 {
         302
     } else {
@@ -133,6 +130,15 @@ pub(crate) fn answer(behaviour: &Behaviour, body: &str, request: &Request) -> Re
     } else if http10 {
         head.push_str("Connection: keep-alive\r\n");
     }
+    head
+}
+
+/// The reply that a behaviour makes of a body.
+pub(crate) fn answer(behaviour: &Behaviour, body: &str, request: &Request) -> Reply {
+    let body = behaviour.body.as_deref().unwrap_or(body).as_bytes();
+    let http10 = behaviour.http10 || request.http10;
+    let close = behaviour.close || !request.keep_alive() || behaviour.http10;
+    let head = head(behaviour, http10, close);
     let end = if close { End::Close } else { End::KeepAlive };
     let sized =
         |head: &str, length: u64| format!("{head}Content-Length: {length}\r\n\r\n").into_bytes();

@@ -47,23 +47,7 @@ pub(crate) fn run(
         ("GET", ["servers"]) => Ok(all_servers(state)),
         ("POST", ["servers"]) => Ok(json!({ "ids": servers::add(state, body)? })),
         ("GET" | "PUT" | "PATCH" | "DELETE", ["servers", selector]) => {
-            let ids = servers::select(state, selector);
-            if ids.is_empty() && *selector != "all" && !selector.starts_with("metadata:") {
-                return Err(NOT_FOUND.into());
-            }
-            for id in &ids {
-                match method {
-                    "GET" => {}
-                    "DELETE" => state.vanish(id),
-                    _ => servers::change(state, id, body)?,
-                }
-            }
-            let views: Vec<Value> = ids
-                .iter()
-                .filter_map(|id| state.server(id))
-                .map(|server| servers::view(state, server))
-                .collect();
-            Ok(json!({ "ids": ids, "servers": views }))
+            selected(state, method, selector, body)
         }
         ("GET", ["floatingips"]) => Ok(floating(state)),
         ("POST", ["floatingips"]) => {
@@ -126,6 +110,31 @@ pub(crate) fn run(
         ) => catalogue(state, method, kind, rest, body),
         _ => Err(NOT_FOUND.into()),
     }
+}
+
+fn selected(
+    state: &mut State,
+    method: &str,
+    selector: &str,
+    body: &Value,
+) -> Result<Value, String> {
+    let ids = servers::select(state, selector);
+    if ids.is_empty() && selector != "all" && !selector.starts_with("metadata:") {
+        return Err(NOT_FOUND.into());
+    }
+    for id in &ids {
+        match method {
+            "GET" => {}
+            "DELETE" => state.vanish(id),
+            _ => servers::change(state, id, body)?,
+        }
+    }
+    let views: Vec<Value> = ids
+        .iter()
+        .filter_map(|id| state.server(id))
+        .map(|server| servers::view(state, server))
+        .collect();
+    Ok(json!({ "ids": ids, "servers": views }))
 }
 
 const PATHS: [&str; 14] = [

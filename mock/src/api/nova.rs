@@ -89,27 +89,7 @@ fn route(call: &mut Call<'_>, minor: u32) -> Answer {
         ("GET", ["v2.1", "flavors", _, "os-extra_specs"]) => {
             Answer::json(200, &json!({ "extra_specs": {} }))
         }
-        ("GET", ["v2.1", "os-keypairs"]) => {
-            let all: Vec<Value> = call
-                .state
-                .keypairs
-                .iter()
-                .map(|pair| json!({ "keypair": keypair(call, pair, minor, false) }))
-                .collect();
-            Answer::json(200, &json!({ "keypairs": all }))
-        }
-        ("GET", ["v2.1", "os-keypairs", name]) => {
-            match call.state.keypairs.iter().find(|pair| pair.name == *name) {
-                Some(pair) => {
-                    Answer::json(200, &json!({ "keypair": keypair(call, pair, minor, true) }))
-                }
-                None => fault(
-                    404,
-                    "itemNotFound",
-                    &format!("Keypair {name} not found for user {}", call.state.ids.user),
-                ),
-            }
-        }
+        ("GET", ["v2.1", "os-keypairs", rest @ ..]) => keypairs(call, minor, rest),
         ("GET", ["v2.1", "limits"]) => Answer::json(200, &limits(call, minor)),
         ("GET", ["v2.1", "os-availability-zone"]) => Answer::json(
             200,
@@ -261,6 +241,23 @@ fn flavors(call: &Call<'_>, minor: u32, detail: bool) -> Answer {
             json!([{ "rel": "next", "href": nova_servers::next_link(call, path, &last.id) }]);
     }
     Answer::json(200, &body)
+}
+
+fn keypairs(call: &Call<'_>, minor: u32, rest: &[&str]) -> Answer {
+    let pairs = &call.state.keypairs;
+    let Some(name) = rest.first() else {
+        let view = |pair: &Keypair| json!({ "keypair": keypair(call, pair, minor, false) });
+        return Answer::json(
+            200,
+            &json!({ "keypairs": pairs.iter().map(view).collect::<Vec<_>>() }),
+        );
+    };
+    let Some(pair) = pairs.iter().find(|pair| pair.name == *name) else {
+        let user = &call.state.ids.user;
+        let message = format!("Keypair {name} not found for user {user}");
+        return fault(404, "itemNotFound", &message);
+    };
+    Answer::json(200, &json!({ "keypair": keypair(call, pair, minor, true) }))
 }
 
 fn keypair(call: &Call<'_>, pair: &Keypair, minor: u32, whole: bool) -> Value {
