@@ -78,7 +78,7 @@ expect 'Network is not|No Network|nope' server create --image 'Debian 11' --flav
 expect 'ACTIVE' server create --image 'Debian 11' --flavor d2-8 --network Ext-Net --min 2 --max 2 --wait many -f value -c status
 expect 'many-2' server list -f value -c Name
 
-address=$(value floating ip list -c ID | head -n 1)
+address=$(value floating ip list -c ID | sed -n 1p)
 port=$(value port list --server inner -c ID)
 expect 'inner|127\.66\.' port list --server inner
 expect '^$' floating ip set --port "$port" "$address"
