@@ -28,7 +28,7 @@ MAJOR = $(shell cut -d . -f 1 <<<'$(VERSION)')
 .PHONY: help install start build start-docker release mock demo test test-client lint deny static chroot-test
 
 help: ## list the targets
-	@sed -nE 's/^([a-z.][a-z.-]*):[^#]*## (.*)$$/  make \1|\2/p' Makefile | column -t -s '|'
+	@sed -nE 's/^([a-z.][a-z.-]*):[^#]*## (.*)$$/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 .env: ## make .env from .env.example, and say what to fill in
 	@umask 077; cp .env.example .env
@@ -96,3 +96,6 @@ static: ## build the static program: the image's whole content
 chroot-test: static ## run the static program in an empty root (wants root)
 	$(CARGO) build --quiet --locked --package simplescalevm-mock --bin mock-cloud
 	tests/chroot.sh '$(TARGET_DIR)/static/simplescalevm' '$(TARGET_DIR)/debug/mock-cloud'
+
+# Targets of the tests against a real OpenStack, where they are there.
+-include tests/openstack/openstack.mk
