@@ -55,8 +55,9 @@ start-docker: ## build the image and run it with .env
 	@$(MAKE) --no-print-directory build
 	@ENGINE='$(ENGINE)' tools/start-docker.sh '$(TAG)'
 
-release: build ## tag the image as latest, full, minor and major version, and push the four
-	@grep -qE '^[0-9]+\.[0-9]+\.[0-9]+([-.][0-9A-Za-z.-]+)?$$' <<<'$(VERSION)' || { echo 'VERSION=$(VERSION): x.y.z is expected'; exit 1; }
+release: ## build the image, tag it as latest, full, minor and major version, and push the four
+	@grep -qE '^[0-9]+\.[0-9]+\.[0-9]+$$' <<<'$(VERSION)' || { echo 'VERSION=$(VERSION): x.y.z is expected'; exit 1; }
+	@$(MAKE) --no-print-directory build
 	for tag in latest '$(MINOR)' '$(MAJOR)'; do $(ENGINE) tag '$(TAG)' "$(IMAGE):$(PROVIDER)-$$tag"; done
 	for tag in latest '$(VERSION)' '$(MINOR)' '$(MAJOR)'; do $(ENGINE) push "$(IMAGE):$(PROVIDER)-$$tag"; done
 
@@ -71,8 +72,8 @@ demo: ## run the daemon against a mock cloud with callers (DEMO_SECONDS, ...; Ct
 	@exec '$(TARGET_DIR)/debug/demo' '$(TARGET_DIR)/debug/simplescalevm'
 
 test: ## all tests
-	$(CARGO) test --locked --package openstack-sdk-blocking --all-features
-	$(CARGO) test --locked --workspace
+	$(CARGO) test --locked --no-fail-fast --package openstack-sdk-blocking --all-features
+	$(CARGO) test --locked --no-fail-fast --workspace
 
 test-client: ## test the mock cloud with the official OpenStack client (from PyPI)
 	mock/tests/openstack_client.sh
