@@ -2,7 +2,7 @@
 
 use crate::config::LogFormat;
 use crate::pool::{CloudTime, utc};
-use log::{LevelFilter, Log, Metadata, Record};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 use simplelog::{ConfigBuilder, WriteLogger};
 use std::fmt::Write as _;
 use std::io::{Write, stderr};
@@ -30,12 +30,21 @@ pub(super) fn start(level: LevelFilter, format: LogFormat) {
     }
 }
 
+/// Whether a message is fit for the log. Below warnings only this project speaks: libraries tell
+/// every byte that goes over the wire there, passwords and tokens among them.
+fn is_ours_or_grave(metadata: &Metadata<'_>) -> bool {
+    let target = metadata.target();
+    metadata.level() <= Level::Warn
+        || target.starts_with("simplescalevm")
+        || target.starts_with("openstack_sdk_blocking")
+}
+
 /// Keeps each message on one line: names and answers come from outside.
 struct OneLine<L>(L);
 
 impl<L: Log> Log for OneLine<L> {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.0.enabled(metadata)
+        is_ours_or_grave(metadata) && self.0.enabled(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
@@ -75,7 +84,7 @@ struct Json {
 
 impl Log for Json {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.level() <= self.level
+        is_ours_or_grave(metadata) && metadata.level() <= self.level
     }
 
     fn log(&self, record: &Record<'_>) {
