@@ -1,5 +1,11 @@
 //! The real program in front of the mock cloud: what it asks, what it does, what it says.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod support;
 
 use serde_json::{Value, json};

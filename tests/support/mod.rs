@@ -1,6 +1,7 @@
 //! The daemon as a process, in front of a mock cloud.
 
 #![allow(dead_code, reason = "each test crate uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use serde_json::Value;
 use simplescalevm_mock::{MockCloud, MockCloudConfig};
