@@ -59,7 +59,11 @@ for name in OPENSTACK_CLOUD_INIT_FILE OPENSTACK_SCALED_CLOUD_INIT_FILE OS_CACERT
     options+=(--volume "$(realpath "$path"):$inside:ro" --env "$name=$inside")
 done
 
-"$engine" rm --force simplescalevm >/dev/null 2>&1 || true
+# One daemon per pool: the former one ends first, and is given the time to finish its request.
+if "$engine" inspect simplescalevm >/dev/null 2>&1; then
+    "$engine" stop simplescalevm
+    "$engine" rm simplescalevm
+fi
 "$engine" run --detach --name simplescalevm --hostname simplescalevm --restart unless-stopped \
     --read-only --cap-drop ALL --security-opt no-new-privileges --stop-timeout 60 \
     --env-file "$file" "${options[@]}" "$image"
