@@ -4,7 +4,7 @@
 #[path = "pool_properties/history.rs"]
 mod history;
 
-use history::{Event, histories, id, listing, policies, tell};
+use history::{Event, cloud_time, histories, id, listing, policies, tell};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use simplescalevm::pool::{
@@ -261,6 +261,13 @@ fn run(policy: &Policy, events: &[Event]) -> TestCaseResult {
     Ok(())
 }
 
+/// The list with the cloud's clock. Without it, two memories of different ages have to guess.
+fn with_time(listing: Option<Listing>) -> Option<Listing> {
+    let mut listing = listing?;
+    listing.cloud_time = Some(cloud_time(listing.taken));
+    Some(listing)
+}
+
 /// Runs a history twice from a restart on: with the old memory and with a fresh one.
 fn run_with_restart(policy: &Policy, before: &[Event], after: &[Event]) -> TestCaseResult {
     let (mut old, mut now) = (Memory::default(), Moment::START);
@@ -271,7 +278,7 @@ fn run_with_restart(policy: &Policy, before: &[Event], after: &[Event]) -> TestC
         if let Event::Wait(time) = event {
             now = now + *time;
         }
-        if let Some(list) = listing(event, now) {
+        if let Some(list) = with_time(listing(event, now)) {
             old.observe(policy, &list);
             last = list;
         }
@@ -292,7 +299,7 @@ fn run_with_restart(policy: &Policy, before: &[Event], after: &[Event]) -> TestC
         if let Event::Wait(time) = event {
             now = now + *time;
         }
-        if let Some(list) = listing(event, now) {
+        if let Some(list) = with_time(listing(event, now)) {
             // What the two know of the same server differs from here on.
             if !old.observe(policy, &list) || !fresh.observe(policy, &list) {
                 return Ok(());

@@ -10,6 +10,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU64;
 use std::time::Duration;
 
+const FIRST_LIST: i64 = 1_000_000;
+
 /// How many different servers a history knows.
 pub(crate) const SERVERS: usize = 7;
 
@@ -178,9 +180,13 @@ fn reasons() -> impl Strategy<Value = DeleteReason> {
     ])
 }
 
+/// The cloud's clock.
+pub(crate) fn cloud_time(now: Moment) -> CloudTime {
+    CloudTime(FIRST_LIST.unsigned_abs() + now.0.as_secs())
+}
+
 /// A list as the scaler gets it.
 pub(crate) fn listing(event: &Event, now: Moment) -> Option<Listing> {
-    const FIRST_LIST: i64 = 1_000_000;
     let Event::List {
         servers,
         holders,
@@ -213,10 +219,9 @@ pub(crate) fn listing(event: &Event, now: Moment) -> Option<Listing> {
         holder: holder.clone(),
         revision: None,
     };
-    let cloud_now = CloudTime(FIRST_LIST.unsigned_abs() + now.0.as_secs());
     Some(Listing {
         taken: now,
-        cloud_time: with_time.then_some(cloud_now),
+        cloud_time: with_time.then(|| cloud_time(now)),
         servers,
         external_addresses: holders.iter().enumerate().map(address).collect(),
     })
