@@ -327,7 +327,7 @@ fn cases(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(cases(1_000))]
+    #![proptest_config(cases(500))]
 
     #[test]
     fn every_plan_keeps_every_promise(policy in policies(), events in histories()) {
