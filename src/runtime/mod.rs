@@ -1,6 +1,7 @@
 //! Starts the threads, waits for a signal, and sees to the order of the end.
 
 mod commands;
+mod descriptors;
 mod logging;
 mod threads;
 
@@ -90,6 +91,7 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
     let (events_in, events) = unbounded();
     // INVARIANT: signals are received before anything is done that a signal should end well.
     watch_signals(&events_in)?;
+    descriptors::raise(settings);
     let provider = provider(settings)?;
     let probes =
         ProbePool::start(&probe_settings(settings)?, &clock.shared()).map_err(Failure::Probes)?;

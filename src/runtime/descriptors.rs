@@ -1,0 +1,76 @@
+//! File descriptors: a kept probe connection is one, and so is each of everything else.
+
+use crate::config::Settings;
+use crate::status::StatusServer;
+
+/// Standard streams, signals, the connections to the cloud, files that are read.
+const FOR_THE_REST: u64 = 32;
+
+/// Raises the soft limit to the hard one (systemd and most shells give 1,024 unless asked), and
+/// says what to do where that is too few for the pool: a replica that cannot be probed for want of
+/// a descriptor would be taken for one that does not answer.
+pub(super) fn raise(settings: &Settings) {
+    let needed = needed(settings);
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) if limit >= needed => log::debug!("{limit} file descriptors may be open"),
+        Ok(limit) => log::warn!("{}", too_few(limit, needed)),
+        Err(error) => log::warn!("the limit of file descriptors cannot be raised: {error}"),
+    }
+}
+
+/// One per replica that the settings allow or call for, one per probe, and the status server's.
+fn needed(settings: &Settings) -> u64 {
+    let policy = &settings.policy;
+    let for_the_floor = policy.floor.div_ceil(policy.capacity.get());
+    let replicas = policy.max_count.map_or(for_the_floor, u64::from);
+    let probes = settings.probe_threads.get() as u64;
+    let clients = StatusServer::MAX_CONNECTIONS as u64;
+    replicas
+        .saturating_add(probes)
+        .saturating_add(clients + FOR_THE_REST)
+}
+
+fn too_few(limit: u64, needed: u64) -> String {
+    format!(
+        "only {limit} file descriptors may be open, and up to {needed} are needed for these \
+         settings: raise the hard limit (systemd: LimitNOFILE={needed}; docker: \
+         --ulimit nofile={needed}), or lower REPLICA_MAX_COUNT or PROBE_THREADS"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{needed, too_few};
+    use crate::config::{Environment, Settings};
+
+    #[test]
+    fn what_is_needed_follows_the_settings() {
+        let check = |more: &[(&str, &str)], expected| {
+            let base = [
+                ("OS_AUTH_URL", "http://127.0.0.1:1/v3"),
+                ("OS_USERNAME", "u"),
+                ("OS_PASSWORD", "p"),
+                ("OS_PROJECT_ID", "x"),
+                ("PROBE_THREADS", "10"),
+            ];
+            let environment = Environment::from_pairs(base.iter().chain(more).copied());
+            let settings = Settings::from_environment(&environment).unwrap();
+            assert_eq!(needed(&settings), expected, "{more:?}");
+        };
+        check(&[], 3 + 10 + 32 + 32);
+        check(&[("REPLICA_MAX_COUNT", "1000")], 1000 + 10 + 32 + 32);
+        let large = [
+            ("REPLICA_MIN_AVAILABLE_RESOURCES", "1001"),
+            ("REPLICA_CAPACITY", "10"),
+        ];
+        check(&large, 101 + 10 + 32 + 32);
+    }
+
+    #[test]
+    fn too_few_says_what_to_do() {
+        let text = too_few(1024, 2000);
+        for part in ["1024", "2000", "LimitNOFILE=2000", "REPLICA_MAX_COUNT"] {
+            assert!(text.contains(part), "{text}");
+        }
+    }
+}
