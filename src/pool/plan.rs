@@ -128,6 +128,8 @@ pub enum DeleteBlock {
         /// When its word is taken for it.
         until: Moment,
     },
+    /// It is not shown running, but cannot be shown never to have held a session.
+    MayHaveRun,
     /// No replica answers at all, so that the fault may well be on this side.
     NobodyAnswers,
     /// The last list lacks so much of the pool that the next one has to confirm it.
@@ -179,6 +181,7 @@ impl Blocked {
             Self::Delete { why, .. } => match why {
                 DeleteBlock::Locked => "locked",
                 DeleteBlock::StillStarting { .. } => "still-starting",
+                DeleteBlock::MayHaveRun => "may-have-run",
                 DeleteBlock::NobodyAnswers => "nobody-answers",
                 DeleteBlock::ShrunkenList { .. } => "shrunken-list",
             },
@@ -313,8 +316,9 @@ fn wanted_deletion(
         Phase::Failed(Failed::Error) => wanted(DeleteReason::Error),
         Phase::Failed(Failed::Stopped) => wanted(DeleteReason::Stopped),
         Phase::Finished => wanted(DeleteReason::Termination),
-        Phase::Creating(why) if startup_is_over && never_ran(record, why) => {
-            wanted(DeleteReason::StartupTimeout)
+        Phase::Creating(why) if startup_is_over => {
+            let block = (!never_ran(record, why)).then_some(DeleteBlock::MayHaveRun);
+            Some((DeleteReason::StartupTimeout, block))
         }
         Phase::Starting | Phase::Unreachable { .. }
             if startup_is_over && record.born_here && !record.has_answered && silent =>

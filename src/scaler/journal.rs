@@ -13,6 +13,9 @@ const HISTORY: usize = 100;
 /// How many errors are kept.
 const INCIDENTS: usize = 50;
 
+/// More replicas than this are told as one line at the start.
+const TOLD_ONE_BY_ONE: usize = 10;
+
 /// An error and all its causes, in one line.
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
@@ -90,6 +93,15 @@ impl Journal {
     /// Tells what the new plan sees otherwise than the last one.
     pub(super) fn planned(&mut self, memory: &Memory, words: &Words<'_>, plan: &Plan) {
         let replicas = &plan.assessment.replicas;
+        let is_first_of_many = self.phases.is_empty() && replicas.len() > TOLD_ONE_BY_ONE;
+        if is_first_of_many {
+            let by_phase = plan.assessment.by_phase();
+            let told: Vec<String> = by_phase.iter().map(|(p, n)| format!("{n} {p}")).collect();
+            let count = replicas.len();
+            log::info!("{count} replicas are there: {}", told.join(", "));
+            let phases = replicas.iter().map(|r| (r.id.clone(), r.phase.name()));
+            self.phases = phases.collect();
+        }
         for (record, assessed) in memory.records().zip(replicas) {
             let phase = assessed.phase.name();
             let before = self.phases.insert(assessed.id.clone(), phase);

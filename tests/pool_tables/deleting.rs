@@ -172,7 +172,11 @@ fn startup_timeout_spares_an_active_one_without_an_address_that_was_not_born_her
         world.add(name, NO_ADDRESS, OLD);
     }
     world.list();
-    world.does("");
+    world.does(
+        "no delete a startup-timeout: may-have-run \
+         | no delete b startup-timeout: may-have-run \
+         | no delete c startup-timeout: may-have-run",
+    );
 }
 
 #[test]
