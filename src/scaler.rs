@@ -324,6 +324,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             }
             let fault = match self.parts.provider.fault(&id) {
                 Ok(fault) => fault.unwrap_or_default(),
+                Err(error) if error.kind.concerns_the_provider() => return,
                 Err(error) => {
                     log::debug!("the fault of server {id} cannot be read: {error}");
                     String::new()
