@@ -250,6 +250,7 @@ const TABLE: &[Variable] = &[
     Variable::new(Credentials, "OS_APPLICATION_CREDENTIAL_SECRET", "", Elsewhere, "its secret").secret(),
     Variable::new(Credentials, "OS_TOKEN", "", Elsewhere, "a token to log in with").secret(),
     Variable::new(Credentials, "OS_CACERT", "", Elsewhere, "PEM file with the authorities to trust for the cloud's API"),
+    Variable::new(Credentials, "SSL_CERT_FILE", "", Elsewhere, "the same for all programs; `OS_CACERT` wins"),
     Variable::new(Credentials, "OS_INSECURE", "", Elsewhere, "accept any certificate of the cloud's API"),
     Variable::new(Credentials, "OS_ENDPOINT_TYPE", "", Elsewhere, "older name of `OS_INTERFACE`"),
     Variable::new(Credentials, "OS_CLOUD", "", Elsewhere, "entry of `clouds.yaml` to use; a variable that is set wins over the file"),
