@@ -98,5 +98,8 @@ chroot-test: static ## run the static program in an empty root (wants root)
 	$(CARGO) build --quiet --locked --package simplescalevm-mock --bin mock-cloud
 	tests/chroot.sh '$(TARGET_DIR)/static/simplescalevm' '$(TARGET_DIR)/debug/mock-cloud'
 
+# Targets of the long run.
+include tests/soak.mk
+
 # Targets of the tests against a real OpenStack, where they are there.
 -include tests/openstack/openstack.mk

@@ -30,14 +30,25 @@ pub(crate) fn quick_cloud(change: impl FnOnce(&mut MockCloudConfig)) -> MockClou
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
 
+/// The test build's, unless `SOAK_DAEMON` names another one.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a switch of the tests, not a setting"
+)]
+fn program_path() -> std::ffi::OsString {
+    std::env::var_os("SOAK_DAEMON")
+        .filter(|path| !path.is_empty())
+        .unwrap_or_else(|| env!("CARGO_BIN_EXE_simplescalevm").into())
+}
+
 /// The program with nothing but these variables in its environment.
 pub(crate) fn program(arguments: &[&str], variables: &[(&str, String)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_simplescalevm"));
+    let mut command = Command::new(program_path());
     command
         .args(arguments)
         .env_clear()
@@ -86,7 +97,12 @@ impl Daemon {
         let port = free_port();
         let mut variables = variables(cloud, more);
         variables.push(("APP_PORT", port.to_string()));
-        let mut child = program(&[], &variables)
+        Self::spawn(program(&[], &variables), port)
+    }
+
+    /// Runs a command that becomes the daemon, with its status page on that port.
+    pub(crate) fn spawn(mut command: Command, port: u16) -> Self {
+        let mut child = command
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
