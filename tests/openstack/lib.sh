@@ -86,7 +86,14 @@ alive() { # alive NAME: is the process that the pid file names still there?
 spawn() { # spawn NAME COMMAND...; its pid file holds the pid and start time
     local name=$1; shift
     if alive "$name"; then return 0; fi
-    setsid nohup "$@" >> "$LOG/$name.log" 2>&1 < /dev/null &
+    (
+        # A service must not keep what its starter holds, such as a lock or a pipe.
+        for fd in /proc/self/fd/*; do
+            fd=${fd##*/}
+            [ "$fd" -le 2 ] || eval "exec $fd>&-"
+        done
+        exec setsid nohup "$@" >> "$LOG/$name.log" 2>&1 < /dev/null
+    ) &
     echo "$! $(starttime $!)" > "$RUN/$name.pid"
 }
 

@@ -6,8 +6,8 @@ path with query, status, user agent, a hash of the token, and (not for keystone)
 the first 4000 bytes of the body. A request whose real answer was withheld has
 both: "status" as the client saw it, "real" as the service meant it.
 
-It reads $OSRIG_FAULT_DIR/<service>.json at every request (missing: does
-nothing). The file holds one rule or a list of rules; the first rule that
+It reads $OSRIG_FAULT_DIR/<service>.json and <service>-2.json at every request
+(missing: does nothing). A file holds one rule or a list of rules; the first rule that
 matches a request is applied:
 
   method       "POST" (default: any)
@@ -59,25 +59,24 @@ class Fault(object):
         self.app = app
         self.service = service
         self.journal = os.path.join(FAULT_DIR, 'journal')
-        self.file = os.path.join(FAULT_DIR, service + '.json')
-        self.mtime = None
-        self.rules = []
+        self.files = [os.path.join(FAULT_DIR, service + end)
+                      for end in ('.json', '-2.json')]
+        self.loaded = {}
 
     def load(self):
+        return [rule for name in self.files for rule in self.load_file(name)]
+
+    def load_file(self, name):
         try:
-            mtime = os.stat(self.file).st_mtime_ns
-        except OSError:
-            self.mtime, self.rules = None, []
-            return self.rules
-        if mtime != self.mtime:
-            try:
-                with open(self.file) as f:
+            mtime = os.stat(name).st_mtime_ns
+            if self.loaded.get(name, (None,))[0] != mtime:
+                with open(name) as f:
                     rules = json.load(f)
-                self.rules = rules if isinstance(rules, list) else [rules]
-            except ValueError:
-                return []
-            self.mtime = mtime
-        return self.rules
+                self.loaded[name] = (
+                    mtime, rules if isinstance(rules, list) else [rules])
+        except (OSError, ValueError):
+            return []
+        return self.loaded[name][1]
 
     def match(self, environ):
         path = path_of(environ)
