@@ -1,5 +1,13 @@
 //! The command line: one table of commands and options, from which it is read and explained.
 
+mod completions;
+mod man;
+mod table;
+
+pub use completions::completions;
+pub use man::{ManSetting, man_page};
+
+use self::table::{COMMANDS, EXIT_CODES, OPTIONS};
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
@@ -10,16 +18,36 @@ pub enum Command {
     /// Run the daemon.
     Run,
     /// Check the configuration against the cloud.
-    Check,
+    Check {
+        /// As JSON.
+        json: bool,
+    },
     /// Observe once and print what would be done.
     Plan {
         /// As JSON.
         json: bool,
     },
+    /// Ask the daemon on this machine whether it is well.
+    Healthcheck,
+    /// Print the completions for a shell.
+    Completions(Shell),
+    /// Print the manual page.
+    Man,
     /// Print the help.
     Help,
     /// Print the version.
     Version,
+}
+
+/// A shell that there are completions for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shell {
+    /// GNU bash.
+    Bash,
+    /// zsh.
+    Zsh,
+    /// fish.
+    Fish,
 }
 
 /// The command line, read.
@@ -40,6 +68,8 @@ pub enum UsageError {
     UnknownOption(String),
     /// An option lacks its value.
     ValueMissing(&'static str),
+    /// A command lacks its argument, or it is none of these words.
+    Argument(&'static str, String),
     /// There is more than one command.
     TooMany(String),
 }
@@ -50,6 +80,7 @@ impl fmt::Display for UsageError {
             Self::UnknownCommand(word) => write!(f, "there is no command {word:?}")?,
             Self::UnknownOption(word) => write!(f, "there is no option {word:?} here")?,
             Self::ValueMissing(option) => write!(f, "{option} needs a value")?,
+            Self::Argument(name, words) => write!(f, "{name} has to be one of: {words}")?,
             Self::TooMany(word) => write!(f, "{word:?} is one word too many")?,
         }
         f.write_str("; see simplescalevm --help")
@@ -57,40 +88,6 @@ impl fmt::Display for UsageError {
 }
 
 impl std::error::Error for UsageError {}
-
-/// A row of the help: what is written, and what it means.
-type Row = (&'static str, &'static str);
-
-const COMMANDS: &[Row] = &[
-    ("", "run the daemon until SIGTERM or SIGINT"),
-    (
-        "check",
-        "check the settings, log in and look up all that they name; changes nothing",
-    ),
-    (
-        "plan",
-        "observe once and print what would be done and why; changes nothing",
-    ),
-];
-
-const OPTIONS: &[Row] = &[
-    (
-        "--env-file FILE",
-        "read FILE instead of .env (the environment wins over either)",
-    ),
-    ("--json", "with plan: print JSON"),
-    ("-h, --help", "print this help"),
-    ("-V, --version", "print the version"),
-];
-
-const EXIT_CODES: &[Row] = &[
-    ("0", "all went well"),
-    ("1", "check found something wrong, or the daemon failed"),
-    (
-        "2",
-        "the command line or a setting is wrong; no request was made",
-    ),
-];
 
 /// The help text.
 #[must_use]
@@ -101,16 +98,20 @@ pub fn help() -> String {
          available at all times.\n",
         env!("CARGO_PKG_VERSION")
     );
-    let table = |text: &mut String, title: &str, rows: &[Row], prefix: &str| {
+    let mut table = |title: &str, rows: &[(String, &str)]| {
         text.push_str(&format!("\n{title}:\n"));
         for (word, meaning) in rows {
-            let word = format!("{prefix}{word}");
-            text.push_str(&format!("  {:<22} {meaning}\n", word.trim_end()));
+            text.push_str(&format!("  {:<25} {meaning}\n", word.trim_end()));
         }
     };
-    table(&mut text, "Usage", COMMANDS, "simplescalevm ");
-    table(&mut text, "Options", OPTIONS, "");
-    table(&mut text, "Exit codes", EXIT_CODES, "");
+    let commands = COMMANDS
+        .iter()
+        .map(|c| (format!("simplescalevm {}", c.usage()), c.summary));
+    table("Usage", &commands.collect::<Vec<_>>());
+    let options = OPTIONS.iter().map(|o| (o.usage(), o.summary));
+    table("Options", &options.collect::<Vec<_>>());
+    let codes = EXIT_CODES.iter().map(|(c, m)| ((*c).to_owned(), *m));
+    table("Exit codes", &codes.collect::<Vec<_>>());
     text.push_str("\nAll settings are environment variables: see .env.example and the README.\n");
     text
 }
@@ -118,15 +119,17 @@ pub fn help() -> String {
 impl CommandLine {
     /// Reads the arguments that follow the program's name.
     pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Self, UsageError> {
-        let mut command = None;
+        let mut command: Option<&str> = None;
+        let mut argument = None;
+        let mut asked = None;
         let mut env_file = None;
         let mut json = false;
         let mut arguments = arguments.into_iter();
-        while let Some(argument) = arguments.next() {
-            let word = argument.to_string_lossy().into_owned();
+        while let Some(given) = arguments.next() {
+            let word = given.to_string_lossy().into_owned();
             match word.as_str() {
-                "-h" | "--help" => command = Some(Command::Help),
-                "-V" | "--version" => command = Some(Command::Version),
+                "-h" | "--help" => asked = Some(Command::Help),
+                "-V" | "--version" => asked = Some(Command::Version),
                 "--json" => json = true,
                 "--env-file" => {
                     let file = arguments.next().filter(|file| !file.is_empty());
@@ -137,22 +140,49 @@ impl CommandLine {
                 }
                 _ if word.starts_with('-') => return Err(UsageError::UnknownOption(word)),
                 // Asking for help wins over whatever else is there.
-                _ if matches!(command, Some(Command::Help | Command::Version)) => {}
-                _ if command.is_some() => return Err(UsageError::TooMany(word)),
-                "check" => command = Some(Command::Check),
-                "plan" => command = Some(Command::Plan { json: false }),
-                _ => return Err(UsageError::UnknownCommand(word)),
+                _ if asked.is_some() => {}
+                _ => match command.map(row) {
+                    None => {
+                        let found = COMMANDS.iter().find(|c| c.word == word && !word.is_empty());
+                        command = Some(found.ok_or(UsageError::UnknownCommand(word))?.word);
+                    }
+                    Some(Some(row)) if row.argument.is_some() && argument.is_none() => {
+                        argument = Some(word);
+                    }
+                    Some(_) => return Err(UsageError::TooMany(word)),
+                },
             }
         }
-        let command = match command.unwrap_or(Command::Run) {
-            Command::Plan { .. } => Command::Plan { json },
-            Command::Run | Command::Check if json => {
-                return Err(UsageError::UnknownOption("--json".to_owned()));
-            }
-            command => command,
+        let command = match asked {
+            Some(asked) => asked,
+            None => read(command.unwrap_or_default(), argument.as_deref(), json)?,
         };
         Ok(Self { command, env_file })
     }
+}
+
+fn row(word: &str) -> Option<&'static table::CommandRow> {
+    COMMANDS.iter().find(|command| command.word == word)
+}
+
+/// The command of that word with its argument.
+fn read(word: &str, argument: Option<&str>, json: bool) -> Result<Command, UsageError> {
+    if json && !row(word).is_some_and(|row| row.json) {
+        return Err(UsageError::UnknownOption("--json".to_owned()));
+    }
+    Ok(match word {
+        "check" => Command::Check { json },
+        "plan" => Command::Plan { json },
+        "healthcheck" => Command::Healthcheck,
+        "man" => Command::Man,
+        "completions" => Command::Completions(match argument {
+            Some("bash") => Shell::Bash,
+            Some("zsh") => Shell::Zsh,
+            Some("fish") => Shell::Fish,
+            _ => return Err(UsageError::Argument("SHELL", table::SHELLS.join(", "))),
+        }),
+        _ => Command::Run,
+    })
 }
 
 #[cfg(test)]
@@ -171,7 +201,29 @@ mod tests {
     #[test]
     fn command_lines() {
         check(&[], Ok((Command::Run, None)));
-        check(&["check"], Ok((Command::Check, None)));
+        check(&["check"], Ok((Command::Check { json: false }, None)));
+        check(
+            &["check", "--json"],
+            Ok((Command::Check { json: true }, None)),
+        );
+        check(&["healthcheck"], Ok((Command::Healthcheck, None)));
+        check(&["man"], Ok((Command::Man, None)));
+        check(
+            &["completions", "zsh"],
+            Ok((Command::Completions(Shell::Zsh), None)),
+        );
+        let shells = || UsageError::Argument("SHELL", "bash, zsh, fish".into());
+        check(&["completions"], Err(shells()));
+        check(&["completions", "csh"], Err(shells()));
+        check(
+            &["completions", "zsh", "bash"],
+            Err(UsageError::TooMany("bash".into())),
+        );
+        check(
+            &["healthcheck", "--json"],
+            Err(UsageError::UnknownOption("--json".into())),
+        );
+        check(&[""], Err(UsageError::UnknownCommand(String::new())));
         check(&["plan"], Ok((Command::Plan { json: false }, None)));
         check(
             &["--json", "plan"],
@@ -199,16 +251,17 @@ mod tests {
     #[test]
     fn help_names_all_that_is_understood() {
         let help = help();
-        for word in [
-            "check",
-            "plan",
-            "--env-file",
-            "--json",
-            "--help",
-            "--version",
-        ] {
-            assert!(help.contains(word), "{word}");
+        for command in COMMANDS {
+            let word = command.word;
+            assert!(help.contains(&format!("simplescalevm {word}")), "{word}");
+            // Each word of the table is one that is understood.
+            if !word.is_empty() && command.argument.is_none() {
+                assert_ne!(read(word, None, false), Ok(Command::Run), "{word}");
+            }
         }
-        assert!(help.lines().all(|line| line.len() <= 100), "{help}");
+        for option in OPTIONS {
+            assert!(help.contains(option.long), "{}", option.long);
+        }
+        assert!(help.lines().all(|line| line.len() <= 110), "{help}");
     }
 }

@@ -1,8 +1,9 @@
 //! The program: command line, configuration, runtime, exit code.
 
-use simplescalevm::cli::{Command, CommandLine, help};
-use simplescalevm::config::{Environment, Settings};
+use simplescalevm::cli::{Command, CommandLine, ManSetting, completions, help, man_page};
+use simplescalevm::config::{ConfigError, Environment, Section, Settings, variables};
 use simplescalevm::runtime;
+use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 /// The command line or a setting is wrong.
@@ -17,28 +18,61 @@ fn main() -> ExitCode {
         }
     };
     match line.command {
-        Command::Help => {
-            print!("{}", help());
-            return ExitCode::SUCCESS;
-        }
-        Command::Version => {
-            println!("simplescalevm {}", env!("CARGO_PKG_VERSION"));
-            return ExitCode::SUCCESS;
-        }
-        Command::Run | Command::Check | Command::Plan { .. } => {}
+        Command::Help => print(&help()),
+        Command::Version => print(&format!("simplescalevm {}\n", env!("CARGO_PKG_VERSION"))),
+        Command::Completions(shell) => print(&completions(shell)),
+        Command::Man => print(&man_page(&man_settings())),
+        Command::Healthcheck => healthcheck(&line),
+        Command::Run => with_settings(&line, runtime::run),
+        Command::Check { json } => with_settings(&line, |s| runtime::check(s, json)),
+        Command::Plan { json } => with_settings(&line, |s| runtime::plan(s, json)),
     }
+}
+
+fn with_settings(line: &CommandLine, go_on: impl FnOnce(&Settings) -> ExitCode) -> ExitCode {
     let settings = Environment::read(line.env_file.as_deref())
         .and_then(|environment| Settings::from_environment(&environment));
-    let settings = match settings {
-        Ok(settings) => settings,
+    match settings {
+        Ok(settings) => go_on(&settings),
         Err(error) => {
-            eprintln!("simplescalevm: {error}");
-            return ExitCode::from(USAGE);
+            tell(&error);
+            ExitCode::from(USAGE)
         }
-    };
-    match line.command {
-        Command::Check => runtime::check(&settings),
-        Command::Plan { json } => runtime::plan(&settings, json),
-        Command::Run | Command::Help | Command::Version => runtime::run(&settings),
     }
+}
+
+/// Container engines take 1 for "unhealthy" and reserve 2.
+fn healthcheck(line: &CommandLine) -> ExitCode {
+    let address = Environment::read(line.env_file.as_deref())
+        .and_then(|environment| Settings::status_address(&environment));
+    match address {
+        Ok(address) => runtime::healthcheck(address),
+        Err(error) => {
+            tell(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn tell(error: &ConfigError) {
+    eprintln!("simplescalevm: {error}");
+}
+
+/// The settings of the daemon itself.
+fn man_settings() -> Vec<ManSetting> {
+    variables()
+        .iter()
+        .filter(|variable| !matches!(variable.section, Section::Image | Section::Mock))
+        .map(|variable| ManSetting {
+            name: variable.name,
+            default: variable.default,
+            meaning: variable.doc,
+        })
+        .collect()
+}
+
+/// A reader that goes away early, such as `head`, is no failure.
+fn print(text: &str) -> ExitCode {
+    let _ = stdout().lock().write_all(text.as_bytes());
+    ExitCode::SUCCESS
 }

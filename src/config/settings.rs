@@ -1,7 +1,7 @@
 //! The settings as types.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -183,6 +183,30 @@ impl Settings {
         settings.warnings.extend(warnings::of_values(environment));
         settings.warnings.extend(warnings::of_settings(&settings));
         Ok(settings)
+    }
+
+    /// Where the status page of a daemon with these settings is, reading nothing but `APP_HOST` and
+    /// `APP_PORT`.
+    pub fn status_address(environment: &Environment) -> Result<SocketAddr, ConfigError> {
+        let mut reader = Reader::new(environment);
+        let host = reader.required("APP_HOST", Kind::address);
+        let port = u16::try_from(reader.whole("APP_PORT")).unwrap_or_default();
+        if port == 0 && reader.problems.is_empty() {
+            let expected = "0 is any free port, which cannot be known here";
+            reader.problems.push(Problem::new("APP_PORT", expected));
+        }
+        let host = match host {
+            Some(IpAddr::V4(host)) if !host.is_unspecified() => host.into(),
+            Some(IpAddr::V6(host)) if !host.is_unspecified() => host.into(),
+            Some(IpAddr::V6(_)) => Ipv6Addr::LOCALHOST.into(),
+            _ => Ipv4Addr::LOCALHOST.into(),
+        };
+        if reader.problems.is_empty() {
+            return Ok(SocketAddr::new(host, port));
+        }
+        Err(ConfigError {
+            problems: reader.problems,
+        })
     }
 
     /// Every variable with its effective value, empty if it has none, secrets as `***`.

@@ -18,7 +18,7 @@ use std::time::Duration;
 
 /// Checks the settings against the cloud and prints what was found.
 #[must_use]
-pub fn check(settings: &Settings) -> ExitCode {
+pub fn check(settings: &Settings, _json: bool) -> ExitCode {
     logging::start(
         settings.log_level.min(LevelFilter::Warn),
         settings.log_format,

@@ -2,10 +2,12 @@
 
 mod commands;
 mod descriptors;
+mod healthcheck;
 mod logging;
 mod threads;
 
 pub use commands::{check, plan};
+pub use healthcheck::healthcheck;
 
 use self::threads::{Event, ProbesOfPool, RealClock, StatusWatcher, spawn};
 use crate::config::{self, ProviderKind, Settings};
