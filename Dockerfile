@@ -20,4 +20,5 @@ COPY --from=build /target/static/simplescalevm /simplescalevm
 USER 65534:65534
 EXPOSE 8000
 STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s CMD ["/simplescalevm", "healthcheck"]
 ENTRYPOINT ["/simplescalevm"]
