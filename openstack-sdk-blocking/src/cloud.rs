@@ -1,6 +1,6 @@
 //! The session: one token, the catalog, what discovery found, and the way of every request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,12 +9,13 @@ use serde_json::Value;
 
 use crate::clock::monotonic_now;
 use crate::compute::Compute;
-use crate::config::CloudConfig;
+use crate::config::{Auth, CloudConfig};
 use crate::discovery::{self, Endpoint, Start};
 use crate::error::{Error, ErrorKind, Service};
 use crate::identity::{self, Catalog, Token, TokenInfo};
 use crate::image::Image;
 use crate::network::Network;
+use crate::redact::Redactor;
 use crate::secret::Secret;
 use crate::transport::{Method, Request, Response, Transport, TransportErrorKind};
 use crate::url::Url;
@@ -50,6 +51,8 @@ pub struct Cloud {
     transport: Box<dyn Transport>,
     observer: Option<Observer>,
     state: Mutex<State>,
+    /// The latest tokens, for hiding them in errors.
+    issued: Mutex<VecDeque<Secret>>,
 }
 
 #[derive(Default)]
@@ -88,6 +91,8 @@ impl<'a> Call<'a> {
 pub(crate) struct Answer {
     pub(crate) path: String,
     pub(crate) response: Response,
+    /// Hides in an error what the request held.
+    pub(crate) redactor: Redactor,
 }
 
 impl Cloud {
@@ -134,6 +139,7 @@ impl Cloud {
             transport,
             observer: None,
             state: Mutex::default(),
+            issued: Mutex::default(),
         })
     }
 
@@ -192,14 +198,20 @@ impl Cloud {
             }
             request
         })?;
+        let redactor = self.redactor(call.body);
         if (200..300).contains(&response.status) {
-            Ok(Answer { path, response })
+            Ok(Answer {
+                path,
+                response,
+                redactor,
+            })
         } else {
             Err(Error::from_status(
                 call.service,
                 call.method,
                 &path,
                 &response,
+                &redactor,
             ))
         }
     }
@@ -261,7 +273,13 @@ impl Cloud {
                 );
                 Ok(discovery::fallback(service, catalog_url))
             }
-            _ => Err(Error::from_status(service, Method::Get, &path, &response)),
+            _ => Err(Error::from_status(
+                service,
+                Method::Get,
+                &path,
+                &response,
+                &self.redactor(None),
+            )),
         }
     }
 
@@ -338,11 +356,20 @@ impl Cloud {
         let sent_at = monotonic_now();
         let response = self.send(service, &path, &request)?;
         if !(200..300).contains(&response.status) {
-            return Err(Error::from_status(service, Method::Post, &path, &response));
+            let redactor = self.redactor(None);
+            return Err(Error::from_status(
+                service,
+                Method::Post,
+                &path,
+                &response,
+                &redactor,
+            ));
         }
         let read = identity::read_token(&response, sent_at).map_err(|problem| {
-            Error::bad_answer(service, Method::Post, &path, &response, &problem)
+            let redactor = self.redactor(None);
+            Error::bad_answer(service, Method::Post, &path, &response, &problem, &redactor)
         })?;
+        self.note_issued(&read.0.value);
         log::debug!("logged in for {} s", read.0.info.lifetime.as_secs());
         Ok(read)
     }
@@ -392,8 +419,10 @@ impl Cloud {
         let started_at = monotonic_now();
         match self.transport.send(request) {
             Ok(response) => {
-                let error = (response.status >= 400)
-                    .then(|| Error::from_status(service, method, path, &response).kind());
+                let error = (response.status >= 400).then(|| {
+                    let nothing = Redactor::default();
+                    Error::from_status(service, method, path, &response, &nothing).kind()
+                });
                 self.tell(
                     service,
                     method,
@@ -437,6 +466,27 @@ impl Cloud {
         }
         if let Some(observer) = &self.observer {
             observer(&record);
+        }
+    }
+
+    /// Hides the credentials, the latest tokens, and the user data of a request's body.
+    fn redactor(&self, body: Option<&Value>) -> Redactor {
+        let issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = match &self.config.auth {
+            Auth::Password { password, .. } => password,
+            Auth::ApplicationCredential { secret, .. } => secret,
+            Auth::Token(token) => token,
+        };
+        Redactor::new(issued.iter().chain([own]), body)
+    }
+
+    fn note_issued(&self, token: &Secret) {
+        /// A request whose token was replaced meanwhile may still be under way.
+        const KEPT: usize = 4;
+        let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
+        issued.push_back(token.clone());
+        if issued.len() > KEPT {
+            issued.pop_front();
         }
     }
 

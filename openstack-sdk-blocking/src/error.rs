@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::clock;
+use crate::redact::Redactor;
 use crate::transport::{Method, Response, TransportError, TransportErrorKind};
 
 const MAX_MESSAGE_CHARS: usize = 400;
@@ -189,11 +190,12 @@ impl Error {
         path: &str,
         answer: &Response,
         message: &str,
+        redactor: &Redactor,
     ) -> Self {
-        let mut built = Self::config(ErrorKind::BadAnswer, tidy(message));
+        let mut built = Self::config(ErrorKind::BadAnswer, tidy(&redactor.scrub(message)));
         built.0.request = Some((service, method, path.to_owned()));
         built.0.status = Some(answer.status);
-        built.0.request_id = request_id(answer);
+        built.0.request_id = request_id(answer).map(|id| redactor.scrub(&id));
         built.0.outcome_unknown = changes(service, method);
         built
     }
@@ -203,14 +205,15 @@ impl Error {
         method: Method,
         path: &str,
         answer: &Response,
+        redactor: &Redactor,
     ) -> Self {
-        let said = Said::read(answer);
+        let said = Said::read(answer, redactor);
         let retry_after = retry_after(answer, &said);
         let kind = classify(service, answer, &said, retry_after);
         let mut built = Self::config(kind, tidy(&said.message));
         built.0.request = Some((service, method, path.to_owned()));
         built.0.status = Some(answer.status);
-        built.0.request_id = request_id(answer);
+        built.0.request_id = request_id(answer).map(|id| redactor.scrub(&id));
         built.0.retry_after = retry_after;
         built.0.outcome_unknown = kind == ErrorKind::Server && changes(service, method);
         built
@@ -282,7 +285,7 @@ struct Said {
 }
 
 impl Said {
-    fn read(answer: &Response) -> Self {
+    fn read(answer: &Response, redactor: &Redactor) -> Self {
         let mut said = Self {
             own: false,
             kind: String::new(),
@@ -290,7 +293,7 @@ impl Said {
             retry_after_seconds: None,
         };
         let Ok(Value::Object(body)) = serde_json::from_slice::<Value>(&answer.body) else {
-            said.message = strip_tags(&String::from_utf8_lossy(&answer.body));
+            said.message = strip_tags(&redactor.scrub(&String::from_utf8_lossy(&answer.body)));
             return said;
         };
         // {"itemNotFound": {..}}, {"NeutronError": {..} or ".."}, {"error": {..}}, {"errors": [{..}]}, {"message": ..}
@@ -298,7 +301,7 @@ impl Said {
             Some(Value::Object(inner)) if body.len() == 1 => inner.clone(),
             Some(Value::String(text)) if body.len() == 1 => {
                 said.own = true;
-                said.message.clone_from(text);
+                said.message = redactor.scrub(text);
                 return said;
             }
             Some(Value::Array(list)) if body.len() == 1 => match list.first() {
@@ -314,7 +317,7 @@ impl Said {
             .find(|found| !found.is_empty());
         said.own = message.is_some();
         text("type").clone_into(&mut said.kind);
-        said.message = strip_tags(message.unwrap_or_default());
+        said.message = strip_tags(&redactor.scrub(message.unwrap_or_default()));
         said.retry_after_seconds = inner
             .get("retryAfter")
             .and_then(|value| value.as_u64().or_else(|| value.as_str()?.parse().ok()));

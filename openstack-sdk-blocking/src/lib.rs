@@ -11,6 +11,7 @@ mod error;
 mod identity;
 mod image;
 mod network;
+mod redact;
 mod secret;
 mod transport;
 mod url;

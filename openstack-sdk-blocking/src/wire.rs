@@ -14,6 +14,9 @@ use crate::transport::Method;
 /// No list needs more: Nova pages at 1000 by default.
 const MAX_PAGES: usize = 1000;
 
+/// Nor does one need more than that: a server is some 3 KB.
+const MAX_LIST_BYTES: usize = 128 * 1024 * 1024;
+
 /// A whole list.
 pub(crate) struct List<T> {
     pub(crate) items: Vec<T>,
@@ -43,6 +46,7 @@ pub(crate) fn list<T: DeserializeOwned>(
     };
     let mut query = call.query;
     let mut seen = HashSet::new();
+    let mut bytes = 0;
     loop {
         let answer = cloud.call(&Call {
             query: &query,
@@ -63,6 +67,7 @@ pub(crate) fn list<T: DeserializeOwned>(
         }
         list.items.extend(items);
         list.pages += 1;
+        bytes += answer.response.body.len();
         let next = match next_page(&page, call.key) {
             NextPage::None => return Ok(list),
             NextPage::Query(next) => next,
@@ -72,6 +77,9 @@ pub(crate) fn list<T: DeserializeOwned>(
         };
         if !seen.insert(marker(&next).to_owned()) {
             return Err(bad("the list does not end: its next page was read already"));
+        }
+        if bytes > MAX_LIST_BYTES {
+            return Err(bad("the list does not end: more than 128 MiB"));
         }
         if list.pages >= MAX_PAGES {
             return Err(bad("the list does not end: more than 1000 pages"));
@@ -132,7 +140,14 @@ fn parse(answer: &Answer) -> Result<Value, String> {
 }
 
 fn bad_answer(service: Service, method: Method, answer: &Answer, message: &str) -> Error {
-    Error::bad_answer(service, method, &answer.path, &answer.response, message)
+    Error::bad_answer(
+        service,
+        method,
+        &answer.path,
+        &answer.response,
+        message,
+        &answer.redactor,
+    )
 }
 
 enum NextPage {
