@@ -81,7 +81,6 @@ pub(crate) fn check(context: &Context) {
     ] {
         pool.set(variable, value);
     }
-    std::fs::write(pool.directory.join("init.yml"), "x".repeat(70_000)).expect("a file");
     golden("check-wrong.txt", &pool.run(&["check"]), 1, &pool.name);
     pool.set("OS_PASSWORD", "wrong");
     golden("check-login.txt", &pool.run(&["check"]), 1, &pool.name);

@@ -172,7 +172,10 @@ pub(crate) fn foreign_servers_are_untouched(context: &Context) {
         .act(&foreign[0], &json!({"os-resetState": {"state": "error"}}));
     context.cloud.act(&foreign[1], &json!({"os-stop": null}));
     let look = |id: &String| {
-        let server = context.cloud.admin.get("compute", &format!("/servers/{id}"));
+        let server = context
+            .cloud
+            .admin
+            .get("compute", &format!("/servers/{id}"));
         word(&server["server"]["status"])
     };
     wait("their states", 30, || {

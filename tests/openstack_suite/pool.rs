@@ -263,7 +263,7 @@ impl<'a> Pool<'a> {
 
     /// How often the cloud was asked by the daemon to delete that server.
     pub(crate) fn deletions(&self, id: &str) -> usize {
-        self.context.rig.requests("DELETE", id, "").len()
+        self.context.rig.requests("DELETE", &format!("/servers/{id}"), "").len()
     }
 
     /// A server of the tester, which the pool may or may not take for its own.
