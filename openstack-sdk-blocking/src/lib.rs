@@ -32,7 +32,7 @@ pub use identity::TokenInfo;
 pub use image::{Image, ImageInfo};
 pub use network::{
     FixedIp, FloatingIp, FloatingIpQuery, FloatingIpUpdate, Network, NetworkInfo, Port,
-    PortDetails, PortQuery, SecurityGroup, Subnet,
+    PortDetails, PortQuery, SecurityGroup, SecurityGroupRule, Subnet,
 };
 pub use secret::Secret;
 #[cfg(feature = "reqwest")]

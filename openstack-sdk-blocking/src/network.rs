@@ -408,4 +408,53 @@ pub struct SecurityGroup {
     /// The project that it belongs to.
     #[serde(default)]
     pub project_id: Option<String>,
+    /// Its rules.
+    #[serde(
+        rename = "security_group_rules",
+        default,
+        deserialize_with = "null_is_default"
+    )]
+    pub rules: Vec<SecurityGroupRule>,
+}
+
+/// A rule of a security group: what it lets through. What is `None` does not matter to it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default)]
+pub struct SecurityGroupRule {
+    /// `ingress` or `egress`.
+    #[serde(deserialize_with = "null_is_default")]
+    pub direction: String,
+    /// `IPv4` or `IPv6`.
+    #[serde(deserialize_with = "null_is_default")]
+    pub ethertype: String,
+    /// `tcp`, `udp`, ..., or a number.
+    pub protocol: Option<String>,
+    /// The first port.
+    pub port_range_min: Option<u32>,
+    /// The last port.
+    pub port_range_max: Option<u32>,
+    /// The addresses of the other side, such as `192.0.2.0/24`.
+    pub remote_ip_prefix: Option<String>,
+    /// The security group that the other side has to be in.
+    pub remote_group_id: Option<String>,
+    /// The address group that the other side has to be in.
+    pub remote_address_group_id: Option<String>,
+}
+
+impl SecurityGroupRule {
+    /// Whether it lets a TCP connection in to that port over that IP version, from somewhere outside its own groups.
+    pub fn admits_tcp(&self, port: u16, ip_version: u8) -> bool {
+        let protocol = self.protocol.as_deref().map(str::to_ascii_lowercase);
+        let is_tcp = matches!(
+            protocol.as_deref(),
+            None | Some("any" | "tcp" | "6" | "0" | "-1")
+        );
+        let port = u32::from(port);
+        self.direction == "ingress"
+            && self.ethertype.eq_ignore_ascii_case(&format!("IPv{ip_version}"))
+            && is_tcp
+            && self.port_range_min.is_none_or(|first| first <= port)
+            && self.port_range_max.is_none_or(|last| port <= last)
+            && self.remote_group_id.is_none()
+    }
 }

@@ -421,6 +421,23 @@ fn a_hand_edited_file_gets_a_clear_answer() {
 }
 
 #[test]
+fn a_pasted_file_does_not_fill_the_message() {
+    let long = "x".repeat(100_000);
+    let yaml = format!("clouds: {{pool: {{auth: {{{long}: []}}, interface: \"{long}\"}}}}");
+    let with = |name: &'static str| problems(&[(name, &long), ("OS_CLOUD", "pool")], &[]);
+    let mut all = problems(&[("OS_CLOUD", "pool")], &[("./clouds.yaml", &yaml)]);
+    all.extend(problems(
+        &[("OS_AUTH_URL", &long), ("OS_AUTH_TYPE", &long)],
+        &[],
+    ));
+    all.extend(with("OS_CLIENT_CONFIG_FILE"));
+    assert_eq!(all.len(), 4, "{} problems", all.len());
+    for problem in all {
+        assert!(problem.chars().count() < 400, "{problem:.500}");
+    }
+}
+
+#[test]
 fn the_list_of_variables_is_sorted() {
     assert!(VARIABLES.is_sorted());
 }

@@ -141,6 +141,18 @@ impl<'a> Compute<'a> {
         Ok(body.absolute)
     }
 
+    /// The names of the availability zones that are there (Compute API, "Get Availability Zone Information",
+    /// `GET /os-availability-zone`).
+    pub fn availability_zones(&self) -> Result<Vec<String>, Error> {
+        let list =
+            self.list::<ZoneItem>("/os-availability-zone", String::new(), "availabilityZoneInfo")?;
+        let there = list.items.into_iter().filter(|zone| {
+            let state = zone.state.get("available");
+            state.and_then(Value::as_bool).unwrap_or(true)
+        });
+        Ok(there.map(|zone| zone.name).collect())
+    }
+
     fn list<T: serde::de::DeserializeOwned>(
         &self,
         path: &str,
@@ -223,4 +235,12 @@ struct KeypairItem {
 #[derive(serde::Deserialize)]
 struct LimitsAnswer {
     absolute: Limits,
+}
+
+#[derive(serde::Deserialize)]
+struct ZoneItem {
+    #[serde(rename = "zoneName")]
+    name: String,
+    #[serde(rename = "zoneState", default)]
+    state: Value,
 }

@@ -3,9 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::ConfigProblem;
 use super::vars::{Setting, Settings};
 use super::yaml::{self, Node};
+use super::{ConfigProblem, shown};
 
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 type ReadFile<'a> = &'a dyn Fn(&Path) -> io::Result<String>;
@@ -40,14 +40,16 @@ pub(super) fn read(
     )?;
     let Some((path, text)) = main else {
         let problem = format!(
-            "is \"{cloud}\", but there is no clouds.yaml in {}",
+            "is {}, but there is no clouds.yaml in {}",
+            shown(cloud),
             join(&directories(vars))
         );
         return Err(vec![ConfigProblem::new("OS_CLOUD", problem)]);
     };
     let (own, profile) = entry(&path, &text, "clouds", cloud)?.ok_or_else(|| {
         let problem = format!(
-            "is \"{cloud}\", but {} has no such entry below \"clouds\"",
+            "is {}, but {} has no such entry below \"clouds\"",
+            shown(cloud),
             path.display()
         );
         vec![ConfigProblem::new("OS_CLOUD", problem)]
@@ -104,7 +106,7 @@ fn find(
         return match files(&path) {
             Ok(text) => Ok(Some((path, text))),
             Err(error) => {
-                let problem = format!("is \"{name}\", which cannot be read: {error}");
+                let problem = format!("is {}, which cannot be read: {error}", shown(&name));
                 Err(vec![ConfigProblem::new(variable, problem)])
             }
         };
@@ -155,12 +157,13 @@ fn entry(path: &Path, text: &str, section: &str, name: &str) -> Result<Option<En
         && let Node::Map(pairs) = auth
     {
         for (key, value) in pairs {
+            let key_shown = shown(key);
             place.add(
                 &mut settings,
                 &mut problems,
                 key,
                 value,
-                &format!("auth.{key}"),
+                &format!("auth.{}", key_shown.trim_matches('"')),
             );
         }
     }

@@ -200,6 +200,16 @@ pub struct ConfigProblem {
     pub problem: String,
 }
 
+/// A value for a message: in quotes, without control characters, and cut if it is long.
+fn shown(value: &str) -> String {
+    /// As much as a name or a URL needs.
+    const MAX_CHARS: usize = 100;
+    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    let text: String = value.chars().take(MAX_CHARS).map(clean).collect();
+    let cut = if text.len() < value.len() { "..." } else { "" };
+    format!("\"{text}{cut}\"")
+}
+
 impl ConfigProblem {
     pub(crate) fn new(variable: impl Into<String>, problem: impl Into<String>) -> Self {
         Self {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     Auth, CloudConfig, ConfigProblem, CredentialRef, DomainRef, Interface, ProjectRef, Scope,
-    UserRef, clouds,
+    UserRef, clouds, shown,
 };
 use crate::secret::Secret;
 use crate::url::Url;
@@ -174,8 +174,8 @@ impl Reader {
             Ok(url) => Some(url.to_string()),
             Err(expected) => {
                 // A URL may hold a password.
-                let given = if text.contains('@') { "***" } else { &text };
-                self.wrong("auth_url", format!("is \"{given}\", {expected}"));
+                let given = shown(if text.contains('@') { "***" } else { &text });
+                self.wrong("auth_url", format!("is {given}, {expected}"));
                 None
             }
         }
@@ -187,7 +187,7 @@ impl Reader {
         {
             self.wrong(
                 "identity_api_version",
-                format!("is \"{version}\", expected 3"),
+                format!("is {}, expected 3", shown(&version)),
             );
         }
     }
@@ -228,7 +228,7 @@ impl Reader {
             "token" | "v3token" => self.secret("token", "a token").map(Auth::Token),
             other => {
                 let expected = "expected v3password, v3applicationcredential or v3token";
-                self.wrong("auth_type", format!("is \"{other}\", {expected}"));
+                self.wrong("auth_type", format!("is {}, {expected}", shown(other)));
                 None
             }
         }
@@ -319,7 +319,7 @@ impl Reader {
         Interface::parse(&text).unwrap_or_else(|| {
             self.wrong(
                 key,
-                format!("is \"{text}\", expected public, internal or admin"),
+                format!("is {}, expected public, internal or admin", shown(&text)),
             );
             Interface::default()
         })
@@ -336,7 +336,7 @@ impl Reader {
             "1" | "true" | "yes" | "on" => Some(true),
             "0" | "false" | "no" | "off" => Some(false),
             _ => {
-                self.wrong(key, format!("is \"{text}\", expected true or false"));
+                self.wrong(key, format!("is {}, expected true or false", shown(&text)));
                 None
             }
         }

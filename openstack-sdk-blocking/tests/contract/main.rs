@@ -14,5 +14,6 @@ mod discovery;
 mod errors;
 mod lists;
 mod login;
+mod rules;
 mod server;
 mod wire;
