@@ -65,11 +65,8 @@ pub(super) fn serve(call: &mut Call<'_>) -> Answer {
                 &format!("You are not authorized to perform the requested action: {what}."),
             )
         }
-        _ => error(
-            404,
-            "Not Found",
-            "(http://127.0.0.1/): The resource could not be found.",
-        ),
+        // Not Keystone's own error body: the web framework answers before Keystone sees it.
+        _ => Answer::html(404, "The requested URL was not found on the server."),
     }
 }
 
