@@ -2,17 +2,20 @@
 //! something; what is to be done is decided in [`crate::pool`].
 
 mod journal;
+mod telling;
 
 pub use journal::chain;
 
 use crate::pool::{
-    Action, ActionReport, CycleReport, DeleteReason, ExternalAddress, ExternalAddressId, Failed,
-    Holder, Listing, Memory, Moment, Outcome, Phase, Plan, Policy, ProbeResult, ProbeTarget,
-    ReplicaId, ServerState, Snapshot, Words, plan, violations,
+    Action, ActionReport, CycleReport, CycleStep, DeleteReason, ExternalAddress, ExternalAddressId,
+    Failed, Holder, Listing, Memory, Moment, MoveReason, Note, Outcome, Phase, Plan, Policy,
+    ProbeFailure, ProbeResult, ProbeTarget, ReplicaId, ServerState, Snapshot, Words, plan,
+    violations,
 };
 use crate::provider::{Provider, ProviderError};
-use journal::Journal;
+use journal::{Journal, When};
 use std::collections::BTreeSet;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -39,6 +42,8 @@ pub trait Watcher {
     fn beat(&self, now: Moment);
     /// The newest snapshot.
     fn publish(&self, snapshot: Arc<Snapshot>);
+    /// Something to be counted or measured.
+    fn note(&self, _: &Note) {}
 }
 
 /// The least time between two lists, unless a list is due anyway.
@@ -51,6 +56,10 @@ const PUBLISH_AT_MOST_EVERY: Duration = Duration::from_millis(250);
 const FAULTS_READ_IN_A_CYCLE: usize = 5;
 /// The longest wait that a provider's `Retry-After` can cause.
 const LONGEST_QUIET: Duration = Duration::from_secs(900);
+
+/// How often the quota is read, and how soon after something was done.
+const QUOTA_EVERY: Duration = Duration::from_secs(600);
+const QUOTA_SOON: Duration = Duration::from_secs(30);
 
 /// The scaler's parts.
 #[derive(Debug)]
@@ -91,6 +100,7 @@ pub struct Scaler<P, Q, C, W> {
     /// No list before this moment, whatever calls for one.
     quiet_until: Moment,
     failed_lists_in_a_row: u32,
+    next_quota: Moment,
 }
 
 /// What an action is about.
@@ -128,6 +138,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             next_list: now,
             quiet_until: now,
             failed_lists_in_a_row: 0,
+            next_quota: now,
             parts,
         }
     }
@@ -168,6 +179,9 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// Takes in finished probes and hands over those that are due. Returns when the next one is.
     pub fn pump(&mut self) -> Moment {
         while let Some(result) = self.parts.probes.finished() {
+            let failure = result.outcome.as_ref().err().map(ProbeFailure::kind);
+            let note = Note::Probed(result.latency, failure);
+            self.parts.watcher.note(&note);
             self.dirty |= self.memory.probed(&self.parts.policy, &result);
             Journal::probed(&self.memory, &result);
         }
@@ -192,7 +206,13 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             self.planned_at = now;
             self.dirty = false;
             let mut journal = std::mem::take(&mut self.journal);
-            journal.planned(&self.memory, &self.words_of(&new), &new);
+            journal.planned(
+                self.when(),
+                (&self.parts.policy, &self.memory),
+                &self.words_of(&new),
+                &new,
+                &self.parts.watcher,
+            );
             self.journal = journal;
             self.plan = new;
         }
@@ -218,6 +238,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             cloud_time: self.memory.cloud_time(now),
             last_list: self.listing.as_ref().map(|listing| listing.taken),
             floor: self.parts.policy.floor,
+            max_count: self.parts.policy.max_count.map(NonZeroU64::get),
             plan: self.plan.clone(),
             records: self.memory.records().cloned().collect(),
             external_addresses: self
@@ -264,21 +285,58 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// One cycle: a new list, a new plan from it, and that plan applied.
     fn cycle(&mut self) {
         let asked = self.parts.clock.now();
-        match self.parts.provider.list(asked) {
+        let listed = self.parts.provider.list(asked);
+        self.stepped(CycleStep::List, asked);
+        match listed {
             Ok(listing) => {
                 self.failed_lists_in_a_row = 0;
                 self.next_list = asked + self.parts.scaling_interval;
-                self.journal.listed();
                 self.take_in(listing);
+                self.journal.listed(self.when());
             }
             Err(error) => return self.list_failed(&error),
         }
         self.parts.watcher.beat(self.parts.clock.now());
         self.read_faults();
         self.pump();
+        let began = self.parts.clock.now();
         self.replan();
+        self.stepped(CycleStep::Plan, began);
         let plan = self.plan.clone();
+        let began = self.parts.clock.now();
+        if !plan.actions.is_empty() {
+            // An action may take its time: what is being done is shown before.
+            self.published_at = None;
+            self.publish(began);
+        }
         self.apply(&plan);
+        self.stepped(CycleStep::Apply, began);
+        if plan.actions.is_empty() {
+            self.read_quota();
+        } else {
+            let soon = self.parts.clock.now() + QUOTA_SOON;
+            self.next_quota = self.next_quota.min(soon);
+        }
+    }
+
+    fn stepped(&self, step: CycleStep, began: Moment) {
+        let took = self.parts.clock.now().since(began);
+        self.parts.watcher.note(&Note::Stepped(step, took));
+    }
+
+    /// Asks what the provider allows, seldom and only in a quiet cycle: it is for people.
+    fn read_quota(&mut self) {
+        let now = self.parts.clock.now();
+        if now < self.next_quota || self.is_stopping() {
+            return;
+        }
+        self.next_quota = now + QUOTA_EVERY;
+        match self.parts.provider.quota() {
+            Ok(Some(quota)) => self.parts.watcher.note(&Note::Quota(quota)),
+            Ok(None) => {}
+            Err(error) => log::debug!("the quota cannot be read: {}", chain(&error)),
+        }
+        self.parts.watcher.beat(self.parts.clock.now());
     }
 
     fn list_failed(&mut self, error: &ProviderError) {
@@ -289,7 +347,8 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         self.next_list = now + wait.min(self.parts.scaling_interval);
         self.quiet_until = self.quiet_until.max(self.next_list);
         self.obey(error, now);
-        self.journal.list_failed(now, error);
+        let when = self.when();
+        self.journal.list_failed(when, error, &self.parts.watcher);
     }
 
     fn obey(&mut self, error: &ProviderError, now: Moment) {
@@ -300,7 +359,8 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
 
     fn take_in(&mut self, listing: Listing) {
         if !self.memory.observe(&self.parts.policy, &listing) {
-            Journal::disbelieved(&self.memory);
+            let when = self.when();
+            self.journal.disbelieved(when, &self.memory);
         }
         let memory = &self.memory;
         self.parts.probes.forget(&|id| memory.record(id).is_none());
@@ -344,7 +404,8 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let now = self.parts.clock.now();
         let broken = violations(&self.parts.policy, &self.memory, listing, plan, now);
         if !broken.is_empty() {
-            return self.journal.refused(now, &broken);
+            let when = self.when();
+            return self.journal.refused(when, &broken, &self.parts.watcher);
         }
         let mut report = CycleReport {
             taken: listing.taken,
@@ -357,7 +418,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             let sentence = self.words_of(plan).action(action);
             let outcome = match self.hindrance(action, &moved, gave_up) {
                 Some(why) => Outcome::Skipped(why),
-                None => match self.carry_out(action, &sentence) {
+                None => match self.carry_out(plan, action, &sentence) {
                     Ok(()) => Outcome::Done,
                     Err(error) => {
                         gave_up |= error.kind.concerns_the_provider();
@@ -406,9 +467,25 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         }
     }
 
-    fn carry_out(&mut self, action: &Action, sentence: &str) -> Result<(), ProviderError> {
+    fn carry_out(
+        &mut self,
+        plan: &Plan,
+        action: &Action,
+        sentence: &str,
+    ) -> Result<(), ProviderError> {
         let result = match action {
-            Action::MoveAddress { address, to, .. } => self.move_address(address, to),
+            Action::MoveAddress {
+                address,
+                from,
+                to,
+                reason,
+            } => {
+                let moved = self.move_address(address, to);
+                if moved.is_ok() {
+                    self.note_move(from.as_ref(), *reason);
+                }
+                moved
+            }
             Action::Delete {
                 replica, reason, ..
             } => self.delete(replica, *reason),
@@ -427,8 +504,24 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         if let Err(error) = &result {
             self.obey(error, now);
         }
-        self.journal.ended(sentence, action, &result, now);
+        let when = self.when();
+        self.journal.ended(
+            when,
+            &self.parts.policy,
+            (plan, action, sentence),
+            &result,
+            &self.parts.watcher,
+        );
         result
+    }
+
+    fn note_move(&self, from: Option<&ReplicaId>, reason: MoveReason) {
+        let now = self.parts.clock.now();
+        let silent_since = from
+            .filter(|_| reason == MoveReason::HolderUnreachable)
+            .and_then(|id| self.memory.record(id)?.unreachable_since);
+        let outage = silent_since.map(|since| now.since(since));
+        self.parts.watcher.note(&Note::Moved(reason, outage));
     }
 
     fn move_address(
@@ -474,8 +567,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             .listing
             .as_ref()
             .map_or(&[][..], |listing| &listing.external_addresses);
-        let now = self.parts.clock.now();
-        let clocks = (now, self.memory.cloud_time(now));
+        let clocks = self.when();
         let floor = self.parts.policy.floor;
         Words::new(
             &plan.assessment,
@@ -484,6 +576,11 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             floor,
             clocks,
         )
+    }
+
+    fn when(&self) -> When {
+        let now = self.parts.clock.now();
+        (now, self.memory.cloud_time(now))
     }
 
     fn is_stopping(&self) -> bool {

@@ -113,11 +113,17 @@ impl Assessment {
         counts
     }
 
+    /// A replica of the pool.
+    #[must_use]
+    pub fn replica(&self, id: &ReplicaId) -> Option<&Assessed> {
+        let index = self.replicas.binary_search_by(|r| r.id.cmp(id)).ok()?;
+        self.replicas.get(index)
+    }
+
     /// The phase of a replica of the pool.
     #[must_use]
     pub fn phase(&self, id: &ReplicaId) -> Option<&Phase> {
-        let index = self.replicas.binary_search_by(|r| r.id.cmp(id)).ok()?;
-        self.replicas.get(index).map(|r| &r.phase)
+        self.replica(id).map(|r| &r.phase)
     }
 
     /// Whether any replica answers now.

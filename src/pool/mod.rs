@@ -8,6 +8,7 @@ mod answer;
 mod assess;
 mod backoff;
 mod creations;
+mod event;
 mod invariants;
 mod memory;
 mod observation;
@@ -20,6 +21,7 @@ mod words;
 pub use answer::{Answer, ProbeFailure, ProbeResult};
 pub use assess::{Assessed, Assessment, Phase, assess};
 pub use backoff::{Backoff, BackoffCause, CreateFailure};
+pub use event::{CycleStep, Event, EventKind, Events, Note, Numbers, Quota};
 pub use invariants::{Violation, violations};
 pub use memory::{Memory, ProbeTarget, Record, ShrunkenList};
 pub use observation::{

@@ -168,6 +168,19 @@ pub enum Blocked {
 }
 
 impl Blocked {
+    /// All words that [`Blocked::name`] can give.
+    pub const NAMES: [&'static str; 9] = [
+        "backoff",
+        "outcome-unknown",
+        "max-count",
+        "shrunken-list",
+        "locked",
+        "still-starting",
+        "may-have-run",
+        "nobody-answers",
+        "no-standby",
+    ];
+
     /// A short stable word for JSON, logs and counters.
     #[must_use]
     pub fn name(&self) -> &'static str {

@@ -1,6 +1,8 @@
 //! What the scaler shows to the rest of the daemon.
 
-use super::{Action, Backoff, CloudTime, ExternalAddress, Moment, Plan, Record, ShrunkenList};
+use super::{
+    Action, Backoff, CloudTime, Events, ExternalAddress, Moment, Plan, Record, ShrunkenList,
+};
 use std::collections::VecDeque;
 
 /// What came of an action.
@@ -62,6 +64,8 @@ pub struct Snapshot {
     pub last_list: Option<Moment>,
     /// The floor.
     pub floor: u64,
+    /// `REPLICA_MAX_COUNT`; `None`: no limit.
+    pub max_count: Option<u64>,
     /// The last plan: what each replica is worth, what would be done now, what is blocked.
     pub plan: Plan,
     /// What is remembered of each replica, in the order of `plan.assessment.replicas`.
@@ -76,6 +80,8 @@ pub struct Snapshot {
     pub history: VecDeque<CycleReport>,
     /// The last errors, the newest last.
     pub incidents: VecDeque<Incident>,
+    /// The last decisions and changes of state.
+    pub events: Events,
     /// Complete lists so far.
     pub cycles: u64,
     /// Lists that failed so far.

@@ -223,7 +223,8 @@ impl<'a> Words<'a> {
     }
 
     /// Foreign text, made fit for a line of a log: no control characters, bounded length.
-    fn printable(text: &str) -> String {
+    #[must_use]
+    pub fn printable(text: &str) -> String {
         text.chars()
             .take(Self::LONGEST_NAME)
             .map(|c| if c.is_control() { '\u{fffd}' } else { c })

@@ -2,7 +2,9 @@
 
 pub mod openstack;
 
-use crate::pool::{BackoffCause, CreateFailure, ExternalAddress, Listing, Moment, ReplicaId};
+use crate::pool::{
+    BackoffCause, CreateFailure, ExternalAddress, Listing, Moment, Quota, ReplicaId,
+};
 use std::error::Error;
 use std::fmt;
 use std::num::NonZeroU64;
@@ -34,6 +36,12 @@ pub trait Provider: Send {
 
     /// Why a server failed, if the provider tells.
     fn fault(&mut self, replica: &ReplicaId) -> Result<Option<String>, ProviderError>;
+
+    /// What the provider allows, and what is used of it, if it tells. For people only: nothing
+    /// is decided by it.
+    fn quota(&mut self) -> Result<Option<Quota>, ProviderError> {
+        Ok(None)
+    }
 }
 
 /// What kind of failure it was. Set once, where the answer is read.

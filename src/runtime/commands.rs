@@ -22,6 +22,7 @@ pub fn check(settings: &Settings, _json: bool) -> ExitCode {
     logging::start(
         settings.log_level.min(LevelFilter::Warn),
         settings.log_format,
+        &settings.openstack.metadata_value,
     );
     let mut text = String::new();
     for warning in &settings.warnings {
@@ -69,6 +70,7 @@ pub fn plan(settings: &Settings, json: bool) -> ExitCode {
     logging::start(
         settings.log_level.min(LevelFilter::Warn),
         settings.log_format,
+        &settings.openstack.metadata_value,
     );
     match observe(settings) {
         Ok(snapshot) => {
@@ -100,7 +102,7 @@ fn observe(settings: &Settings) -> Result<Snapshot, Box<dyn Error>> {
     /// How much longer than the slowest verdict is waited.
     const MARGIN: Duration = Duration::from_secs(5);
     let clock = RealClock::start();
-    let provider = provider(settings)?;
+    let provider = provider(settings, |_| ())?;
     let probes = ProbePool::start(&probe_settings(settings)?, &clock.shared())?;
     let mut scaler = Scaler::new(Parts {
         provider,

@@ -17,7 +17,7 @@ use crate::provider::openstack::{OpenStack, ServerTemplate};
 use crate::scaler::{Clock, Parts, Scaler};
 use crate::status::{Facts, Shared, StatusError, StatusServer};
 use crossbeam_channel::{Receiver, Select, Sender, bounded, unbounded};
-use openstack_sdk_blocking::Cloud;
+use openstack_sdk_blocking::{Cloud, RequestRecord};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::fmt;
@@ -74,7 +74,8 @@ impl std::error::Error for Failure {
 /// Runs the daemon until a signal ends it or one of its threads dies.
 #[must_use]
 pub fn run(settings: &Settings) -> ExitCode {
-    logging::start(settings.log_level, settings.log_format);
+    let pool = &settings.openstack.metadata_value;
+    logging::start(settings.log_level, settings.log_format, pool);
     for warning in &settings.warnings {
         log::warn!("{warning}");
     }
@@ -94,10 +95,20 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
     // INVARIANT: signals are received before anything is done that a signal should end well.
     watch_signals(&events_in)?;
     descriptors::raise(settings);
-    let provider = provider(settings)?;
+    let shared = Arc::new(Shared::default());
+    let watched = Arc::clone(&shared);
+    let provider = provider(settings, |cloud| {
+        cloud.on_request(Box::new(move |request: &RequestRecord| {
+            watched.metrics().api_request(
+                request.service.as_str(),
+                request.method.as_str(),
+                request.status,
+                request.duration,
+            );
+        }));
+    })?;
     let probes =
         ProbePool::start(&probe_settings(settings)?, &clock.shared()).map_err(Failure::Probes)?;
-    let shared = Arc::new(Shared::default());
     let status = StatusServer::start(
         &settings.app_host.to_string(),
         settings.app_port,
@@ -201,9 +212,10 @@ fn watch_signals(events: &Sender<Event>) -> Result<(), Failure> {
     .map_err(Failure::Thread)
 }
 
-fn provider(settings: &Settings) -> Result<OpenStack, Failure> {
+fn provider(settings: &Settings, prepare: impl FnOnce(&mut Cloud)) -> Result<OpenStack, Failure> {
     let ProviderKind::OpenStack = settings.provider;
-    let cloud = cloud(settings)?;
+    let mut cloud = cloud(settings)?;
+    prepare(&mut cloud);
     let external_addresses = settings.policy.external_addresses;
     Ok(OpenStack::new(
         cloud,
@@ -266,6 +278,8 @@ fn facts(settings: &Settings) -> Facts {
         settings: shown
             .map(|(name, value)| ((*name).to_owned(), value.clone()))
             .collect(),
+        pool: settings.openstack.metadata_value.clone(),
+        wall_clock: logging::wall_clock,
         healthy_within: settings.openstack.timeout * REQUESTS_WITHOUT_A_BEAT + HEALTH_MARGIN,
     }
 }

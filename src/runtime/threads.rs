@@ -1,6 +1,6 @@
 //! What ties the threads together: the clock, the channels, and the news of a thread's end.
 
-use crate::pool::{Moment, ProbeResult, ProbeTarget, ReplicaId, Snapshot};
+use crate::pool::{Moment, Note, ProbeResult, ProbeTarget, ReplicaId, Snapshot};
 use crate::probe::{ProbeJob, ProbePool, Report, WorkerDied};
 use crate::scaler::{Clock, Probes, Watcher};
 use crate::status::Shared;
@@ -144,5 +144,9 @@ impl Watcher for StatusWatcher {
 
     fn publish(&self, snapshot: Arc<Snapshot>) {
         self.shared.publish(snapshot);
+    }
+
+    fn note(&self, note: &Note) {
+        self.shared.note(note);
     }
 }

@@ -1,17 +1,26 @@
-//! What the scaler tells people: log lines, counters, and the last cycles and errors.
+//! What the scaler tells people: log lines, counters, and the last cycles, errors and events.
 
+use super::Watcher;
+use super::telling::tell;
 use crate::pool::{
-    Action, Assessed, Blocked, CycleReport, Incident, Memory, Moment, Phase, Plan, ProbeResult,
-    ReplicaId, ServerState, Snapshot, Violation, Words,
+    Action, Assessed, Blocked, CloudTime, CycleReport, DeleteReason, Event, EventKind, Events,
+    Incident, Memory, Moment, Note, Numbers, Phase, Plan, Policy, ProbeResult, Record, ReplicaId,
+    ServerState, Snapshot, Violation, Words, delete_reason,
 };
 use crate::provider::ProviderError;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// How many cycles are kept.
 const HISTORY: usize = 100;
 /// How many errors are kept.
 const INCIDENTS: usize = 50;
+/// Among how many of the last errors one is looked for that is the same again.
+const FOLDED_AMONG: usize = 10;
+/// An error that comes back after so long is a new one.
+const FOLDED_WITHIN: Duration = Duration::from_secs(3600);
 
 /// More replicas than this are told as one line at the start.
 const TOLD_ONE_BY_ONE: usize = 10;
@@ -28,14 +37,33 @@ pub fn chain(error: &dyn Error) -> String {
     text
 }
 
+/// Both clocks at the moment of an event.
+pub(super) type When = (Moment, Option<CloudTime>);
+
+/// What was last told of a replica.
+#[derive(Debug)]
+struct Known {
+    phase: &'static str,
+    name: Arc<str>,
+    /// Its age at a moment.
+    aged: (Duration, Moment),
+    has_served: bool,
+    /// Why its deletion was asked for.
+    deleted: Option<DeleteReason>,
+}
+
 /// Speaks only of what changed, and folds what repeats.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
-    phases: BTreeMap<ReplicaId, &'static str>,
+    known: BTreeMap<ReplicaId, Known>,
     blocked: BTreeSet<String>,
+    /// The numbers as last told.
+    numbers: Numbers,
     list_failures: u64,
+    creation_failures: u32,
     history: VecDeque<CycleReport>,
     incidents: VecDeque<Incident>,
+    events: Events,
     cycles: u64,
     failed_cycles: u64,
     created: u64,
@@ -49,6 +77,7 @@ impl Journal {
         Snapshot {
             history: self.history.clone(),
             incidents: self.incidents.clone(),
+            events: self.events.clone(),
             cycles: self.cycles,
             failed_cycles: self.failed_cycles,
             created: self.created,
@@ -73,70 +102,181 @@ impl Journal {
         }
     }
 
-    pub(super) fn listed(&mut self) {
+    pub(super) fn listed(&mut self, when: When) {
         self.cycles += 1;
         if self.list_failures > 0 {
-            log::info!(
+            let text = format!(
                 "the provider can be listed again, after {} failures",
                 self.list_failures
             );
+            self.keep(when, Event::new(EventKind::Recovered, text));
             self.list_failures = 0;
         }
     }
 
-    pub(super) fn list_failed(&mut self, now: Moment, error: &ProviderError) {
+    pub(super) fn list_failed(&mut self, when: When, error: &ProviderError, watcher: &dyn Watcher) {
         self.failed_cycles += 1;
         self.list_failures += 1;
-        self.incident(now, "list the pool", error.kind.name(), chain(error));
+        let event = Event {
+            reason: Some(error.kind.name()),
+            error: Some(chain(error)),
+            ..Event::new(EventKind::Error, "list the pool".to_owned())
+        };
+        self.incident(when, event, watcher);
     }
 
     /// Tells what the new plan sees otherwise than the last one.
-    pub(super) fn planned(&mut self, memory: &Memory, words: &Words<'_>, plan: &Plan) {
+    pub(super) fn planned(
+        &mut self,
+        when: When,
+        (policy, memory): (&Policy, &Memory),
+        words: &Words<'_>,
+        plan: &Plan,
+        watcher: &dyn Watcher,
+    ) {
         let replicas = &plan.assessment.replicas;
-        let is_first_of_many = self.phases.is_empty() && replicas.len() > TOLD_ONE_BY_ONE;
-        if is_first_of_many {
+        let now = numbers(policy, plan);
+        let is_first = self.numbers == Numbers::default();
+        let numbers = Numbers {
+            available: if is_first {
+                now.available
+            } else {
+                self.numbers.available_after
+            },
+            replicas: if is_first {
+                now.replicas
+            } else {
+                self.numbers.replicas_after
+            },
+            ..now
+        };
+        if self.known.is_empty() && replicas.len() > TOLD_ONE_BY_ONE {
             let by_phase = plan.assessment.by_phase();
             let told: Vec<String> = by_phase.iter().map(|(p, n)| format!("{n} {p}")).collect();
-            let count = replicas.len();
-            log::info!("{count} replicas are there: {}", told.join(", "));
-            let phases = replicas.iter().map(|r| (r.id.clone(), r.phase.name()));
-            self.phases = phases.collect();
+            let text = format!("{} replicas are there: {}", replicas.len(), told.join(", "));
+            let event = Event {
+                numbers: Some(numbers),
+                ..Event::new(EventKind::Found, text)
+            };
+            self.keep(when, event);
+            for (record, assessed) in memory.records().zip(replicas) {
+                self.known_now(when.0, record, assessed, watcher);
+            }
         }
         for (record, assessed) in memory.records().zip(replicas) {
-            let phase = assessed.phase.name();
-            let before = self.phases.insert(assessed.id.clone(), phase);
-            if before != Some(phase) {
+            let before = self.known_now(when.0, record, assessed, watcher);
+            if before != Some(assessed.phase.name()) {
                 let name = words.replica(&assessed.id);
-                let detail = detail(assessed, &record.server.state, record.fault.as_deref());
-                match before {
-                    Some(before) => log::info!("replica {name}: {before} -> {phase}{detail}"),
-                    None => log::info!("replica {name}: new, {phase}{detail}"),
-                }
+                self.keep(when, changed(before, &name, record, assessed, numbers));
             }
         }
-        if self.phases.len() > replicas.len() {
-            let gone: Vec<ReplicaId> = self
-                .phases
-                .keys()
-                .filter(|id| plan.assessment.phase(id).is_none())
-                .cloned()
-                .collect();
-            for id in gone {
-                log::info!("replica {id}: gone");
-                self.phases.remove(&id);
-            }
+        if self.known.len() > replicas.len() {
+            self.tell_gone(when, plan, numbers, watcher);
         }
-        self.tell_blocked(words, &plan.blocked);
+        self.tell_blocked(when, words, &plan.blocked, numbers);
+        self.numbers = now;
+        let failures = memory.backoff().map_or(0, |backoff| backoff.failures);
+        if let Some(backoff) = memory
+            .backoff()
+            .filter(|_| failures > self.creation_failures)
+        {
+            watcher.note(&Note::CreateFailed(backoff.cause));
+        }
+        self.creation_failures = failures;
     }
 
-    fn tell_blocked(&mut self, words: &Words<'_>, blocked: &[Blocked]) {
+    /// Remembers a replica as it is now, and returns the phase as it was.
+    fn known_now(
+        &mut self,
+        now: Moment,
+        record: &Record,
+        assessed: &Assessed,
+        watcher: &dyn Watcher,
+    ) -> Option<&'static str> {
+        let phase = assessed.phase.name();
+        let known = self.known.get_mut(&assessed.id);
+        let is_new = known.is_none();
+        let known = match known {
+            Some(known) => known,
+            None => self.known.entry(assessed.id.clone()).or_insert(Known {
+                phase,
+                name: assessed.name.as_str().into(),
+                aged: (assessed.age, now),
+                // Of one that was here before, the first answer says nothing.
+                has_served: !record.born_here,
+                deleted: None,
+            }),
+        };
+        if !known.has_served && matches!(assessed.phase, Phase::Serving { .. }) {
+            known.has_served = true;
+            watcher.note(&Note::Ready(assessed.age));
+        }
+        if *known.name != *assessed.name {
+            known.name = assessed.name.as_str().into();
+        }
+        let before = std::mem::replace(&mut known.phase, phase);
+        (!is_new).then_some(before)
+    }
+
+    fn tell_gone(&mut self, when: When, plan: &Plan, numbers: Numbers, watcher: &dyn Watcher) {
+        let gone: Vec<ReplicaId> = self
+            .known
+            .keys()
+            .filter(|id| plan.assessment.phase(id).is_none())
+            .cloned()
+            .collect();
+        for id in gone {
+            let Some(known) = self.known.remove(&id) else {
+                continue;
+            };
+            let why = match known.deleted {
+                Some(reason) => format!(
+                    " (it was deleted, {}: {})",
+                    reason.name(),
+                    delete_reason(reason)
+                ),
+                None => " (not deleted by this daemon)".to_owned(),
+            };
+            let (age, at) = known.aged;
+            watcher.note(&Note::Gone(age.saturating_add(when.0.since(at))));
+            let name = Words::printable(&known.name);
+            let event = Event {
+                replica: Some(id.clone()),
+                name: Some(known.name),
+                reason: known.deleted.map(DeleteReason::name),
+                states: (Some(known.phase), None),
+                numbers: Some(numbers),
+                ..Event::new(EventKind::Gone, format!("replica {name} [{id}]: gone{why}"))
+            };
+            self.keep(when, event);
+        }
+    }
+
+    fn tell_blocked(
+        &mut self,
+        when: When,
+        words: &Words<'_>,
+        blocked: &[Blocked],
+        numbers: Numbers,
+    ) {
         let mut gists = BTreeSet::new();
         // That there are more addresses than replicas is no news.
         let telling = |b: &&Blocked| !matches!(b, Blocked::MoveAddress { .. });
         for blocked in blocked.iter().filter(telling) {
             let gist = words.blocked_gist(blocked);
             if !self.blocked.contains(&gist) {
-                log::warn!("{}", words.blocked(blocked));
+                let replica = match blocked {
+                    Blocked::Delete { replica, .. } => Some(replica),
+                    _ => None,
+                };
+                let event = Event {
+                    name: replica.and_then(|id| words.name(id)).map(Arc::from),
+                    replica: replica.cloned(),
+                    reason: Some(blocked.name()),
+                    numbers: Some(numbers),
+                    ..Event::new(EventKind::Blocked, words.blocked(blocked))
+                };
+                self.keep(when, event);
             }
             gists.insert(gist);
         }
@@ -144,44 +284,82 @@ impl Journal {
     }
 
     /// The list lacks too much to be believed.
-    pub(super) fn disbelieved(memory: &Memory) {
+    pub(super) fn disbelieved(&mut self, when: When, memory: &Memory) {
         if let Some(list) = memory.shrunken_list() {
-            log::warn!(
+            let text = format!(
                 "the list lacks {} of {} replicas: nothing is created or deleted until the next \
                  list confirms it",
                 list.missing.len(),
                 list.previous
             );
+            self.keep(when, Event::new(EventKind::Doubted, text));
         }
     }
 
-    pub(super) fn refused(&mut self, now: Moment, broken: &BTreeSet<Violation>) {
+    pub(super) fn refused(
+        &mut self,
+        when: When,
+        broken: &BTreeSet<Violation>,
+        watcher: &dyn Watcher,
+    ) {
         let text = format!("the plan breaks its promises and is not applied: {broken:?}");
-        self.incident(now, "plan", "broken_promise", text);
+        let event = Event {
+            reason: Some("broken_promise"),
+            error: Some(text),
+            ..Event::new(EventKind::Error, "plan".to_owned())
+        };
+        self.incident(when, event, watcher);
     }
 
     /// Tells what came of an action.
     pub(super) fn ended(
         &mut self,
-        sentence: &str,
-        action: &Action,
+        when: When,
+        policy: &Policy,
+        (plan, action, sentence): (&Plan, &Action, &str),
         result: &Result<(), ProviderError>,
-        now: Moment,
+        watcher: &dyn Watcher,
     ) {
-        let (counter, by) = match action {
-            Action::MoveAddress { .. } => (&mut self.moved, 1),
-            Action::Delete { .. } => (&mut self.deleted, 1),
-            Action::Create { count } => (&mut self.created, count.get()),
+        let before = self.numbers;
+        let mut event = acted(plan, action, sentence);
+        let mut numbers = Numbers {
+            available: before.available_after,
+            replicas: before.replicas_after,
+            ..before
         };
-        match result {
-            Ok(()) => {
-                *counter = counter.saturating_add(by);
-                log::info!("{sentence}: done");
+        let Err(error) = result else {
+            match action {
+                Action::MoveAddress { .. } => self.moved += 1,
+                Action::Delete {
+                    replica, reason, ..
+                } => {
+                    self.deleted += 1;
+                    let counted = plan.assessment.replica(replica).map_or(0, |r| r.counts);
+                    numbers.available_after = numbers.available.saturating_sub(counted);
+                    numbers.replicas_after = numbers.replicas.saturating_sub(1);
+                    if let Some(known) = self.known.get_mut(replica) {
+                        known.deleted = Some(*reason);
+                    }
+                    watcher.note(&Note::Deleted(*reason));
+                }
+                Action::Create { count } => {
+                    self.created = self.created.saturating_add(count.get());
+                    let more = count.get().saturating_mul(policy.capacity.get());
+                    numbers.available_after = numbers.available.saturating_add(more);
+                    numbers.replicas_after = numbers.replicas.saturating_add(count.get());
+                    watcher.note(&Note::Created(count.get()));
+                }
             }
-            Err(error) => {
-                self.incident(now, sentence, error.kind.name(), chain(error));
-            }
-        }
+            event.outcome = Some("done");
+            event.numbers = Some(numbers);
+            self.numbers = numbers;
+            self.keep(when, event);
+            return;
+        };
+        event.outcome = Some("failed");
+        event.error = Some(chain(error));
+        event.numbers = Some(numbers);
+        self.fold(when, event, error.kind.name(), watcher);
     }
 
     pub(super) fn applied(&mut self, report: CycleReport) {
@@ -191,41 +369,116 @@ impl Journal {
         self.history.push_back(report);
     }
 
+    fn incident(&mut self, when: When, event: Event, watcher: &dyn Watcher) {
+        let kind = event.reason.unwrap_or("error");
+        self.fold(when, event, kind, watcher);
+    }
+
     /// Keeps an error. One that repeats is told at the first, second, fourth, ... time only.
-    fn incident(&mut self, now: Moment, doing: &str, kind: &'static str, error: String) {
-        let last = self.incidents.back_mut();
-        if let Some(last) = last.filter(|last| last.doing == doing && last.kind == kind) {
-            last.last = now;
-            last.times += 1;
-            let level = if last.times.is_power_of_two() {
-                log::Level::Error
-            } else {
-                log::Level::Debug
-            };
-            log::log!(level, "{doing}: {error} ({} times in a row)", last.times);
-            last.error = error;
-            return;
-        }
-        log::error!("{doing}: {error}");
+    fn fold(&mut self, when: When, mut event: Event, kind: &'static str, watcher: &dyn Watcher) {
+        watcher.note(&Note::Failed(kind));
+        let is_again = |past: &Incident| {
+            past.doing == event.text && past.kind == kind && when.0.since(past.last) < FOLDED_WITHIN
+        };
+        let last = self.incidents.len().saturating_sub(FOLDED_AMONG);
+        let again = (last..self.incidents.len())
+            .rev()
+            .find(|index| self.incidents.get(*index).is_some_and(is_again));
+        let before = again.and_then(|index| self.incidents.remove(index));
+        event.times = before.map_or(0, |past| past.times) + 1;
         if self.incidents.len() == INCIDENTS {
             self.incidents.pop_front();
         }
         self.incidents.push_back(Incident {
-            last: now,
-            times: 1,
-            doing: doing.to_owned(),
+            last: when.0,
+            times: event.times,
+            doing: event.text.clone(),
             kind,
-            error,
+            error: event.error.clone().unwrap_or_default(),
         });
+        if event.times.is_power_of_two() {
+            self.keep(when, event);
+        }
+    }
+
+    fn keep(&mut self, when: When, event: Event) {
+        let (at, time) = when;
+        tell(&self.events.keep(Event { at, time, ..event }));
     }
 }
 
-fn detail(assessed: &Assessed, state: &ServerState, fault: Option<&str>) -> String {
-    match (&assessed.phase, state) {
+fn numbers(policy: &Policy, plan: &Plan) -> Numbers {
+    let assessment = &plan.assessment;
+    let is_there = |r: &&Assessed| r.phase != Phase::Leaving;
+    let replicas = assessment.replicas.iter().filter(is_there).count();
+    let replicas = u64::try_from(replicas).unwrap_or(u64::MAX);
+    let replicas = replicas.saturating_add(assessment.awaited);
+    Numbers {
+        available: assessment.available,
+        available_after: assessment.available,
+        replicas,
+        replicas_after: replicas,
+        floor: policy.floor,
+    }
+}
+
+/// What became of a replica, and why.
+fn changed(
+    before: Option<&'static str>,
+    name: &str,
+    record: &Record,
+    assessed: &Assessed,
+    numbers: Numbers,
+) -> Event {
+    let phase = assessed.phase.name();
+    let detail = detail(assessed, record);
+    let (kind, text) = match before {
+        Some(before) => (
+            EventKind::State,
+            format!("replica {name}: {before} -> {phase}{detail}"),
+        ),
+        None => (
+            EventKind::New,
+            format!("replica {name}: new, {phase}{detail}"),
+        ),
+    };
+    Event {
+        replica: Some(assessed.id.clone()),
+        name: Some(assessed.name.as_str().into()),
+        states: (before, Some(phase)),
+        numbers: Some(numbers),
+        ..Event::new(kind, text)
+    }
+}
+
+fn acted(plan: &Plan, action: &Action, sentence: &str) -> Event {
+    let (kind, replica, reason) = match action {
+        Action::MoveAddress { to, reason, .. } => (EventKind::Move, Some(to), reason.name()),
+        Action::Delete {
+            replica, reason, ..
+        } => (EventKind::Delete, Some(replica), reason.name()),
+        Action::Create { .. } => (EventKind::Create, None, "below-floor"),
+    };
+    let assessed = replica.and_then(|id| plan.assessment.replica(id));
+    Event {
+        replica: replica.cloned(),
+        name: assessed.map(|r| r.name.as_str().into()),
+        reason: Some(reason),
+        ..Event::new(kind, sentence.to_owned())
+    }
+}
+
+fn detail(assessed: &Assessed, record: &Record) -> String {
+    match (&assessed.phase, &record.server.state) {
         (Phase::Serving { free }, _) => format!(" ({free} free)"),
+        (Phase::Finished, _) => " (it says itself that it is done)".to_owned(),
+        (Phase::Unreachable { .. }, _) => match &record.last_failure {
+            Some(failure) => format!(" ({} probes failed: {failure})", record.failures),
+            None => String::new(),
+        },
         (Phase::Failed(how), _) => {
             let how = format!("{how:?}").to_lowercase();
-            match fault.filter(|fault| !fault.is_empty()) {
+            match record.fault.as_deref().filter(|fault| !fault.is_empty()) {
                 Some(fault) => format!(" ({how}: {fault})"),
                 None => format!(" ({how})"),
             }

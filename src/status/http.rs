@@ -22,6 +22,8 @@ pub(super) struct Request {
     pub(super) method: Method,
     /// The target up to its query.
     pub(super) path: Vec<u8>,
+    /// The values of all `Accept` headers.
+    pub(super) accept: Vec<u8>,
 }
 
 /// The method, as far as it matters.
@@ -53,33 +55,36 @@ pub(super) enum BadRequest {
 #[derive(Debug)]
 pub(super) struct Response {
     pub(super) status: u16,
+    pub(super) content_type: &'static str,
+    /// Further header lines, each with its end.
+    pub(super) headers: String,
     pub(super) body: Vec<u8>,
 }
 
 impl Response {
-    /// The bytes on the wire. A `HEAD` gets the head that a `GET` would get.
-    pub(super) fn to_bytes(&self, with_body: bool) -> Vec<u8> {
+    pub(super) const JSON: &'static str = "application/json";
+
+    /// The head on the wire. A `HEAD` gets the head that a `GET` would get.
+    pub(super) fn head(&self) -> Vec<u8> {
         let allow = match self.status {
             405 => "Allow: GET, HEAD\r\n",
             _ => "",
         };
         let head = format!(
             "HTTP/1.1 {} {}\r\n\
-             Content-Type: application/json\r\n\
+             Content-Type: {}\r\n\
              Content-Length: {}\r\n\
              Cache-Control: no-store\r\n\
              X-Content-Type-Options: nosniff\r\n\
-             {allow}\
+             {allow}{}\
              Connection: close\r\n\r\n",
             self.status,
             reason_phrase(self.status),
+            self.content_type,
             self.body.len(),
+            self.headers,
         );
-        let mut bytes = head.into_bytes();
-        if with_body {
-            bytes.extend_from_slice(&self.body);
-        }
-        bytes
+        head.into_bytes()
     }
 }
 
@@ -134,23 +139,24 @@ impl Timed<'_> {
         }
     }
 
-    /// Writes all of an answer within `limit`, then closes the connection in such a way that
+    /// Writes all parts of an answer within `limit`, then closes the connection in such a way that
     /// the client gets the answer even if it is still sending. `written` is called in between.
     pub(super) fn write_last(
         &self,
-        bytes: &[u8],
+        parts: [&[u8]; 2],
         limit: Duration,
         written: impl FnOnce(),
     ) -> io::Result<()> {
         let deadline = (self.clock)() + limit;
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            self.stream.set_write_timeout(Some(self.left(deadline)?))?;
-            match (&mut &*self.stream).write(rest) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(length) => rest = rest.get(length..).unwrap_or_default(),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+        for mut rest in parts {
+            while !rest.is_empty() {
+                self.stream.set_write_timeout(Some(self.left(deadline)?))?;
+                match (&mut &*self.stream).write(rest) {
+                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                    Ok(length) => rest = rest.get(length..).unwrap_or_default(),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
         written();
@@ -229,8 +235,14 @@ fn parse(head: &[u8]) -> Result<Request, BadRequest> {
         other if other.starts_with(b"HTTP/") => return Err(BadRequest::Version),
         _ => return Err(BadRequest::Malformed),
     }
-    if lines.any(|line| !line.is_empty() && !line.contains(&b':')) {
-        return Err(BadRequest::Malformed);
+    let mut accept = Vec::new();
+    for line in lines.filter(|line| !line.is_empty()) {
+        let colon = line.iter().position(|b| *b == b':');
+        let (name, value) = line.split_at(colon.ok_or(BadRequest::Malformed)?);
+        if name.eq_ignore_ascii_case(b"accept") {
+            accept.extend_from_slice(value.get(1..).unwrap_or_default());
+            accept.push(b',');
+        }
     }
     let path = target.split(|b| *b == b'?').next().unwrap_or_default();
     Ok(Request {
@@ -240,6 +252,7 @@ fn parse(head: &[u8]) -> Result<Request, BadRequest> {
             _ => Method::Other,
         },
         path: path.to_vec(),
+        accept,
     })
 }
 
@@ -251,6 +264,7 @@ mod tests {
         let expected = expected.map(|(method, path)| Request {
             method,
             path: path.to_vec(),
+            accept: Vec::new(),
         });
         assert_eq!(parse(head), expected, "{}", head.escape_ascii());
     }
@@ -273,6 +287,13 @@ mod tests {
         check(b"GET /\0 HTTP/1.1\r\n\r\n", Err(Malformed));
         check(b"\x16\x03\x01\x02\x00 / HTTP/1.1\r\n\r\n", Err(Malformed));
         check(b"GET / HTTP/1.1\r\nno header\r\n\r\n", Err(Malformed));
+    }
+
+    #[test]
+    fn what_is_accepted_is_read() {
+        let head = b"GET / HTTP/1.1\r\nACCEPT: text/html\r\nX: y\r\naccept:*/*;q=0.1\r\n\r\n";
+        let request = parse(head).unwrap();
+        assert_eq!(request.accept, b" text/html,*/*;q=0.1,");
     }
 
     #[test]
@@ -315,7 +336,7 @@ mod tests {
     fn a_client_that_does_not_read_is_not_waited_for() {
         let limit = Duration::from_millis(200);
         let answer = vec![b'x'; 64 << 20];
-        let written = on_a_pair(b"", |timed| timed.write_last(&answer, limit, || ()));
+        let written = on_a_pair(b"", |timed| timed.write_last([b"", &answer], limit, || ()));
         assert!(is_timeout(&written.unwrap_err()));
     }
 }

@@ -7,20 +7,27 @@
 //! holds at most [`StatusServer::MAX_CONNECTIONS`] of them at once, and lets the newest in by
 //! closing the one that has been idle for longest.
 
+mod accept;
 mod connections;
 mod error;
+mod history;
 mod http;
+mod metrics;
+mod page;
 mod routes;
 mod server;
 mod shared;
 mod view;
+mod view_events;
 mod view_plan;
 
 pub use error::StatusError;
+pub use metrics::Metrics;
 pub use server::{Clock, StatusServer};
 pub use shared::Shared;
 pub use view::{status_view, summary_view};
 
+use crate::pool::CloudTime;
 use std::time::Duration;
 
 /// What does not change while the daemon runs.
@@ -34,4 +41,8 @@ pub struct Facts {
     pub settings: Vec<(String, String)>,
     /// The daemon is unhealthy when the scaler's loop has made no turn for so long.
     pub healthy_within: Duration,
+    /// The pool's name: the value of its servers' metadata.
+    pub pool: String,
+    /// This machine's wall clock, which Prometheus compares with its own.
+    pub wall_clock: fn() -> CloudTime,
 }

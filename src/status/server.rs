@@ -253,9 +253,9 @@ impl Context {
                 None => return,
             },
         };
-        let bytes = response.to_bytes(with_body);
-        drop(response);
-        if let Err(error) = timed.write_last(&bytes, StatusServer::PATIENCE, || {
+        let head = response.head();
+        let body = if with_body { response.body } else { Vec::new() };
+        if let Err(error) = timed.write_last([&head, &body], StatusServer::PATIENCE, || {
             place.set_answering(false);
         }) {
             log::debug!("a client of the status server is gone: {error}");

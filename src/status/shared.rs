@@ -1,8 +1,11 @@
 //! What the scaler thread hands to the status server.
 
-use crate::pool::{Moment, Snapshot};
+use super::history::History;
+use super::metrics::Metrics;
+use crate::pool::{Moment, Note, Snapshot};
+use serde_json::Value;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Written by the scaler, read by the status server; neither ever waits for the other's work.
 #[derive(Debug, Default)]
@@ -10,16 +13,40 @@ pub struct Shared {
     /// Locked for the copy of the pointer only.
     latest: RwLock<Arc<Snapshot>>,
     heartbeat_ms: AtomicU64,
+    history: Mutex<History>,
+    metrics: Metrics,
 }
 
 impl Shared {
     /// Makes a snapshot the one that is shown.
     pub fn publish(&self, snapshot: Arc<Snapshot>) {
+        let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        history.take(&snapshot);
+        drop(history);
         let mut latest = self.latest.write().unwrap_or_else(PoisonError::into_inner);
         let previous = std::mem::replace(&mut *latest, snapshot);
         drop(latest);
         // INVARIANT: freed only after the lock, since a large snapshot takes its time.
         drop(previous);
+    }
+
+    /// Counts or measures something.
+    pub fn note(&self, note: &Note) {
+        self.metrics.note(note);
+    }
+
+    /// What is counted and measured.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The pool over the last hours.
+    #[must_use]
+    pub fn history(&self, now: Moment) -> Value {
+        let cloud_now = self.latest().cloud_time_at(now);
+        let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        history.view(now, cloud_now)
     }
 
     /// Notes that the scaler's loop has made a turn.

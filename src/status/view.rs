@@ -1,12 +1,15 @@
 //! Snapshots as JSON. The names of the fields are stable; `docs/status-api.md` has them all.
 
 use super::Facts;
+use super::view_events::{IN_STATUS, event_view};
 use super::view_plan::{action_view, blocked_view, going_because, plan_view};
 use crate::pool::{
     Assessed, Backoff, Blocked, Creating, CycleReport, ExternalAddress, Failed, Holder, Incident,
-    Moment, Outcome, Phase, Record, ReplicaId, ServerState, Snapshot, Words,
+    Moment, Outcome, Phase, Record, ReplicaId, ServerState, Snapshot, Words, utc,
 };
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -32,48 +35,128 @@ pub fn summary_view(snapshot: &Snapshot, facts: &Facts, healthy: bool, now: Mome
 /// The body of `GET /status`: everything.
 #[must_use]
 pub fn status_view(snapshot: &Snapshot, facts: &Facts, healthy: bool, now: Moment) -> Value {
-    let words = Words::of(snapshot, now);
-    let assessment = &snapshot.plan.assessment;
-    json!({
-        "status": u8::from(healthy),
-        "isMaster": true,
-        "version": facts.version,
-        "provider": facts.provider,
-        "uptime_seconds": seconds(now.0),
-        "snapshot_seconds_ago": seconds(now.since(snapshot.taken)),
-        "last_list_seconds_ago": snapshot.last_list.map(|at| seconds(now.since(at))),
-        "cloud_time": words.utc(now),
-        "summary": {
-            "available": assessment.available,
-            "floor": snapshot.floor,
-            "missing": snapshot.plan.missing,
-            "replicas": assessment.replicas.len(),
-            "by_state": by_state(snapshot),
-            "awaited": assessment.awaited,
-        },
-        "replicas": replicas_view(snapshot, &words, now),
-        "external_addresses": addresses_view(snapshot, &words),
-        "plan": plan_view(&snapshot.plan, &words, now),
-        "backoff": snapshot.backoff.map(|backoff| backoff_view(backoff, &words, now)),
-        "shrunken_list": snapshot.shrunken_list.as_ref().map(|list| json!({
-            "missing": list.missing.iter().map(ReplicaId::as_str).collect::<Vec<_>>(),
-            "previous": list.previous,
-        })),
-        "history": snapshot.history.iter().rev()
-            .map(|report| cycle_view(report, &words, now))
-            .collect::<Vec<_>>(),
-        "incidents": snapshot.incidents.iter().rev()
-            .map(|incident| incident_view(incident, &words, now))
-            .collect::<Vec<_>>(),
-        "counters": {
-            "cycles": snapshot.cycles,
-            "failed_cycles": snapshot.failed_cycles,
-            "created": snapshot.created,
-            "deleted": snapshot.deleted,
-            "moved": snapshot.moved,
-        },
-        "settings": settings_view(facts),
-    })
+    let body = StatusBody {
+        snapshot,
+        facts,
+        healthy,
+        now,
+    };
+    // Nothing in it can fail to become JSON.
+    serde_json::to_value(body).unwrap_or_default()
+}
+
+/// The body of `GET /status`, written item by item: of a thousand replicas only one at a time is
+/// there as a tree.
+pub(super) struct StatusBody<'a> {
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) facts: &'a Facts,
+    pub(super) healthy: bool,
+    pub(super) now: Moment,
+}
+
+impl Serialize for StatusBody<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (snapshot, now) = (self.snapshot, self.now);
+        let words = Words::of(snapshot, now);
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in self.head(&words) {
+            map.serialize_entry(&name, &value)?;
+        }
+        let replicas = replicas_view(snapshot, &words, now);
+        map.serialize_entry("replicas", &Lazily::new(replicas))?;
+        for (name, value) in self.tail(&words) {
+            map.serialize_entry(&name, &value)?;
+        }
+        let events = snapshot.events.newest_first().take(IN_STATUS);
+        let events = events.map(|event| event_view(event, now));
+        map.serialize_entry("events", &Lazily::new(events))?;
+        map.serialize_entry("settings", &settings_view(self.facts))?;
+        map.end()
+    }
+}
+
+impl StatusBody<'_> {
+    fn head(&self, words: &Words<'_>) -> Map<String, Value> {
+        let (snapshot, facts, now) = (self.snapshot, self.facts, self.now);
+        let assessment = &snapshot.plan.assessment;
+        object(json!({
+            "status": u8::from(self.healthy),
+            "isMaster": true,
+            "version": facts.version,
+            "provider": facts.provider,
+            "pool": facts.pool,
+            "uptime_seconds": seconds(now.0),
+            "snapshot_seconds_ago": seconds(now.since(snapshot.taken)),
+            "last_list_seconds_ago": snapshot.last_list.map(|at| seconds(now.since(at))),
+            "cloud_time": words.utc(now),
+            "summary": {
+                "available": assessment.available,
+                "floor": snapshot.floor,
+                "missing": snapshot.plan.missing,
+                "max_replicas": snapshot.max_count,
+                "replicas": assessment.replicas.len(),
+                "by_state": by_state(snapshot),
+                "awaited": assessment.awaited,
+            },
+        }))
+    }
+
+    fn tail(&self, words: &Words<'_>) -> Map<String, Value> {
+        let (snapshot, now) = (self.snapshot, self.now);
+        object(json!({
+            "external_addresses": addresses_view(snapshot, words),
+            "plan": plan_view(&snapshot.plan, words, now),
+            "backoff": snapshot.backoff.map(|backoff| backoff_view(backoff, words, now)),
+            "shrunken_list": snapshot.shrunken_list.as_ref().map(|list| json!({
+                "missing": list.missing.iter().map(ReplicaId::as_str).collect::<Vec<_>>(),
+                "previous": list.previous,
+            })),
+            "history": snapshot.history.iter().rev()
+                .map(|report| cycle_view(report, words, now))
+                .collect::<Vec<_>>(),
+            "incidents": snapshot.incidents.iter().rev()
+                .map(|incident| incident_view(incident, words, now))
+                .collect::<Vec<_>>(),
+            "counters": {
+                "cycles": snapshot.cycles,
+                "failed_cycles": snapshot.failed_cycles,
+                "created": snapshot.created,
+                "deleted": snapshot.deleted,
+                "moved": snapshot.moved,
+            },
+        }))
+    }
+}
+
+/// The body of `GET /events`: all that are kept.
+pub(super) struct EventsBody<'a>(pub(super) &'a Snapshot, pub(super) Moment);
+
+impl Serialize for EventsBody<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(snapshot, now) = *self;
+        let mut map = serializer.serialize_map(None)?;
+        let cloud_time = snapshot.cloud_time_at(now).map(utc);
+        map.serialize_entry("cloud_time", &cloud_time)?;
+        let events = snapshot.events.newest_first();
+        let events = events.map(|event| event_view(event, now));
+        map.serialize_entry("events", &Lazily::new(events))?;
+        map.end()
+    }
+}
+
+/// A list whose items are made when they are written.
+struct Lazily<I>(Cell<Option<I>>);
+
+impl<I> Lazily<I> {
+    fn new(items: I) -> Self {
+        Self(Cell::new(Some(items)))
+    }
+}
+
+impl<I: Iterator<Item = Value>> Serialize for Lazily<I> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.take().into_iter().flatten())
+    }
 }
 
 fn settings_view(facts: &Facts) -> Map<String, Value> {
@@ -92,7 +175,11 @@ fn by_state(snapshot: &Snapshot) -> Map<String, Value> {
         .collect()
 }
 
-fn replicas_view(snapshot: &Snapshot, words: &Words<'_>, now: Moment) -> Vec<Value> {
+fn replicas_view<'a>(
+    snapshot: &'a Snapshot,
+    words: &'a Words<'a>,
+    now: Moment,
+) -> impl Iterator<Item = Value> {
     let mut held_addresses: BTreeMap<&ReplicaId, Vec<String>> = BTreeMap::new();
     for address in &snapshot.external_addresses {
         if let Holder::Server(id) = &address.holder {
@@ -116,7 +203,8 @@ fn replicas_view(snapshot: &Snapshot, words: &Words<'_>, now: Moment) -> Vec<Val
         .map(|record| (&record.server.id, record))
         .collect();
     let since_assessed = now.since(snapshot.taken);
-    let replicas = snapshot.plan.assessment.replicas.iter().map(|assessed| {
+    let replicas = &snapshot.plan.assessment.replicas;
+    replicas.iter().map(move |assessed| {
         let mut view = assessed_view(assessed, since_assessed);
         let id = &assessed.id;
         let reason = going.get(id);
@@ -129,8 +217,7 @@ fn replicas_view(snapshot: &Snapshot, words: &Words<'_>, now: Moment) -> Vec<Val
         view.insert("external_addresses".to_owned(), json!(addresses));
         view.extend(record_view(records.get(id).copied(), &assessed.phase, now));
         Value::Object(view)
-    });
-    replicas.collect()
+    })
 }
 
 fn assessed_view(assessed: &Assessed, since_assessed: Duration) -> Map<String, Value> {

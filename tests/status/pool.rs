@@ -2,9 +2,9 @@
 
 use simplescalevm::pool::{
     Action, ActionReport, Answer, BackoffCause, CloudTime, CreateFailure, Creating, CycleReport,
-    DeleteReason, ExternalAddress, ExternalAddressId, Failed, Holder, Incident, Listing, Memory,
-    Moment, MoveReason, Outcome, Policy, ProbeFailure, ProbeResult, ReplicaId, Server, ServerState,
-    Snapshot, plan,
+    DeleteReason, Event, EventKind, Events, ExternalAddress, ExternalAddressId, Failed, Holder,
+    Incident, Listing, Memory, Moment, MoveReason, Numbers, Outcome, Policy, ProbeFailure,
+    ProbeResult, ReplicaId, Server, ServerState, Snapshot, plan,
 };
 use simplescalevm::status::Facts;
 use std::net::IpAddr;
@@ -23,6 +23,8 @@ pub(crate) fn facts() -> Facts {
             ("APP_PORT".to_owned(), "8000".to_owned()),
         ],
         healthy_within: Duration::from_secs(60),
+        pool: "gateway".to_owned(),
+        wall_clock: || CloudTime(CLOUD_START + 5_000),
     }
 }
 
@@ -177,6 +179,7 @@ fn snapshot(policy: &Policy, memory: &Memory) -> Snapshot {
         cloud_time: memory.cloud_time(now),
         last_list: Some(listing.taken),
         floor: policy.floor,
+        max_count: Some(20),
         plan: plan(policy, memory, &listing, now),
         records: memory.records().cloned().collect(),
         external_addresses: listing.external_addresses,
@@ -191,12 +194,54 @@ fn snapshot(policy: &Policy, memory: &Memory) -> Snapshot {
             error: "GET /servers/detail: 503".to_owned(),
         }]
         .into(),
+        events: events(),
         cycles: 40,
         failed_cycles: 3,
         created: 12,
         deleted: 5,
         moved: 2,
     }
+}
+
+fn events() -> Events {
+    let mut events = Events::default();
+    let numbers = Numbers {
+        available: 2,
+        available_after: 1,
+        replicas: 11,
+        replicas_after: 10,
+        floor: 10,
+    };
+    events.keep(Event {
+        at: at(1_310),
+        time: Some(CloudTime(CLOUD_START + 1_310)),
+        replica: Some(id("id-gone")),
+        name: Some("<img src=x onerror=alert(1)>".into()),
+        reason: Some("termination"),
+        outcome: Some("done"),
+        numbers: Some(numbers),
+        ..Event::new(EventKind::Delete, "delete gone".to_owned())
+    });
+    events.keep(Event {
+        at: at(1_200),
+        error: Some("GET /servers/detail: 503".to_owned()),
+        reason: Some("server"),
+        times: 4,
+        ..Event::new(EventKind::Error, "list the pool".to_owned())
+    });
+    events.keep(Event {
+        at: at(1_394),
+        time: Some(CloudTime(CLOUD_START + 1_394)),
+        replica: Some(id("id-silent")),
+        name: Some("silent".into()),
+        states: (Some("serving"), Some("unreachable")),
+        numbers: Some(numbers),
+        ..Event::new(
+            EventKind::State,
+            "replica silent: serving -> unreachable".to_owned(),
+        )
+    });
+    events
 }
 
 fn cycle() -> CycleReport {

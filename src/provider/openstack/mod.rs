@@ -12,8 +12,8 @@ use self::error::{failed, local};
 use self::lookup::Resolved;
 use super::{Provider, ProviderError, ProviderErrorKind};
 use crate::pool::{
-    CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Moment, ReplicaId, Server,
-    ServerState,
+    CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Moment, Quota, ReplicaId,
+    Server, ServerState,
 };
 use openstack_sdk_blocking::{
     Cloud, CreateServer, ErrorKind, FloatingIp, FloatingIpQuery, FloatingIpUpdate, Port, PortQuery,
@@ -294,6 +294,21 @@ impl Provider for OpenStack {
             .server(replica.as_str())
             .map_err(failed("the server cannot be read"))?;
         Ok(server.fault.map(|fault| fault.message))
+    }
+
+    fn quota(&mut self) -> Result<Option<Quota>, ProviderError> {
+        let limits = self.cloud.compute().limits();
+        let limits = limits.map_err(failed("the project's limits cannot be read"))?;
+        // -1 stands for no limit.
+        let pair = |limit: Option<i64>, used: Option<i64>| {
+            let number = |n: Option<i64>| n.and_then(|n| u64::try_from(n).ok());
+            (number(limit), number(used))
+        };
+        Ok(Some(Quota {
+            instances: pair(limits.max_total_instances, limits.total_instances_used),
+            cores: pair(limits.max_total_cores, limits.total_cores_used),
+            ram_mib: pair(limits.max_total_ram_mib, limits.total_ram_used_mib),
+        }))
     }
 }
 

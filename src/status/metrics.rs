@@ -1,0 +1,427 @@
+//! Counters and measures, for Prometheus. No label ever holds a name or an id: the number of
+//! series is bounded.
+
+use super::Facts;
+use crate::pool::{
+    BackoffCause, Blocked, DeleteReason, Holder, Moment, MoveReason, Note, Phase, Quota, Snapshot,
+};
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+type Label = (&'static str, &'static str);
+type Real = Gauge<f64, AtomicU64>;
+type Histograms = Family<[Label; 1], Histogram, fn() -> Histogram>;
+type Requests = Family<[(&'static str, Cow<'static, str>); 3], Counter>;
+
+const PREFIX: &str = "simplescalevm";
+
+/// What has been counted and measured since the start.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    steps: Histograms,
+    errors: Family<[Label; 1], Counter>,
+    created: Counter,
+    create_failures: Family<[Label; 1], Counter>,
+    deleted: Family<[Label; 1], Counter>,
+    probes: Histogram,
+    probe_failures: Family<[Label; 1], Counter>,
+    ready: Histogram,
+    lifetime: Histogram,
+    moves: Family<[Label; 1], Counter>,
+    failover: Histogram,
+    requests: Requests,
+    request_times: Histograms,
+    quota_limit: Family<[Label; 1], Real>,
+    quota_used: Family<[Label; 1], Real>,
+}
+
+fn short_times() -> Histogram {
+    Histogram::new([
+        0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+    ])
+}
+
+fn probe_times() -> Histogram {
+    Histogram::new([
+        0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0,
+    ])
+}
+
+fn waits() -> Histogram {
+    Histogram::new([
+        10.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 300.0, 600.0, 900.0, 1800.0,
+    ])
+}
+
+fn lives() -> Histogram {
+    Histogram::new([
+        60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14_400.0, 28_800.0, 86_400.0, 604_800.0,
+    ])
+}
+
+fn outages() -> Histogram {
+    Histogram::new([0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0])
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix(PREFIX),
+            steps: Family::new_with_constructor(short_times),
+            errors: Family::default(),
+            created: Counter::default(),
+            create_failures: Family::default(),
+            deleted: Family::default(),
+            probes: probe_times(),
+            probe_failures: Family::default(),
+            ready: waits(),
+            lifetime: lives(),
+            moves: Family::default(),
+            failover: outages(),
+            requests: Family::default(),
+            request_times: Family::new_with_constructor(short_times),
+            quota_limit: Family::default(),
+            quota_used: Family::default(),
+        };
+        metrics.register();
+        metrics.start_at_zero();
+        metrics
+    }
+}
+
+impl Metrics {
+    /// What a number stands for, in the words of its `# HELP`.
+    fn register(&mut self) {
+        let r = &mut self.registry;
+        let mut counter = |name, help, family: &Family<_, Counter>| {
+            r.register(name, help, family.clone());
+        };
+        counter("errors", "What failed, by kind", &self.errors);
+        counter(
+            "create_failures",
+            "Creations that came to nothing, by reason",
+            &self.create_failures,
+        );
+        counter("deleted", "Accepted deletions, by reason", &self.deleted);
+        counter(
+            "probe_failures",
+            "Failed probes, by reason",
+            &self.probe_failures,
+        );
+        counter(
+            "external_address_moves",
+            "Moved external addresses, by reason",
+            &self.moves,
+        );
+        let help = "Servers that were asked for and accepted";
+        r.register("created", help, self.created.clone());
+        let help = "Requests to the provider, by service, method and status";
+        r.register("api_requests", help, self.requests.clone());
+        let mut times = |name, help, family: &Histograms| r.register(name, help, family.clone());
+        times(
+            "cycle_duration_seconds",
+            "How long the steps of a cycle took",
+            &self.steps,
+        );
+        times(
+            "api_request_duration_seconds",
+            "How long requests to the provider took",
+            &self.request_times,
+        );
+        let mut times = |name, help, histogram: &Histogram| {
+            r.register(name, help, histogram.clone());
+        };
+        times(
+            "probe_duration_seconds",
+            "How long probes of replicas took",
+            &self.probes,
+        );
+        times(
+            "replica_ready_seconds",
+            "From a replica's creation to its first answer as serving",
+            &self.ready,
+        );
+        times(
+            "replica_lifetime_seconds",
+            "Age of replicas when they were gone",
+            &self.lifetime,
+        );
+        times(
+            "external_address_failover_seconds",
+            "From the verdict that a holder is unreachable to the move of its external address",
+            &self.failover,
+        );
+        let mut quota = |name, help, family: &Family<_, Real>| {
+            r.register(name, help, family.clone());
+        };
+        quota(
+            "quota_limit",
+            "What the provider allows the project (RAM in MiB)",
+            &self.quota_limit,
+        );
+        quota(
+            "quota_used",
+            "What the project uses of it (RAM in MiB)",
+            &self.quota_used,
+        );
+    }
+
+    /// A rate needs a first value, also of what has never happened.
+    fn start_at_zero(&self) {
+        use BackoffCause::{
+            NeverCameUp, ProviderFailure, Quota, RateLimited, Rejected, ServerError,
+        };
+        use DeleteReason::{Error, StartupTimeout, Stopped, Termination, UnreachableTimeout};
+        let causes = [
+            Quota,
+            Rejected,
+            ProviderFailure,
+            RateLimited,
+            ServerError,
+            NeverCameUp,
+        ];
+        for cause in causes {
+            reason(&self.create_failures, cause.kind(), 0);
+        }
+        let reasons = [
+            Error,
+            Stopped,
+            Termination,
+            StartupTimeout,
+            UnreachableTimeout,
+        ];
+        for why in reasons {
+            reason(&self.deleted, why.name(), 0);
+        }
+        for why in [
+            MoveReason::HolderGoes(Error),
+            MoveReason::HolderUnreachable,
+            MoveReason::Free,
+        ] {
+            reason(&self.moves, why.name(), 0);
+        }
+    }
+
+    /// Counts or measures what the scaler tells.
+    pub fn note(&self, note: &Note) {
+        match note {
+            Note::Stepped(step, took) => {
+                let times = self.steps.get_or_create(&[("phase", step.name())]);
+                times.observe(took.as_secs_f64());
+            }
+            Note::Failed(kind) => {
+                self.errors.get_or_create(&[("kind", *kind)]).inc();
+            }
+            Note::Created(count) => {
+                self.created.inc_by(*count);
+            }
+            Note::CreateFailed(cause) => reason(&self.create_failures, cause.kind(), 1),
+            Note::Deleted(why) => reason(&self.deleted, why.name(), 1),
+            Note::Moved(why, outage) => {
+                reason(&self.moves, why.name(), 1);
+                if let Some(outage) = outage {
+                    self.failover.observe(outage.as_secs_f64());
+                }
+            }
+            Note::Probed(took, failure) => {
+                self.probes.observe(took.as_secs_f64());
+                if let Some(kind) = failure {
+                    reason(&self.probe_failures, kind, 1);
+                }
+            }
+            Note::Ready(after) => self.ready.observe(after.as_secs_f64()),
+            Note::Gone(age) => self.lifetime.observe(age.as_secs_f64()),
+            Note::Quota(quota) => self.note_quota(*quota),
+        }
+    }
+
+    fn note_quota(&self, quota: Quota) {
+        let of = [
+            ("instances", quota.instances),
+            ("cores", quota.cores),
+            ("ram", quota.ram_mib),
+        ];
+        for (resource, (limit, used)) in of {
+            let label = [("resource", resource)];
+            if let Some(used) = used {
+                self.quota_used.get_or_create(&label).set(real(used));
+                let limit = limit.map_or(f64::INFINITY, real);
+                self.quota_limit.get_or_create(&label).set(limit);
+            }
+        }
+    }
+
+    /// Counts a request to the provider; no status: there was no answer.
+    pub fn api_request(
+        &self,
+        service: &'static str,
+        method: &'static str,
+        status: Option<u16>,
+        took: Duration,
+    ) {
+        let code = match status {
+            Some(status @ 100..=599) => Cow::Owned(status.to_string()),
+            Some(_) => "other".into(),
+            None => "none".into(),
+        };
+        let labels = [
+            ("service", service.into()),
+            ("method", method.into()),
+            ("code", code),
+        ];
+        self.requests.get_or_create(&labels).inc();
+        let times = self.request_times.get_or_create(&[("service", service)]);
+        times.observe(took.as_secs_f64());
+    }
+
+    /// All of it and the pool as it is now, as OpenMetrics text.
+    pub(super) fn open_metrics(&self, snapshot: &Snapshot, facts: &Facts, now: Moment) -> String {
+        let mut text = String::with_capacity(16 * 1024);
+        let gauges = gauges(snapshot, facts, now);
+        let written = encode_registry(&mut text, &gauges)
+            .and_then(|()| encode_registry(&mut text, &self.registry))
+            .and_then(|()| encode_eof(&mut text));
+        if let Err(fmt::Error) = written {
+            log::error!("the metrics cannot be written");
+        }
+        text
+    }
+}
+
+/// The same in Prometheus' older text format: there a counter's family has the name of its
+/// samples, and there are neither units nor an end.
+pub(super) fn as_prometheus_text(open_metrics: &str) -> String {
+    let is_counter = |family: &str| open_metrics.contains(&format!("# TYPE {family} counter\n"));
+    let mut text = String::with_capacity(open_metrics.len());
+    for line in open_metrics.lines() {
+        let mut words = line.splitn(4, ' ');
+        match (words.next(), words.next(), words.next(), words.next()) {
+            (Some("#"), Some(what @ ("HELP" | "TYPE")), Some(family), Some(rest)) => {
+                let end = if is_counter(family) { "_total" } else { "" };
+                text.push_str(&format!("# {what} {family}{end} {rest}\n"));
+            }
+            (Some("#"), ..) => {}
+            _ => {
+                text.push_str(line);
+                text.push('\n');
+            }
+        }
+    }
+    text
+}
+
+/// What can be read off the pool as it is.
+fn gauges(snapshot: &Snapshot, facts: &Facts, now: Moment) -> Registry {
+    let mut r = Registry::with_prefix(PREFIX);
+    let mut gauge = |name, help, value: f64| {
+        let gauge = Real::default();
+        gauge.set(value);
+        r.register(name, help, gauge);
+    };
+    let assessment = &snapshot.plan.assessment;
+    gauge("is_leader", "Whether this daemon decides", 1.0);
+    gauge(
+        "available_resources",
+        "Resources that can be taken now or are on their way",
+        real(assessment.available),
+    );
+    gauge(
+        "min_available_resources",
+        "REPLICA_MIN_AVAILABLE_RESOURCES",
+        real(snapshot.floor),
+    );
+    gauge(
+        "max_replicas",
+        "REPLICA_MAX_COUNT; +Inf without a limit",
+        snapshot.max_count.map_or(f64::INFINITY, real),
+    );
+    let last_success = snapshot.last_list.map_or(0, |at| {
+        (facts.wall_clock)()
+            .0
+            .saturating_sub(now.since(at).as_secs())
+    });
+    gauge(
+        "last_success_timestamp_seconds",
+        "When the last complete list of the provider was taken; 0 before the first",
+        real(last_success),
+    );
+    let backoff = snapshot.backoff.map(|b| b.until.since(now).as_secs_f64());
+    gauge(
+        "backoff_seconds",
+        "How long the next creation still waits",
+        backoff.unwrap_or_default(),
+    );
+    let mut labelled = |name, help, values: Vec<(Label, usize)>| {
+        let family = Family::<[Label; 1], Gauge>::default();
+        for (label, value) in values {
+            let value = i64::try_from(value).unwrap_or(i64::MAX);
+            family.get_or_create(&[label]).set(value);
+        }
+        r.register(name, help, family);
+    };
+    labelled(
+        "build_info",
+        "The daemon's version",
+        vec![(("version", facts.version), 1)],
+    );
+    let by_phase = assessment.by_phase();
+    let states = Phase::NAMES.iter().map(|name| {
+        let count = by_phase.get(name).copied().unwrap_or_default();
+        (("state", *name), count)
+    });
+    labelled("replicas", "Replicas by state", states.collect());
+    let blocked = Blocked::NAMES.iter().map(|name| {
+        let is_it = |b: &&Blocked| b.name() == *name;
+        (
+            ("reason", *name),
+            snapshot.plan.blocked.iter().filter(is_it).count(),
+        )
+    });
+    labelled(
+        "blocked",
+        "What is wanted and not done, by reason",
+        blocked.collect(),
+    );
+    labelled(
+        "external_addresses",
+        "External addresses of the pool by state",
+        addresses_by_state(snapshot),
+    );
+    r
+}
+
+fn addresses_by_state(snapshot: &Snapshot) -> Vec<(Label, usize)> {
+    let state = |holder: &Holder| match holder {
+        Holder::Nobody => "free",
+        Holder::Server(id) if snapshot.plan.assessment.replica(id).is_some() => "held",
+        Holder::Server(_) | Holder::Stranger => "outside",
+    };
+    let count = |name| {
+        let addresses = snapshot.external_addresses.iter();
+        addresses.filter(|a| state(&a.holder) == name).count()
+    };
+    ["held", "free", "outside"]
+        .map(|name| (("state", name), count(name)))
+        .into()
+}
+
+fn reason(family: &Family<[Label; 1], Counter>, name: &'static str, by: u64) {
+    family.get_or_create(&[("reason", name)]).inc_by(by);
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a measure for people: 53 bits are enough"
+)]
+fn real(number: u64) -> f64 {
+    number as f64
+}
