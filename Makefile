@@ -101,6 +101,9 @@ chroot-test: static ## run the static program in an empty root (wants root)
 # Packages: Debian, and the tests of package and image.
 include deploy/deploy.mk
 
+# Targets of the simulation.
+include tests/simulation/simulation.mk
+
 # Targets of the long run and of hostile input.
 include tests/soak.mk
 include tests/fuzz.mk

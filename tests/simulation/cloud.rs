@@ -1,0 +1,452 @@
+//! The simulated cloud as one scaler sees it: requests that take time, fail, lose their answers,
+//! have their effect late, and lists that are not what they should be.
+
+use super::judge::Invariant;
+use super::scenario::Fault;
+use super::server::{Nova, Vm};
+use super::world::{Ambush, Event, Fip, Port, World};
+use simplescalevm::pool::{
+    CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Moment, ReplicaId, Server,
+    ServerState,
+};
+use simplescalevm::provider::{Provider, ProviderError, ProviderErrorKind};
+use simplescalevm::scaler::Clock;
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// The world, shared by the scaler's parts. One thread uses it, so nobody ever waits for it.
+#[derive(Clone)]
+pub(crate) struct Shared(Arc<Mutex<World>>);
+
+/// What a scaler's thread unwinds with when its process is killed.
+pub(crate) struct Killed;
+
+impl Shared {
+    pub(crate) fn new(world: World) -> Self {
+        Self(Arc::new(Mutex::new(world)))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The scaler's thread passes one more point of its code. It may be killed or stopped here.
+    pub(crate) fn point(&self) {
+        let mut world = self.lock();
+        let Some((left, ambush)) = world.ambush else {
+            return;
+        };
+        if left > 0 {
+            world.ambush = Some((left - 1, ambush));
+            return;
+        }
+        world.ambush = None;
+        match ambush {
+            Ambush::Stall(ms) => {
+                world.note(30, || format!("the thread stands still for {ms} ms"));
+                let until = world.now + ms;
+                world.pass(until, false);
+            }
+            Ambush::Kill => {
+                world.killed = true;
+                world.note(31, || "the scaler is killed".to_owned());
+                // Unwinding while the world is locked would poison it.
+                drop(world);
+                std::panic::resume_unwind(Box::new(Killed));
+            }
+        }
+    }
+}
+
+/// The monotonic clock of one life.
+pub(crate) struct SimClock {
+    pub(crate) world: Shared,
+    pub(crate) life: usize,
+}
+
+impl Clock for SimClock {
+    fn now(&self) -> Moment {
+        self.world.point();
+        self.world.lock().moment(self.life)
+    }
+}
+
+/// One scaler's connection to the cloud.
+pub(crate) struct SimCloud {
+    pub(crate) world: Shared,
+    pub(crate) life: usize,
+}
+
+/// The ways in which an effect and its answer can fall apart.
+enum Fate {
+    Fine,
+    Refused(ProviderErrorKind),
+    Lost(ProviderErrorKind),
+    Late,
+}
+
+const KINDS: [ProviderErrorKind; 14] = [
+    ProviderErrorKind::Quota,
+    ProviderErrorKind::RateLimited,
+    ProviderErrorKind::Unauthorized,
+    ProviderErrorKind::Forbidden,
+    ProviderErrorKind::NotFound,
+    ProviderErrorKind::Conflict,
+    ProviderErrorKind::Changed,
+    ProviderErrorKind::Rejected,
+    ProviderErrorKind::Lookup,
+    ProviderErrorKind::LocalFile,
+    ProviderErrorKind::Timeout,
+    ProviderErrorKind::Connection,
+    ProviderErrorKind::Server,
+    ProviderErrorKind::BadAnswer,
+];
+
+const OPEN_KINDS: [ProviderErrorKind; 4] = [
+    ProviderErrorKind::Timeout,
+    ProviderErrorKind::Connection,
+    ProviderErrorKind::Server,
+    ProviderErrorKind::BadAnswer,
+];
+
+impl SimCloud {
+    /// One request: on its way, its effect, and back.
+    fn request<T>(
+        &mut self,
+        what: &'static str,
+        late: Option<Event>,
+        effect: impl FnOnce(&mut World) -> Result<T, ProviderErrorKind>,
+    ) -> Result<T, ProviderError> {
+        self.world.point();
+        let mut world = self.world.lock();
+        let life = self.life;
+        let now = world.now;
+        world.requests += 1;
+        world.judge.request(life, now, what);
+        let way = world.rng.skewed(5, 400);
+        let until = world.now + way;
+        world.pass(until, false);
+        let fate = Self::fate(&mut world, late.is_some());
+        let answer = match fate {
+            Fate::Fine => effect(&mut world),
+            Fate::Refused(kind) => Err(kind),
+            Fate::Lost(kind) => effect(&mut world).and(Err(kind)),
+            Fate::Late => {
+                let delay = world.scenario.api_timeout_ms + world.rng.range(0, 60_000);
+                if let Some(event) = late {
+                    world.after(delay, event);
+                }
+                Err(ProviderErrorKind::Timeout)
+            }
+        };
+        let is_open = matches!(fate, Fate::Lost(_) | Fate::Late)
+            || matches!(fate, Fate::Refused(kind) if OPEN_KINDS.contains(&kind));
+        drop(world);
+        self.world.point();
+        let mut world = self.world.lock();
+        let back = match &answer {
+            Err(ProviderErrorKind::Timeout) => world.scenario.api_timeout_ms,
+            _ => world.rng.skewed(5, 400),
+        };
+        let until = world.now + back;
+        world.pass(until, false);
+        answer.map_err(|kind| Self::error(&mut world, life, what, kind, is_open))
+    }
+
+    fn fate(world: &mut World, can_be_late: bool) -> Fate {
+        let (refused, lost, late) = (
+            world.strikes(Fault::ApiError),
+            world.strikes(Fault::LostAnswer),
+            world.strikes(Fault::LateEffect),
+        );
+        let (any, open) = (*world.rng.pick(&KINDS), *world.rng.pick(&OPEN_KINDS));
+        if refused {
+            Fate::Refused(any)
+        } else if lost {
+            Fate::Lost(open)
+        } else if late && can_be_late {
+            Fate::Late
+        } else {
+            Fate::Fine
+        }
+    }
+
+    fn error(
+        world: &mut World,
+        life: usize,
+        what: &'static str,
+        kind: ProviderErrorKind,
+        outcome_unknown: bool,
+    ) -> ProviderError {
+        let wishes = world.strikes(Fault::RetryAfter)
+            && matches!(
+                kind,
+                ProviderErrorKind::Quota
+                    | ProviderErrorKind::RateLimited
+                    | ProviderErrorKind::Server
+            );
+        let wish = wishes.then(|| world.rng.range(1, 120));
+        let now = world.now;
+        world.note(32, || {
+            format!("life {life}: {what}: {kind:?}, retry after {wish:?}")
+        });
+        let retry_after = wish.map(Duration::from_secs);
+        world.judge.failed(life, now, what, retry_after);
+        ProviderError {
+            kind,
+            message: format!("{what}: simulated"),
+            retry_after,
+            outcome_unknown,
+            source: None,
+        }
+    }
+
+    /// What a list shows now, faults and all.
+    fn draw_list(world: &mut World) -> Listing {
+        let (stale, short, bare) = (
+            world.strikes(Fault::StaleList),
+            world.strikes(Fault::ShortList),
+            world.strikes(Fault::NoAddresses),
+        );
+        let now = world.now;
+        let true_list = true_list(world);
+        world.old_lists.push_back((now, true_list.clone()));
+        while world
+            .old_lists
+            .front()
+            .is_some_and(|(at, _)| now - at > 60_000)
+        {
+            world.old_lists.pop_front();
+        }
+        let mut list = true_list;
+        if stale {
+            let index = world.rng.index(world.old_lists.len());
+            list.servers.clone_from(&world.old_lists[index].1.servers);
+            let addresses = &world.old_lists[index].1.external_addresses;
+            list.external_addresses.clone_from(addresses);
+        }
+        if short {
+            let share = world.rng.range(1, 900);
+            list.servers.retain(|_| !world.rng.permille(share));
+        }
+        if bare {
+            for server in &mut list.servers {
+                if matches!(server.state, ServerState::Running(_)) && world.rng.permille(500) {
+                    server.state = ServerState::Creating(simplescalevm::pool::Creating::NoAddress);
+                }
+            }
+        }
+        list
+    }
+}
+
+/// The list as it should be: the pool's servers, those that the cloud cannot tell, the addresses.
+fn true_list(world: &World) -> Listing {
+    let now = world.now;
+    let dark = now < world.cell_down_until;
+    // Every second server is in the cell that is down at times.
+    let shown = |(number, vm): (usize, &Vm)| {
+        let untold = dark && number % 2 == 0;
+        let listed = vm.visible_ms <= now && (untold || vm.member);
+        listed.then(|| Server {
+            id: vm.id.clone(),
+            name: if untold {
+                String::new()
+            } else {
+                vm.name.clone()
+            },
+            state: if untold {
+                ServerState::Unknown
+            } else {
+                vm.state()
+            },
+            locked: !untold && vm.locked,
+            created: Some(CloudTime(vm.created)),
+            launched: vm.launched.map(CloudTime),
+        })
+    };
+    let servers = world.servers.values().enumerate().filter_map(shown);
+    let with_addresses = world.scenario.policy.external_addresses;
+    let of_pool = |fip: &&Fip| with_addresses && fip.of_pool && !fip.removed;
+    let addresses = world
+        .fips
+        .iter()
+        .filter(of_pool)
+        .map(|fip| ExternalAddress {
+            id: ExternalAddressId::new(&fip.id),
+            address: IpAddr::V4(Ipv4Addr::BROADCAST),
+            holder: match &fip.port {
+                Port::None => Holder::Nobody,
+                Port::Server(id) => Holder::Server(id.clone()),
+                Port::Foreign => Holder::Stranger,
+            },
+            revision: Some(fip.revision),
+        });
+    Listing {
+        taken: Moment::START,
+        cloud_time: Some(CloudTime(world.cloud_time())),
+        servers: servers.collect(),
+        external_addresses: addresses.collect(),
+    }
+}
+
+fn address_number(id: &ExternalAddressId) -> usize {
+    let number = id.as_str().trim_start_matches("fip-").parse();
+    number.unwrap_or(usize::MAX)
+}
+
+impl Provider for SimCloud {
+    fn list(&mut self, taken: Moment) -> Result<Listing, ProviderError> {
+        let life = self.life;
+        {
+            let mut world = self.world.lock();
+            world.figures.lists += 1;
+            let now = world.now;
+            world.judge.list_begins(life, now);
+        }
+        let mut listing = self.request("list", None, |world| Ok(Self::draw_list(world)))?;
+        listing.taken = taken;
+        let mut world = self.world.lock();
+        world.note(33, || {
+            let of = |s: &Server| {
+                format!(
+                    "{} {:?}{}",
+                    s.id,
+                    s.state,
+                    if s.locked { " locked" } else { "" }
+                )
+            };
+            let servers: Vec<String> = listing.servers.iter().map(of).collect();
+            format!("life {life}: list: [{}]", servers.join(", "))
+        });
+        let now = world.now;
+        world.judge.list_answered(life, now, &listing);
+        Ok(listing)
+    }
+
+    fn create(&mut self, count: NonZeroU64) -> Result<(), ProviderError> {
+        let (life, count) = (self.life, count.get());
+        let number = {
+            let mut world = self.world.lock();
+            world.note(34, || format!("life {life}: create {count}"));
+            world.check_creation(life, count)
+        };
+        let late = Event::Made {
+            life,
+            request: number,
+            count,
+        };
+        let result = self.request("create", Some(late), |world| {
+            let have = world.servers.values().filter(|vm| vm.exists()).count() as u64;
+            if have >= world.quota {
+                return Err(ProviderErrorKind::Quota);
+            }
+            world.make(life, number, count);
+            Ok(())
+        });
+        let mut world = self.world.lock();
+        let now = world.now;
+        let outcome = match &result {
+            Ok(()) => Some(true),
+            Err(error) if error.outcome_unknown => None,
+            Err(_) => Some(false),
+        };
+        let quota = matches!(&result, Err(e) if e.kind == ProviderErrorKind::Quota);
+        world.judge.created(life, number, outcome, quota, now);
+        result
+    }
+
+    fn delete(&mut self, replica: &ReplicaId) -> Result<(), ProviderError> {
+        let life = self.life;
+        {
+            let mut world = self.world.lock();
+            world.note(35, || format!("life {life}: delete {replica}"));
+            world.check_deletion(life, replica);
+        }
+        let late = Event::Deleted(replica.clone());
+        let result = self.request("delete", Some(late), |world| {
+            world.check_cut(life, replica);
+            let is_locked = world.servers.get(replica).is_some_and(|vm| vm.locked);
+            if is_locked {
+                return Err(ProviderErrorKind::Conflict);
+            }
+            world.figures.deleted += 1;
+            world.remove(replica);
+            Ok(())
+        });
+        if result.is_ok() {
+            let mut world = self.world.lock();
+            let now = world.now;
+            world.judge.deleted(life, replica, now);
+        }
+        result
+    }
+
+    fn move_address(
+        &mut self,
+        address: &ExternalAddress,
+        to: &ReplicaId,
+    ) -> Result<(), ProviderError> {
+        let life = self.life;
+        let number = address_number(&address.id);
+        {
+            let mut world = self.world.lock();
+            world.note(36, || format!("life {life}: move {} to {to}", address.id));
+            world.check_move(life, address, to);
+        }
+        let revision = address.revision;
+        self.request("move", None, |world| {
+            let taken = world
+                .fips
+                .iter()
+                .any(|f| f.port == Port::Server(to.clone()));
+            let runs = world.servers.get(to).is_some_and(|vm| vm.ip.is_some());
+            let Some(fip) = world.fips.get(number).filter(|fip| !fip.removed) else {
+                return Err(ProviderErrorKind::NotFound);
+            };
+            if revision.is_some_and(|revision| revision != fip.revision) {
+                return Err(ProviderErrorKind::Changed);
+            }
+            if !runs {
+                return Err(ProviderErrorKind::NotFound);
+            }
+            if taken {
+                return Err(ProviderErrorKind::Conflict);
+            }
+            world.check_move_effect(life, number);
+            world.figures.moved += 1;
+            world.point(number, to);
+            Ok(())
+        })
+    }
+
+    fn fault(&mut self, replica: &ReplicaId) -> Result<Option<String>, ProviderError> {
+        let replica = replica.clone();
+        self.request("fault", None, |world| {
+            let vm = world
+                .servers
+                .get(&replica)
+                .ok_or(ProviderErrorKind::NotFound)?;
+            Ok((vm.nova == Nova::Error).then(|| "No valid host was found.".to_owned()))
+        })
+    }
+}
+
+impl World {
+    /// The address's own record has not changed since it was listed, so its holder is the listed
+    /// one: whoever it is taken from now must be of no use.
+    fn check_move_effect(&mut self, life: usize, number: usize) {
+        let Port::Server(holder) = self.fips[number].port.clone() else {
+            return;
+        };
+        let was_member = self.servers.get(&holder).is_some_and(|vm| vm.ever_member);
+        if !was_member {
+            let now = self.now;
+            let text = format!("fip-{number} is taken from {holder}");
+            self.judge
+                .violated(life, now, Invariant::StrangerTouched, text);
+        }
+    }
+}

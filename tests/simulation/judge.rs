@@ -1,0 +1,312 @@
+//! The invariants. Each has a name and a bound, and is checked at the moment at which it could be
+//! broken, against what is true in the world and what the scaler had been told.
+
+use super::knowledge::{Creation, Life};
+use super::scenario::Scenario;
+use simplescalevm::pool::{
+    Action, Blocked, Listing, Policy, ProbeResult, ProbeTarget, ReplicaId, Snapshot,
+};
+use std::time::Duration;
+
+/// What must never happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Invariant {
+    /// A server or address that is not the pool's is touched.
+    StrangerTouched,
+    /// A locked, held, unknown, leaving, unlisted or serving replica is deleted, or one that no
+    /// row of the tables of deletions fits.
+    ProtectedDeleted,
+    /// A replica is deleted for a silence that no failed probe bears out to its end.
+    SilenceAssumed,
+    /// A running session is cut although its replica never said that it was done.
+    SessionCut,
+    /// More is created than the floor calls for, or while the last outcome is open.
+    Storm,
+    /// A creation follows failed ones sooner than 10 s, 20 s, ... 15 min.
+    BackoffIgnored,
+    /// The pool exceeds `REPLICA_MAX_COUNT`.
+    MaxCountExceeded,
+    /// An address is taken from a replica that serves.
+    AddressTaken,
+    /// An address goes to a replica that has one, or does not serve.
+    AddressMisplaced,
+    /// Something is done without a list in the same turn, or long after it.
+    StaleList,
+    /// Something is created or deleted on a list that has to be confirmed.
+    ShrunkenListBelieved,
+    /// An action is repeated before a newer list.
+    Repeated,
+    /// An action, or something not done, has no reason; or what is told is not what happened.
+    Unreasoned,
+    /// A request is made before a `Retry-After` is over.
+    RetryAfterIgnored,
+    /// Lists follow each other within a second, or failed ones without a wait.
+    ListsTooOften,
+    /// A replica is asked twice at a time.
+    ProbedTwice,
+    /// The loop turns without anything to do.
+    Spins,
+    /// The floor is not reached in time after the last fault.
+    FloorMissed,
+    /// More is created after the last fault than lost knowledge explains.
+    Surplus,
+    /// What is remembered is more than what is there.
+    MemoryGrows,
+    /// A plan broke the product's own promises and was refused.
+    PromiseBroken,
+    /// The scaler panicked.
+    Panicked,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) invariant: Invariant,
+    pub(crate) life: usize,
+    pub(crate) at_ms: u64,
+    pub(crate) text: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct Judge {
+    pub(crate) policy: Policy,
+    pub(crate) probe_timeout_ms: u64,
+    pub(crate) api_timeout_ms: u64,
+    scaling_interval_ms: u64,
+    pub(crate) lives: Vec<Life>,
+    pub(crate) found: Option<Found>,
+}
+
+pub(crate) fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// How long lists and answers of the cloud may lag behind a creation.
+pub(crate) const SETTLES_MS: u64 = 30_000;
+/// The longest wait that a `Retry-After` can ask for.
+const LONGEST_WISH: Duration = Duration::from_secs(900);
+
+impl Judge {
+    pub(crate) fn new(scenario: &Scenario) -> Self {
+        Self {
+            policy: scenario.policy.clone(),
+            probe_timeout_ms: scenario.probe_timeout_ms,
+            api_timeout_ms: scenario.api_timeout_ms,
+            scaling_interval_ms: ms(scenario.scaling_interval),
+            lives: Vec::new(),
+            found: None,
+        }
+    }
+
+    /// Only the first violation is kept: what follows may follow from it.
+    pub(crate) fn violated(&mut self, life: usize, at_ms: u64, invariant: Invariant, text: String) {
+        self.found.get_or_insert(Found {
+            invariant,
+            life,
+            at_ms,
+            text,
+        });
+    }
+
+    pub(crate) fn life(&mut self, life: usize) -> &mut Life {
+        while self.lives.len() <= life {
+            self.lives.push(Life::default());
+        }
+        &mut self.lives[life]
+    }
+
+    pub(crate) fn turn_begins(&mut self, life: usize, now: u64) {
+        let life = self.life(life);
+        life.turn += 1;
+        life.turn_began = now;
+    }
+
+    /// Every request: a `Retry-After` is obeyed by all of them.
+    pub(crate) fn request(&mut self, life: usize, now: u64, what: &str) {
+        let until = self.life(life).quiet_until;
+        if now < until {
+            let text = format!("{what}, {} ms before the time is over", until - now);
+            self.violated(life, now, Invariant::RetryAfterIgnored, text);
+        }
+    }
+
+    pub(crate) fn failed(
+        &mut self,
+        number: usize,
+        now: u64,
+        what: &str,
+        retry_after: Option<Duration>,
+    ) {
+        let life = self.life(number);
+        let wish = ms(retry_after.unwrap_or_default().min(LONGEST_WISH));
+        life.quiet_until = life.quiet_until.max(now + wish);
+        if what == "list" {
+            life.list_failures += 1;
+            life.listing_failed_at = now;
+        }
+    }
+
+    /// Bound: 1 s between the beginnings of two lists (scenarios draw no shorter
+    /// `SCALING_INTERVAL`); after failed ones 2 s, 4 s, ... up to `SCALING_INTERVAL`.
+    pub(crate) fn list_begins(&mut self, number: usize, now: u64) {
+        let interval = self.scaling_interval_ms;
+        let life = self.life(number);
+        let failures = life.list_failures.min(10);
+        let wait = (1_000 << failures).min(interval);
+        let too_soon = life.list_began.is_some_and(|at| now - at < 1_000)
+            || (failures > 0 && now - life.listing_failed_at < wait);
+        life.list_began = Some(now);
+        if too_soon {
+            let text = format!("after {failures} failed ones");
+            self.violated(number, now, Invariant::ListsTooOften, text);
+        }
+    }
+
+    pub(crate) fn list_answered(&mut self, number: usize, now: u64, listing: &Listing) {
+        let life = self.life(number);
+        life.list_failures = 0;
+        life.list(now, listing);
+    }
+
+    pub(crate) fn probe_begins(
+        &mut self,
+        number: usize,
+        now: u64,
+        target: &ProbeTarget,
+        round: u64,
+    ) {
+        let heard = self.life(number).heard.get_mut(&target.replica);
+        let is_free = heard.is_some_and(|heard| heard.round.replace(round).is_none());
+        if !is_free {
+            let text = target.replica.to_string();
+            self.violated(number, now, Invariant::ProbedTwice, text);
+        }
+    }
+
+    /// Returns whether a replica serves for the first time.
+    pub(crate) fn probe_ended(&mut self, number: usize, ended: u64, result: &ProbeResult) -> bool {
+        self.life(number).probed(ended, result)
+    }
+
+    /// A replica of this creation serves: the backoff may end.
+    pub(crate) fn came_up(&mut self, number: usize) {
+        self.life(number).failures = 0;
+    }
+
+    /// Takes in the answer to a creation: accepted, refused, or open.
+    pub(crate) fn created(
+        &mut self,
+        number: usize,
+        request: u64,
+        outcome: Option<bool>,
+        for_want_of_quota: bool,
+        now: u64,
+    ) {
+        let life = self.life(number);
+        if let Some(creation) = life.creations.iter_mut().find(|c| c.number == request) {
+            creation.answered = Some(now);
+            creation.outcome = outcome;
+            life.accepted.0 += if outcome == Some(true) {
+                creation.count
+            } else {
+                0
+            };
+        }
+        if outcome != Some(true) {
+            life.failures += 1;
+            life.failed_at = now;
+            life.was_quota = for_want_of_quota;
+        }
+    }
+
+    pub(crate) fn deleted(&mut self, number: usize, replica: &ReplicaId, now: u64) {
+        let life = self.life(number);
+        life.deleted.insert(replica.clone(), now);
+        life.accepted.1 += 1;
+    }
+
+    pub(crate) fn creation_sent(&mut self, number: usize, count: u64) -> u64 {
+        let life = self.life(number);
+        let number = life.creations.len() as u64 + 1;
+        life.creations.push(Creation {
+            number,
+            count,
+            answered: None,
+            outcome: None,
+            shown: 0,
+        });
+        number
+    }
+
+    /// Bound: a connection is kept for at most each replica that is remembered.
+    pub(crate) fn connections_kept(&mut self, number: usize, now: u64, kept: usize) {
+        let known = self.life(number).heard.len();
+        if kept > known {
+            let text = format!("{kept} connections for {known} replicas");
+            self.violated(number, now, Invariant::MemoryGrows, text);
+        }
+    }
+
+    /// What is shown is complete, has its reasons, and is what happened.
+    pub(crate) fn shown(&mut self, number: usize, now: u64, snapshot: &Snapshot) {
+        let life = self.life(number);
+        // A record outlives a list only while that waits to be confirmed.
+        let most = life.heard.len();
+        let told = (snapshot.created, snapshot.deleted);
+        let happened = life.accepted;
+        if snapshot.records.len() > most
+            || snapshot.history.len() > 100
+            || snapshot.incidents.len() > 50
+        {
+            let text = format!("{} records, {most} replicas", snapshot.records.len());
+            self.violated(number, now, Invariant::MemoryGrows, text);
+        }
+        if told != happened {
+            let text = format!("told {told:?}, happened {happened:?}");
+            self.violated(number, now, Invariant::Unreasoned, text);
+        }
+        if let Some(text) = unreasoned(snapshot) {
+            self.violated(number, now, Invariant::Unreasoned, text);
+        }
+        let broken = snapshot
+            .incidents
+            .iter()
+            .find(|i| i.kind == "broken_promise");
+        if let Some(incident) = broken {
+            let text = incident.error.clone();
+            self.violated(number, now, Invariant::PromiseBroken, text);
+        }
+    }
+}
+
+/// What is told without its reason.
+fn unreasoned(snapshot: &Snapshot) -> Option<String> {
+    let plan = &snapshot.plan;
+    let create = |action: &Action| match action {
+        Action::Create { count } => count.get(),
+        _ => 0,
+    };
+    let kept_back = |blocked: &Blocked| match blocked {
+        Blocked::Create { count, .. } => *count,
+        _ => 0,
+    };
+    let created: u64 = plan.actions.iter().map(create).sum();
+    let blocked: u64 = plan.blocked.iter().map(kept_back).sum();
+    if created + blocked != plan.missing {
+        let missing = plan.missing;
+        return Some(format!(
+            "{missing} missing, {created} created, {blocked} blocked"
+        ));
+    }
+    let report = snapshot.history.back()?;
+    for done in &report.actions {
+        let reason = match &done.action {
+            Action::Delete { reason, .. } => reason.name(),
+            Action::Create { .. } => "the floor is",
+            Action::MoveAddress { .. } => "(",
+        };
+        if !done.sentence.contains(reason) {
+            return Some(format!("{:?}: {}", done.action, done.sentence));
+        }
+    }
+    None
+}

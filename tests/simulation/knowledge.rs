@@ -1,0 +1,198 @@
+//! What one life of a scaler has been told, and nothing else: the simulation's own memory of it,
+//! by which its deeds are judged. A restarted scaler begins with an empty one.
+
+use simplescalevm::pool::{
+    Answer, Creating, ExternalAddress, Listing, Policy, ProbeResult, ReplicaId, Server, ServerState,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What was heard of one replica.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Heard {
+    /// The probe that was begun last. The result of any other is late.
+    pub(crate) round: Option<u64>,
+    pub(crate) answer: Option<Answer>,
+    pub(crate) failures: u32,
+    /// The last and the first failed probe of the silence.
+    pub(crate) last_failed: Option<u64>,
+    pub(crate) silent_since: Option<u64>,
+    /// It has once said that it is not done.
+    pub(crate) served: bool,
+    pub(crate) answered: bool,
+    pub(crate) ran: bool,
+    pub(crate) first_listed: u64,
+    pub(crate) address_seen: bool,
+}
+
+impl Heard {
+    /// The last good answer, if it stands.
+    pub(crate) fn standing(&self, policy: &Policy) -> Option<Answer> {
+        self.answer
+            .filter(|_| self.failures < policy.failure_threshold)
+    }
+
+    pub(crate) fn is_silent(&self, policy: &Policy) -> bool {
+        self.failures >= policy.failure_threshold
+    }
+
+    fn out_of_service(&mut self) {
+        self.answer = None;
+        self.failures = 0;
+        self.silent_since = None;
+    }
+}
+
+/// A list that was delivered.
+#[derive(Debug, Clone)]
+pub(crate) struct Listed {
+    pub(crate) ended: u64,
+    pub(crate) turn: u64,
+    pub(crate) servers: BTreeMap<ReplicaId, Server>,
+    pub(crate) addresses: Vec<ExternalAddress>,
+    /// It lacks so much that it has to be confirmed.
+    pub(crate) shrunken: bool,
+}
+
+/// A creation and its answer: accepted, refused, or open.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Creation {
+    pub(crate) number: u64,
+    pub(crate) count: u64,
+    pub(crate) answered: Option<u64>,
+    pub(crate) outcome: Option<bool>,
+    /// Servers that lists showed for the first time since it was sent.
+    pub(crate) shown: u64,
+}
+
+/// One process of a scaler, from its start to its end.
+#[derive(Debug, Default)]
+pub(crate) struct Life {
+    pub(crate) turn: u64,
+    pub(crate) turn_began: u64,
+    pub(crate) listed: Option<Listed>,
+    pub(crate) heard: BTreeMap<ReplicaId, Heard>,
+    pub(crate) ever_listed: BTreeSet<ReplicaId>,
+    pub(crate) deleted: BTreeMap<ReplicaId, u64>,
+    pub(crate) creations: Vec<Creation>,
+    /// What was done since the last list.
+    pub(crate) done: BTreeSet<String>,
+    pub(crate) given: BTreeSet<ReplicaId>,
+    pub(crate) missing: Option<BTreeSet<ReplicaId>>,
+    pub(crate) quiet_until: u64,
+    pub(crate) list_began: Option<u64>,
+    pub(crate) list_failures: u32,
+    pub(crate) listing_failed_at: u64,
+    /// Creations that came to nothing since a new replica served, and what follows from them.
+    pub(crate) failures: u32,
+    pub(crate) failed_at: u64,
+    pub(crate) was_quota: bool,
+    /// Servers created and deleted, as far as the answers told.
+    pub(crate) accepted: (u64, u64),
+}
+
+impl Life {
+    /// Takes in a complete list, by the rules of section 2.1 and 2.2 of the specification.
+    pub(crate) fn list(&mut self, now: u64, listing: &Listing) {
+        let servers: BTreeMap<ReplicaId, Server> = listing
+            .servers
+            .iter()
+            .map(|server| (server.id.clone(), server.clone()))
+            .collect();
+        let shrunken = self.weigh(&servers);
+        if !shrunken {
+            self.heard.retain(|id, _| servers.contains_key(id));
+            self.deleted.retain(|id, _| servers.contains_key(id));
+        }
+        for server in servers.values() {
+            if server.state == ServerState::Unknown && !self.heard.contains_key(&server.id) {
+                continue;
+            }
+            if self.ever_listed.insert(server.id.clone())
+                && let Some(open) = self.creations.iter_mut().find(|c| c.shown < c.count)
+            {
+                open.shown += 1;
+            }
+            let heard = self
+                .heard
+                .entry(server.id.clone())
+                .or_insert_with(|| Heard {
+                    first_listed: now,
+                    ..Heard::default()
+                });
+            match &server.state {
+                ServerState::Running(_) => {
+                    heard.ran = true;
+                    heard.address_seen = true;
+                }
+                ServerState::Creating(Creating::NoAddress) if heard.address_seen => {}
+                ServerState::Unknown | ServerState::Creating(_) | ServerState::Leaving => {
+                    heard.round = None;
+                    heard.address_seen &= server.state == ServerState::Unknown;
+                }
+                ServerState::Held(_) | ServerState::Failed(_) => {
+                    heard.round = None;
+                    heard.address_seen = false;
+                    heard.out_of_service();
+                }
+            }
+        }
+        self.done.clear();
+        self.given.clear();
+        self.listed = Some(Listed {
+            ended: now,
+            turn: self.turn,
+            servers,
+            addresses: listing.external_addresses.clone(),
+            shrunken,
+        });
+    }
+
+    /// Whether a list lacks more than half of the pool, and at least two, for the first time.
+    fn weigh(&mut self, servers: &BTreeMap<ReplicaId, Server>) -> bool {
+        let last = self.listed.as_ref();
+        let leaves = |id: &ReplicaId| {
+            last.and_then(|l| l.servers.get(id))
+                .is_some_and(|s| s.state == ServerState::Leaving)
+        };
+        let expected: BTreeSet<ReplicaId> = self
+            .heard
+            .keys()
+            .filter(|id| !self.deleted.contains_key(*id) && !leaves(id))
+            .cloned()
+            .collect();
+        let is_missing = |id: &&ReplicaId| !servers.contains_key(*id);
+        let missing: BTreeSet<ReplicaId> = expected.iter().filter(is_missing).cloned().collect();
+        let lacks = missing.len() >= 2 && missing.len() * 2 > expected.len();
+        let confirmed = self.missing.as_ref().is_some_and(|m| missing.is_subset(m));
+        self.missing = (lacks && !confirmed).then_some(missing);
+        self.missing.is_some()
+    }
+
+    /// Takes in a result of a probe. Returns whether a replica serves for the first time.
+    pub(crate) fn probed(&mut self, now: u64, result: &ProbeResult) -> bool {
+        let Some(heard) = self.heard.get_mut(&result.replica) else {
+            return false;
+        };
+        if heard.round != Some(result.round) {
+            return false;
+        }
+        heard.round = None;
+        match &result.outcome {
+            Ok(answer) => {
+                heard.answer = Some(*answer);
+                heard.answered = true;
+                heard.failures = 0;
+                heard.silent_since = None;
+                let first = !heard.served && !answer.termination;
+                heard.served |= first;
+                first
+            }
+            Err(_) => {
+                heard.failures += 1;
+                heard.last_failed = Some(now);
+                heard.silent_since.get_or_insert(now);
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The simulated probe pool: asks what is at an address, some time later.
+
+use super::cloud::Shared;
+use super::judge::ms;
+use super::scenario::Fault;
+use super::world::{Event, Probe, World};
+use simplescalevm::pool::{Moment, ProbeFailure, ProbeResult, ProbeTarget, ReplicaId, Snapshot};
+use simplescalevm::scaler::{Probes, Watcher};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+pub(crate) struct SimProbes {
+    pub(crate) world: Shared,
+    pub(crate) life: usize,
+    /// Replicas for which a connection is kept.
+    pub(crate) kept: BTreeSet<ReplicaId>,
+}
+
+impl Probes for SimProbes {
+    fn submit(&mut self, target: &ProbeTarget, round: u64) -> bool {
+        let mut world = self.world.lock();
+        let (now, life) = (world.now, self.life);
+        if now < world.queue_full_until {
+            return false;
+        }
+        world.figures.probes += 1;
+        world.judge.probe_begins(life, now, target, round);
+        self.kept.insert(target.replica.clone());
+        let timeout = world.scenario.probe_timeout_ms;
+        let (lost, slow) = (
+            world.strikes(Fault::ProbeLoss),
+            world.strikes(Fault::ProbeSlow),
+        );
+        let fast = world.rng.range(1, 40);
+        let loss = lost.then(|| match fast % 3 {
+            0 => ProbeFailure::Timeout,
+            1 => ProbeFailure::ConnectionLost,
+            _ => ProbeFailure::Status(500),
+        });
+        let latency = match (&loss, slow) {
+            (Some(ProbeFailure::Timeout), _) => timeout,
+            (_, true) => timeout - fast,
+            (_, false) => fast,
+        };
+        let probe = Probe {
+            life,
+            replica: target.replica.clone(),
+            address: target.address,
+            round,
+            started: now,
+            loss,
+        };
+        world.after(latency, Event::Probe(probe));
+        true
+    }
+
+    fn finished(&mut self) -> Option<ProbeResult> {
+        let mut world = self.world.lock();
+        let life = self.life;
+        let result = world.results.get_mut(&life)?.pop_front()?;
+        // When it ended, not when it is looked at: the thread may have stood still in between.
+        let ended = world.started[life] + ms(result.finished.0);
+        let is_first = world.judge.probe_ended(life, ended, &result);
+        let is_new = |world: &World| {
+            let vm = world.servers.get(&result.replica);
+            vm.is_some_and(|vm| vm.made_ms > 0)
+        };
+        if is_first && is_new(&world) {
+            world.judge.came_up(life);
+        }
+        Some(result)
+    }
+
+    fn forget(&mut self, is_gone: &dyn Fn(&ReplicaId) -> bool) {
+        self.kept.retain(|id| !is_gone(id));
+        let kept = self.kept.len();
+        let mut world = self.world.lock();
+        let (now, life) = (world.now, self.life);
+        world.judge.connections_kept(life, now, kept);
+    }
+}
+
+/// Looks at what the scaler shows.
+pub(crate) struct SimWatcher {
+    pub(crate) world: Shared,
+    pub(crate) life: usize,
+}
+
+impl Watcher for SimWatcher {
+    fn beat(&self, _: Moment) {}
+
+    fn publish(&self, snapshot: Arc<Snapshot>) {
+        let mut world = self.world.lock();
+        let (now, life) = (world.now, self.life);
+        world.judge.shown(life, now, &snapshot);
+    }
+}

@@ -1,0 +1,380 @@
+//! Judgement of the three deeds: deletions, moves and creations.
+
+use super::judge::{Invariant, SETTLES_MS, ms};
+use super::knowledge::{Heard, Listed};
+use super::scenario::{Fault, GuestKind};
+use super::server::{Guest, Maker, Nova, Vm};
+use super::world::World;
+use simplescalevm::pool::{
+    Backoff, Creating, ExternalAddress, Failed, Holder, Policy, ReplicaId, Server, ServerState,
+};
+use std::time::Duration;
+
+/// The rows of the table of deletions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ground {
+    Failed,
+    Done,
+    NeverCameUp,
+    Silent,
+}
+
+/// How old a list may be when something is done on it, without what the deeds before it in the
+/// same cycle took: the scaler gives a list up after two minutes, and looks before each request.
+const LIST_IS_GOOD_FOR_MS: u64 = 120_000;
+const SURE_AFTER_MS: u64 = 2_000;
+
+impl World {
+    /// What holds for every deed: it rests on a list of this turn, and is not a repetition.
+    fn check_deed(&mut self, life: usize, deed: String) -> Option<Listed> {
+        let now = self.now;
+        let known = self.judge.life(life);
+        let listed = known.listed.clone();
+        let turn = known.turn;
+        let is_new = known.done.insert(deed.clone());
+        let Some(listed) = listed.filter(|l| l.turn == turn) else {
+            self.judge.violated(life, now, Invariant::StaleList, deed);
+            return None;
+        };
+        let age = now - listed.ended;
+        if age > LIST_IS_GOOD_FOR_MS {
+            let text = format!("{deed}: the list is {age} ms old");
+            self.judge.violated(life, now, Invariant::StaleList, text);
+        }
+        if !is_new {
+            self.judge.violated(life, now, Invariant::Repeated, deed);
+        }
+        Some(listed)
+    }
+
+    pub(crate) fn check_deletion(&mut self, life: usize, id: &ReplicaId) {
+        let now = self.now;
+        let Some(listed) = self.check_deed(life, format!("delete {id}")) else {
+            return;
+        };
+        if self.servers.get(id).is_some_and(|vm| !vm.ever_member) {
+            let text = format!("delete {id}");
+            self.judge
+                .violated(life, now, Invariant::StrangerTouched, text);
+        }
+        if listed.shrunken {
+            let text = format!("delete {id}");
+            self.judge
+                .violated(life, now, Invariant::ShrunkenListBelieved, text);
+        }
+        let settles = ms(Policy::DELETION_SETTLES_WITHIN);
+        let policy = self.judge.policy.clone();
+        let known = self.judge.life(life);
+        let again = known.deleted.get(id).is_some_and(|at| now - at < settles);
+        let heard = known.heard.get(id).cloned().unwrap_or_default();
+        let Some(server) = listed.servers.get(id) else {
+            let text = format!("delete {id}, which is not listed");
+            return self
+                .judge
+                .violated(life, now, Invariant::ProtectedDeleted, text);
+        };
+        if again {
+            let text = format!("delete {id}, which is being deleted");
+            self.judge.violated(life, now, Invariant::Repeated, text);
+        }
+        let ground = ground(&policy, server, &heard);
+        let text = || format!("{server:?} {heard:?}");
+        match ground {
+            None => self
+                .judge
+                .violated(life, now, Invariant::ProtectedDeleted, text()),
+            Some(ground) if !borne_out(&policy, ground, server, &heard, now) => {
+                self.judge
+                    .violated(life, now, Invariant::SilenceAssumed, text());
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// A session may be cut only where the replica said that it was done (which is its own fault
+    /// if it was not so), or where the settings call for the deletion of the silent.
+    pub(crate) fn check_cut(&mut self, life: usize, id: &ReplicaId) {
+        let now = self.now;
+        let Some(vm) = self.servers.get(id).filter(|vm| !vm.sessions.is_empty()) else {
+            return;
+        };
+        let sessions = vm.sessions.len() as u64;
+        let listed = self.judge.life(life).listed.clone();
+        let heard = self
+            .judge
+            .life(life)
+            .heard
+            .get(id)
+            .cloned()
+            .unwrap_or_default();
+        let server = listed.as_ref().and_then(|l| l.servers.get(id));
+        let ground = server.and_then(|s| ground(&self.judge.policy, s, &heard));
+        let may_lie =
+            self.scenario.faults.has(Fault::ProbeLies) || self.scenario.guest == GuestKind::Proxy;
+        let explained = match ground {
+            Some(Ground::Done) => may_lie && vm.said_done_ms.is_some(),
+            Some(Ground::Silent | Ground::NeverCameUp) => heard.is_silent(&self.judge.policy),
+            // Somebody has started it again since the list.
+            Some(Ground::Failed) => self.scenario.faults.has(Fault::OperatorServers),
+            None => false,
+        };
+        self.figures.cut_sessions += sessions;
+        if !explained {
+            let text = format!("{sessions} on {id}: {ground:?} {heard:?}");
+            self.judge.violated(life, now, Invariant::SessionCut, text);
+        }
+    }
+
+    pub(crate) fn check_move(&mut self, life: usize, address: &ExternalAddress, to: &ReplicaId) {
+        let now = self.now;
+        let deed = format!("move {}", address.id);
+        let Some(listed) = self.check_deed(life, deed) else {
+            return;
+        };
+        let policy = self.judge.policy.clone();
+        let known = self.judge.life(life);
+        let is_listed = listed.addresses.contains(address);
+        let serves = |id: &ReplicaId| {
+            let runs = listed.servers.get(id).is_some_and(|s| {
+                matches!(
+                    s.state,
+                    ServerState::Running(_) | ServerState::Creating(Creating::NoAddress)
+                )
+            });
+            let heard = known.heard.get(id);
+            let answer = heard.and_then(|heard| heard.standing(&policy));
+            runs && answer.is_some_and(|answer| !answer.termination)
+        };
+        let taken = match &address.holder {
+            Holder::Nobody => None,
+            Holder::Stranger => Some(Invariant::StrangerTouched),
+            Holder::Server(id) if !known.heard.contains_key(id) => Some(Invariant::StrangerTouched),
+            Holder::Server(id) => serves(id).then_some(Invariant::AddressTaken),
+        };
+        let is_holder = |a: &ExternalAddress| a.holder == Holder::Server(to.clone());
+        let has_one = listed.addresses.iter().any(is_holder) || known.given.contains(to);
+        let misplaced = has_one || !serves(to) || !is_listed;
+        known.given.insert(to.clone());
+        let text = format!("{address:?} to {to}");
+        if let Some(invariant) = taken {
+            self.judge.violated(life, now, invariant, text.clone());
+        }
+        if misplaced {
+            self.judge
+                .violated(life, now, Invariant::AddressMisplaced, text);
+        }
+    }
+
+    /// Judges a creation and returns its number.
+    pub(crate) fn check_creation(&mut self, life: usize, count: u64) -> u64 {
+        let now = self.now;
+        let listed = self.check_deed(life, "create".to_owned());
+        if listed.as_ref().is_some_and(|l| l.shrunken) {
+            let text = format!("create {count}");
+            self.judge
+                .violated(life, now, Invariant::ShrunkenListBelieved, text);
+        }
+        if let Some(listed) = listed {
+            self.check_amount(life, count, &listed);
+        }
+        self.check_waits(life, count);
+        if self.quiet {
+            self.check_surplus(life, count);
+        }
+        self.judge.creation_sent(life, count)
+    }
+
+    /// Servers of this life's accepted creations that no list has shown yet, for 30 s.
+    fn awaited(&mut self, life: usize) -> u64 {
+        let now = self.now;
+        let known = self.judge.life(life);
+        let recent: Vec<u64> = known
+            .creations
+            .iter()
+            .filter(|c| c.outcome == Some(true))
+            .filter(|c| c.answered.is_some_and(|at| now - at < SETTLES_MS))
+            .map(|c| c.number)
+            .collect();
+        let unseen = |vm: &&Vm| match vm.maker {
+            Maker::Scaler(maker, number) => maker == life && recent.contains(&number),
+            Maker::Operator => false,
+        };
+        let known = &self.judge.lives[life];
+        let unseen = self.servers.values().filter(unseen);
+        unseen
+            .filter(|vm| !known.ever_listed.contains(&vm.id))
+            .count() as u64
+    }
+
+    /// Bound: what surely counts (what serves, by what it says; what is on its way; what was
+    /// ordered less than 30 s ago) and all but the last of the new ones stay below the floor.
+    fn check_amount(&mut self, life: usize, count: u64, listed: &Listed) {
+        let now = self.now;
+        let awaited = self.awaited(life);
+        let policy = self.judge.policy.clone();
+        let capacity = policy.capacity.get();
+        let jumped = self.cloud_jumped;
+        let known = &self.judge.lives[life];
+        let sure: u64 = listed
+            .servers
+            .values()
+            .filter(|s| !known.deleted.contains_key(&s.id))
+            .map(
+                |s| match (known.heard.get(&s.id), self.servers.get(&s.id)) {
+                    (Some(heard), Some(vm)) => surely(&policy, s, heard, vm, now, jumped),
+                    _ => 0,
+                },
+            )
+            .fold(0, u64::saturating_add);
+        let sum = sure.saturating_add((awaited + count - 1) * capacity);
+        let members = listed.servers.values();
+        let members = members.filter(|s| known.heard.contains_key(&s.id)).count() as u64;
+        if sum >= policy.floor {
+            let text = format!("{count}, although {sure} and {awaited} servers are there");
+            self.judge.violated(life, now, Invariant::Storm, text);
+        }
+        let pool = members + awaited + count;
+        if policy.max_count.is_some_and(|max| pool > max.get()) {
+            let text = format!("{members} + {awaited} + {count}");
+            self.judge
+                .violated(life, now, Invariant::MaxCountExceeded, text);
+        }
+    }
+
+    /// Bound: 30 s after an open outcome, unless lists show as many new servers; 10 s after a
+    /// failed creation, twice as long after each further one, at most 15 min.
+    fn check_waits(&mut self, life: usize, count: u64) {
+        let now = self.now;
+        let known = self.judge.life(life);
+        let open = known
+            .creations
+            .iter()
+            .filter(|c| c.outcome.is_none() && c.shown < c.count)
+            .any(|c| c.answered.is_some_and(|at| now - at < SETTLES_MS));
+        let wait = match known.failures {
+            0 => Duration::ZERO,
+            _ if known.was_quota => Duration::ZERO,
+            failures => Backoff::delay(failures),
+        };
+        let too_soon = now - known.failed_at < ms(wait);
+        let failures = known.failures;
+        if open {
+            let text = format!("create {count} while an outcome is open");
+            self.judge.violated(life, now, Invariant::Storm, text);
+        }
+        if too_soon {
+            let text = format!("create {count} after {failures} failures");
+            self.judge
+                .violated(life, now, Invariant::BackoffIgnored, text);
+        }
+    }
+
+    /// Bound: once the lists have had 60 s to become true again, nothing is created as long as
+    /// what is truly there, and truly on its way, reaches the floor.
+    fn check_surplus(&mut self, life: usize, count: u64) {
+        let now = self.now;
+        if now < self.quiet_since + 60_000 + ms(self.scenario.scaling_interval) {
+            return;
+        }
+        let available = self.truly_available();
+        let capacity = self.scenario.policy.capacity.get();
+        let sum = available.saturating_add((count - 1) * capacity);
+        if sum >= self.scenario.policy.floor {
+            let text = format!("create {count}, although {available} are there");
+            self.judge.violated(life, now, Invariant::Surplus, text);
+        }
+    }
+
+    /// What callers can have now, and what is being built.
+    pub(crate) fn truly_available(&self) -> u64 {
+        let now = self.now;
+        let capacity = self.scenario.policy.capacity.get();
+        let one = |vm: &Vm| match vm.nova {
+            Nova::Building if vm.member && !vm.doomed => capacity,
+            Nova::Active if vm.member && vm.guest == Guest::Booting && !vm.doomed => {
+                let grace = ms(self.scenario.policy.startup_grace);
+                let young = vm
+                    .active_ms
+                    .is_some_and(|at| now - at + SURE_AFTER_MS < grace);
+                if young && !self.cloud_jumped {
+                    capacity
+                } else {
+                    0
+                }
+            }
+            _ => vm.truly_free(now),
+        };
+        self.servers.values().map(one).fold(0, u64::saturating_add)
+    }
+}
+
+/// The row of the table of deletions that fits, by what the scaler was told.
+fn ground(policy: &Policy, server: &Server, heard: &Heard) -> Option<Ground> {
+    if server.locked {
+        return None;
+    }
+    let runs = match server.state {
+        ServerState::Running(_) => true,
+        ServerState::Creating(Creating::NoAddress) => heard.ran,
+        _ => false,
+    };
+    let standing = heard.standing(policy);
+    match &server.state {
+        ServerState::Failed(Failed::Error | Failed::Stopped) => Some(Ground::Failed),
+        ServerState::Creating(_) if !heard.ran => {
+            policy.startup_timeout.map(|_| Ground::NeverCameUp)
+        }
+        _ if !runs => None,
+        _ if standing.is_some_and(|answer| answer.termination) => Some(Ground::Done),
+        _ if !heard.is_silent(policy) => None,
+        _ if policy.startup_timeout.is_some() && !heard.served => Some(Ground::NeverCameUp),
+        _ => policy.unreachable_timeout.map(|_| Ground::Silent),
+    }
+}
+
+/// Whether a silence was borne out by a failed probe at its end. Between probes, and while the
+/// scaler's own thread stands still, nobody knows anything.
+fn borne_out(policy: &Policy, ground: Ground, server: &Server, heard: &Heard, now: u64) -> bool {
+    if matches!(ground, Ground::Failed | Ground::Done) {
+        return true;
+    }
+    let startup = policy.startup_timeout.map(ms);
+    if matches!(server.state, ServerState::Creating(Creating::Building)) {
+        return true;
+    }
+    let Some(last) = heard.last_failed.filter(|last| *last <= now) else {
+        return matches!(server.state, ServerState::Creating(_));
+    };
+    let came_up_in_time = startup.is_some_and(|limit| last >= heard.first_listed + limit);
+    let unreachable = policy.unreachable_timeout.map(ms);
+    let answers_in_time = unreachable.is_some_and(|limit| {
+        heard
+            .silent_since
+            .is_some_and(|since| last >= since + limit)
+    });
+    match ground {
+        Ground::NeverCameUp => came_up_in_time || answers_in_time,
+        _ => answers_in_time,
+    }
+}
+
+/// What a listed replica surely counts.
+fn surely(policy: &Policy, server: &Server, heard: &Heard, vm: &Vm, now: u64, jumped: bool) -> u64 {
+    let capacity = policy.capacity.get();
+    let grace = ms(policy.startup_grace);
+    match &server.state {
+        ServerState::Creating(_) if !heard.ran => capacity,
+        ServerState::Running(_) => match heard.standing(policy) {
+            Some(answer) if !answer.termination => answer.free,
+            Some(_) => 0,
+            None if heard.answered || jumped => 0,
+            None => {
+                let young = vm
+                    .active_ms
+                    .is_some_and(|at| now - at + SURE_AFTER_MS < grace);
+                if young { capacity } else { 0 }
+            }
+        },
+        _ => 0,
+    }
+}
