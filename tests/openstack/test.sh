@@ -45,19 +45,18 @@ OPENSTACK_TESTS=1 "$cargo" test -q --test openstack -- "$@" || failed="$failed s
 say "scenarios: done"
 
 contract() { # contract NAME: the client's promises, against the cloud of the OS_* variables
-    OS_CONTRACT=1 "$cargo" test -q -p openstack-sdk-blocking --test cloud_contract || failed="$failed contract-$1"
+    OS_CONTRACT=1 "$cargo" test -q -p openstack-sdk-blocking --test cloud_contract || return 1
     say "contract tests against the $1 cloud: done"
 }
 if [ $# -eq 0 ]; then
-    (eval "$(bash "$here/openrc.sh" scaler)"; contract real; [ -z "$failed" ]) || failed="$failed contract-real"
+    (eval "$(bash "$here/openrc.sh" scaler)"; contract real) || failed="$failed contract-real"
     port=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
     target=${CARGO_TARGET_DIR:-$root/target}
     "$target/debug/mock-cloud" --port "$port" --replica-port 0 > "$LOG/mock-cloud.log" 2>&1 &
     mock_pid=$!
     wait_for 10 "mock cloud" listening "$port"
-    # shellcheck disable=SC2030,SC2031
-    (KEYSTONE_PORT=$port OSRIG_KEYSTONE_PORT=$port; export OSRIG_KEYSTONE_PORT
-        eval "$(bash "$here/openrc.sh" scaler)"; contract mock; [ -z "$failed" ]) || failed="$failed contract-mock"
+    # The first lines it prints are its OS_* variables.
+    (eval "$(cat "$LOG/mock-cloud.log")"; contract mock) || failed="$failed contract-mock"
 fi
 if [ -n "$failed" ]; then
     say "FAILED:$failed"

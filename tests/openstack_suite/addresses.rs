@@ -125,7 +125,9 @@ pub(crate) fn assigned_and_moved(context: &Context) {
         standby,
         "straight from port to port"
     );
-    let deletions = context.rig.requests("DELETE", &format!("/servers/{holder}"), "");
+    let deletions = context
+        .rig
+        .requests("DELETE", &format!("/servers/{holder}"), "");
     assert_eq!(deletions.len(), 1);
     let ahead = deletions[0].begin() - changes[1].end();
     assert!(ahead > 0.0, "moved before the holder was deleted: {ahead}");

@@ -209,5 +209,7 @@ pub(crate) fn foreign_servers_are_untouched(context: &Context) {
     for id in &foreign {
         assert_eq!(pool.deletions(id), 0);
     }
-    assert_eq!(pool.status()["summary"]["replicas"], 2);
+    wait("two replicas", 60, || {
+        expect(pool.status()["summary"]["replicas"].clone(), &json!(2))
+    });
 }

@@ -44,11 +44,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         addresses::moved_from_a_hung_holder,
     ),
     ("no valid host, and recovery", Shared, making::no_valid_host),
-    (
-        "150 servers, pages of 50",
-        Shared,
-        making::many_servers_in_pages,
-    ),
     ("quota reached and raised", Shared, making::quota),
     (
         "floating IP of a foreign port",
@@ -96,5 +91,10 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         "keystone stopped past the token's end",
         Alone,
         outages::keystone_stopped,
+    ),
+    (
+        "150 servers, pages of 50",
+        Alone,
+        making::many_servers_in_pages,
     ),
 ];

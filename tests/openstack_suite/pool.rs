@@ -34,7 +34,7 @@ impl Context {
 }
 
 /// How long a pool may take to come up, in seconds: the machine is small and busy.
-pub(crate) const PATIENCE_S: u64 = 90;
+pub(crate) const PATIENCE_S: u64 = 300;
 
 pub(crate) struct Pool<'a> {
     pub(crate) context: &'a Context,
@@ -227,7 +227,7 @@ impl<'a> Pool<'a> {
     /// Waits until so many servers are ACTIVE, and the daemon knows that they serve.
     pub(crate) fn wait_up(&self, count: usize) {
         self.wait_active(count);
-        wait("the serving replicas", 30, || {
+        wait("the serving replicas", 90, || {
             expect(self.serving(), &(count as u64))
         });
     }
@@ -263,7 +263,10 @@ impl<'a> Pool<'a> {
 
     /// How often the cloud was asked by the daemon to delete that server.
     pub(crate) fn deletions(&self, id: &str) -> usize {
-        self.context.rig.requests("DELETE", &format!("/servers/{id}"), "").len()
+        self.context
+            .rig
+            .requests("DELETE", &format!("/servers/{id}"), "")
+            .len()
     }
 
     /// A server of the tester, which the pool may or may not take for its own.

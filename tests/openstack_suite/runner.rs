@@ -27,7 +27,7 @@ pub(crate) type Scenario = (&'static str, Manner, fn(&Context));
 /// Life of a token in seconds while the shared scenarios run.
 pub(crate) const TOKEN_TTL_S: u64 = 60;
 /// How many scenarios run beside each other.
-const AT_A_TIME: usize = 4;
+const AT_A_TIME: usize = 3;
 /// The longest page of nova's lists.
 const PAGE: &str = "50";
 

@@ -54,7 +54,7 @@ impl Watch {
                         .unwrap_or_else(PoisonError::into_inner)
                         .take_in(servers, asked);
                 }
-                sleep(Duration::from_millis(200));
+                sleep(Duration::from_millis(300));
             }
         });
         Self {
@@ -67,7 +67,7 @@ impl Watch {
     /// The pool's servers in a list that was asked for just now.
     pub(crate) fn servers(&self, pool: &str) -> Vec<Value> {
         let now = Instant::now();
-        for _ in 0..250 {
+        for _ in 0..1500 {
             let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             if seen.taken.is_some_and(|taken| taken >= now) {
                 let of_pool = seen.latest.iter().filter(|server| pool_of(server) == pool);
@@ -76,7 +76,7 @@ impl Watch {
             drop(seen);
             sleep(Duration::from_millis(40));
         }
-        Vec::new()
+        panic!("the cloud gave no list for a minute")
     }
 
     /// The most servers that the pool had at one time.

@@ -2,6 +2,8 @@
 
 mod model;
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use crate::cloud::{Call, Cloud};
@@ -56,13 +58,36 @@ impl<'a> Compute<'a> {
     }
 
     /// All servers, every page (Compute API, "List Servers Detailed", `GET /servers/detail`).
+    ///
+    /// While servers are being built, a page without a next link is not believed to be the last: Nova keeps such a
+    /// server twice for a moment (the request and the server), takes one of them out of a full page, and gives the page
+    /// that is short now no link. The list goes on after its last server until there is nothing more.
     pub fn list_servers(&self, filter: &ServerQuery) -> Result<ServerList, Error> {
-        let pairs = [
-            ("name", filter.name.clone()),
-            ("status", filter.status.clone()),
-            ("limit", filter.page_size.map(|size| size.to_string())),
-        ];
-        let list = self.list("/servers/detail", query(pairs), "servers")?;
+        let read = |marker: Option<String>| -> Result<wire::List<Server>, Error> {
+            let pairs = [
+                ("name", filter.name.clone()),
+                ("status", filter.status.clone()),
+                ("limit", filter.page_size.map(|size| size.to_string())),
+                ("marker", marker),
+            ];
+            self.list("/servers/detail", query(pairs), "servers")
+        };
+        let mut list = read(None)?;
+        let mut ids: HashSet<String> = HashSet::new();
+        // One that left its request behind between two pages is read twice.
+        list.items.retain(|server| ids.insert(server.id.clone()));
+        let is_building = |server: &Server| server.vm_state.as_deref() == Some("building");
+        let mut may_be_short = list.items.iter().any(is_building);
+        while let Some(last) = list.items.last().filter(|_| may_be_short) {
+            let more = read(Some(last.id.clone()))?;
+            let before = list.items.len();
+            list.pages += more.pages;
+            let mut unread = |server: &Server| ids.insert(server.id.clone());
+            list.items
+                .extend(more.items.into_iter().filter(&mut unread));
+            // Ends: each round adds a server.
+            may_be_short = list.items.len() > before;
+        }
         Ok(ServerList {
             servers: list.items,
             date: list.date,
@@ -144,8 +169,11 @@ impl<'a> Compute<'a> {
     /// The names of the availability zones that are there (Compute API, "Get Availability Zone Information",
     /// `GET /os-availability-zone`).
     pub fn availability_zones(&self) -> Result<Vec<String>, Error> {
-        let list =
-            self.list::<ZoneItem>("/os-availability-zone", String::new(), "availabilityZoneInfo")?;
+        let list = self.list::<ZoneItem>(
+            "/os-availability-zone",
+            String::new(),
+            "availabilityZoneInfo",
+        )?;
         let there = list.items.into_iter().filter(|zone| {
             let state = zone.state.get("available");
             state.and_then(Value::as_bool).unwrap_or(true)

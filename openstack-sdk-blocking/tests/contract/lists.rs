@@ -30,6 +30,42 @@ fn pages(request: &Received, third: Reply) -> Option<Reply> {
     }
 }
 
+/// A page that Nova made short while servers were being built has no next link, and is not the last.
+#[test]
+fn a_short_page_is_not_the_end_while_servers_are_built() {
+    let script = || {
+        |request: &Received| {
+            if request.path != "/compute/v2.1/servers/detail" {
+                return None;
+            }
+            let of = |servers: &[(&str, &str)]| {
+                let server =
+                    |(id, state): &(&str, &str)| json!({"id": id, "OS-EXT-STS:vm_state": state});
+                Some(ok(
+                    &json!({"servers": servers.iter().map(server).collect::<Vec<_>>()}),
+                ))
+            };
+            match request.query.as_str() {
+                "" => of(&[("a", "building"), ("b", "active")]),
+                "marker=b" => of(&[("a", "active"), ("c", "active")]),
+                "marker=c" => of(&[]),
+                _ => None,
+            }
+        }
+    };
+    over_each_transport(
+        script,
+        |_| {},
+        |name, _, cloud| {
+            let query = ServerQuery::default();
+            let list = cloud.compute().list_servers(&query).unwrap();
+            let ids: Vec<_> = list.servers.iter().map(|server| &server.id).collect();
+            assert_eq!(ids, ["a", "b", "c"], "{name}");
+            assert_eq!(list.pages, 3);
+        },
+    );
+}
+
 fn one_a_page() -> ServerQuery {
     ServerQuery {
         page_size: Some(1),
