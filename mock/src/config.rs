@@ -67,6 +67,8 @@ pub struct MockCloudConfig {
     pub password: String,
     /// Project name.
     pub project: String,
+    /// The user's roles, separated by commas.
+    pub roles: String,
     /// Seed of identifiers, faults and callers.
     pub seed: u64,
     /// Callers per second (0: none).
@@ -109,6 +111,7 @@ impl Default for MockCloudConfig {
             username: "scaler".into(),
             password: "p@ss \"w$rd#1".into(),
             project: "scaler".into(),
+            roles: "member,reader".into(),
             seed: 1,
             callers: 0.0,
             call_time: 10.0,
@@ -192,6 +195,7 @@ pub const SETTINGS: &[(&str, bool, &str)] = &[
     ("username", false, "user"),
     ("password", false, "password"),
     ("project", false, "project"),
+    ("roles", true, "roles of the user, separated by commas"),
     ("seed", false, "seed of identifiers, faults and callers"),
     ("callers", true, "simulated callers per second (0: none)"),
     ("call-time", true, "mean length of a call in seconds"),
@@ -242,6 +246,7 @@ impl MockCloudConfig {
             "username" => put(&mut self.username, value, "text"),
             "password" => put(&mut self.password, value, "text"),
             "project" => put(&mut self.project, value, "text"),
+            "roles" => put(&mut self.roles, value, "text"),
             "seed" => put(&mut self.seed, value, "a number"),
             "callers" => put(&mut self.callers, value, "a number"),
             "call-time" => put(&mut self.call_time, value, "seconds"),

@@ -451,7 +451,9 @@ impl SecurityGroupRule {
         );
         let port = u32::from(port);
         self.direction == "ingress"
-            && self.ethertype.eq_ignore_ascii_case(&format!("IPv{ip_version}"))
+            && self
+                .ethertype
+                .eq_ignore_ascii_case(&format!("IPv{ip_version}"))
             && is_tcp
             && self.port_range_min.is_none_or(|first| first <= port)
             && self.port_range_max.is_none_or(|last| port <= last)

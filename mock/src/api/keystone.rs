@@ -230,7 +230,14 @@ fn issue(call: &mut Call<'_>, method: &str, scope: Scope, bare: bool) -> Answer 
         "expires_at": iso_micros(state.unix_ms(expires) / 1000 * 1000) + "Z",
         "issued_at": iso_micros(state.unix_ms(now) / 1000 * 1000) + "Z",
     });
-    let roles = json!([{ "id": "d3385eb8253e42d8bfea948eaf921e2e", "name": "member" }, { "id": "87b9ba27f80042b9accb0d07e88d2a36", "name": "reader" }]);
+    let roles: Vec<Value> = state
+        .config
+        .roles
+        .split(',')
+        .filter(|name| !name.is_empty())
+        .map(|name| json!({ "id": format!("{:0<32}", hex_of(name)), "name": name }))
+        .collect();
+    let roles = json!(roles);
     let has_project = matches!(scope, Scope::Project);
     match scope {
         Scope::Project => {
@@ -287,4 +294,10 @@ fn catalog(call: &Call<'_>) -> Value {
         json!({ "endpoints": endpoints, "id": ids[4 * at + 3], "type": kind, "name": name })
     };
     Value::Array(services.into_iter().enumerate().map(service).collect())
+}
+
+/// An id that is the same in every token.
+fn hex_of(name: &str) -> String {
+    let bytes = name.bytes().take(16);
+    bytes.map(|byte| format!("{byte:02x}")).collect()
 }

@@ -350,9 +350,25 @@ fn router(call: &Call<'_>) -> Value {
 fn security_group(call: &Call<'_>) -> Value {
     let ids = &call.state.ids;
     let at = iso_z(call.state.unix_ms(0));
+    // Those of every new group, and one that lets in TCP from everywhere.
+    let rule = |direction: &str, version: u8, protocol: Option<&str>| {
+        json!({
+            "id": format!("{}-{direction}-{version}", ids.security_group), "security_group_id": ids.security_group,
+            "direction": direction, "ethertype": format!("IPv{version}"), "protocol": protocol, "port_range_min": null,
+            "port_range_max": null, "remote_ip_prefix": null, "remote_group_id": null, "remote_address_group_id": null,
+            "normalized_cidr": null, "description": "", "tags": [], "created_at": at, "updated_at": at,
+            "revision_number": 0, "tenant_id": ids.project, "project_id": ids.project,
+        })
+    };
+    let rules = [
+        rule("egress", 4, None),
+        rule("egress", 6, None),
+        rule("ingress", 4, Some("tcp")),
+        rule("ingress", 6, Some("tcp")),
+    ];
     json!({
         "id": ids.security_group, "name": "default", "stateful": true, "tenant_id": ids.project,
-        "description": "Default security group", "shared": false, "security_group_rules": [], "tags": [],
+        "description": "Default security group", "shared": false, "security_group_rules": rules, "tags": [],
         "created_at": at, "updated_at": at, "revision_number": 1, "project_id": ids.project,
     })
 }
