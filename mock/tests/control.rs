@@ -295,3 +295,17 @@ fn two_images_of_a_name() {
     mock(&session, "DELETE", "images/Debian%2011", &Value::Null);
     assert_eq!(session.get("/image/v2/images").json["images"], json!([]));
 }
+
+#[test]
+fn an_answer_may_repeat_its_request() {
+    let session = Session::quick();
+    let rule =
+        json!({ "service": "nova", "status": 500, "body": "{\"message\": \"sent: {ECHO}\"}" });
+    mock(&session, "POST", "faults", &rule);
+    let answer = session.call("POST", SERVERS, &session.order("a \"b\"", "Ext-Net"));
+    let message = answer.json["message"].as_str().unwrap();
+    assert!(message.contains(&session.token), "{message}");
+    assert!(message.contains(r#""a \"b\"""#), "{message}");
+    let tokens = mock(&session, "GET", "tokens", &Value::Null);
+    assert_eq!(tokens["tokens"], json!([session.token]));
+}

@@ -63,6 +63,7 @@ pub(crate) fn run(
         (_, ["faults"]) => faults(state, method, body),
         ("GET", ["settings"]) => Ok(settings(state)),
         ("PUT" | "PATCH", ["settings"]) => set(state, body).map(|()| settings(state)),
+        ("GET", ["tokens"]) => Ok(json!({ "tokens": state.tokens.keys().collect::<Vec<_>>() })),
         ("POST", ["tokens", "revoke"]) => {
             let count = state.tokens.len();
             state.tokens.clear();
@@ -137,7 +138,7 @@ fn selected(
     Ok(json!({ "ids": ids, "servers": views }))
 }
 
-const PATHS: [&str; 14] = [
+const PATHS: [&str; 15] = [
     "GET /mock/state",
     "GET|POST /mock/servers",
     "GET|PUT|DELETE /mock/servers/SELECTOR",
@@ -145,6 +146,7 @@ const PATHS: [&str; 14] = [
     "PUT /mock/floatingips/ID",
     "GET|POST|PUT|DELETE /mock/faults",
     "GET|PUT /mock/settings",
+    "GET /mock/tokens",
     "POST /mock/tokens/revoke",
     "GET|DELETE /mock/log",
     "GET|DELETE /mock/events",

@@ -151,7 +151,7 @@ fn finish(
     let silent = fault.drop.is_some() || fault.hang;
     let shown = match (fault.status, answer) {
         _ if silent => None,
-        (Some(status), _) => Some(injected(status, fault)),
+        (Some(status), _) => Some(injected(status, fault, request)),
         (None, answer) => answer.map(|answer| {
             fault
                 .headers
@@ -198,11 +198,17 @@ fn finish(
     }
 }
 
-fn injected(status: u16, fault: &Fault) -> Answer {
-    let body = fault.body.clone().unwrap_or_else(|| {
+fn injected(status: u16, fault: &Fault, request: &Request) -> Answer {
+    let mut body = fault.body.clone().unwrap_or_else(|| {
         json!({ "mockFault": { "code": status, "message": "Injected by the mock cloud." } })
             .to_string()
     });
+    // As debugging proxies do, and services that say which value they refuse.
+    if body.contains("{ECHO}") {
+        let sent = String::from_utf8_lossy(&request.body);
+        let echo = json!(format!("{:?} {sent}", request.headers)).to_string();
+        body = body.replace("{ECHO}", echo.trim_matches('"'));
+    }
     let mut answer = Answer {
         status,
         headers: fault.headers.clone(),
