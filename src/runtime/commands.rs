@@ -1,11 +1,10 @@
 //! The commands that look and do nothing.
 
 use super::threads::{ProbesOfPool, RealClock};
-use super::{Failure, cloud, facts, logging, probe_settings, provider, template};
+use super::{facts, logging, probe_settings, provider};
 use crate::config::Settings;
 use crate::pool::{Moment, Snapshot, Words};
 use crate::probe::ProbePool;
-use crate::provider::openstack;
 use crate::scaler::{Clock, Parts, Scaler, Watcher, chain};
 use crate::status::status_view;
 use log::LevelFilter;
@@ -15,54 +14,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-
-/// Checks the settings against the cloud and prints what was found.
-#[must_use]
-pub fn check(settings: &Settings, _json: bool) -> ExitCode {
-    logging::start(
-        settings.log_level.min(LevelFilter::Warn),
-        settings.log_format,
-        &settings.openstack.metadata_value,
-    );
-    let mut text = String::new();
-    for warning in &settings.warnings {
-        text.push_str(&format!("warning  {warning}\n"));
-    }
-    let mut wrong = 0_usize;
-    match check_all(settings) {
-        Ok(findings) => {
-            for finding in findings {
-                let subject = finding.subject;
-                match finding.result {
-                    Ok(found) => text.push_str(&format!("ok       {subject}: {found}\n")),
-                    Err(error) => {
-                        wrong += 1;
-                        text.push_str(&format!("WRONG    {subject}: {}\n", chain(&error)));
-                    }
-                }
-            }
-        }
-        Err(failure) => {
-            wrong += 1;
-            text.push_str(&format!("WRONG    {}\n", chain(&failure)));
-        }
-    }
-    text.push_str(&match wrong {
-        0 => "All is well.\n".to_owned(),
-        1 => "One thing is wrong.\n".to_owned(),
-        n => format!("{n} things are wrong.\n"),
-    });
-    print(&text, wrong == 0)
-}
-
-fn check_all(settings: &Settings) -> Result<Vec<openstack::Finding>, Failure> {
-    probe_settings(settings)?.check().map_err(Failure::Probes)?;
-    Ok(openstack::check(
-        &cloud(settings)?,
-        &template(settings),
-        settings.policy.external_addresses,
-    ))
-}
 
 /// Observes once and prints what would be done and why.
 #[must_use]
@@ -93,7 +44,7 @@ pub fn plan(settings: &Settings, json: bool) -> ExitCode {
 }
 
 /// Lists once, and probes until there is a verdict on every replica.
-fn observe(settings: &Settings) -> Result<Snapshot, Box<dyn Error>> {
+pub(super) fn observe(settings: &Settings) -> Result<Snapshot, Box<dyn Error>> {
     struct Nobody;
     impl Watcher for Nobody {
         fn beat(&self, _: Moment) {}
@@ -171,7 +122,7 @@ fn in_words(snapshot: &Snapshot) -> String {
     text
 }
 
-fn print(text: &str, is_well: bool) -> ExitCode {
+pub(super) fn print(text: &str, is_well: bool) -> ExitCode {
     let printed = stdout().lock().write_all(text.as_bytes());
     if is_well && printed.is_ok() {
         ExitCode::SUCCESS

@@ -1,12 +1,14 @@
 //! Starts the threads, waits for a signal, and sees to the order of the end.
 
+mod check;
 mod commands;
 mod descriptors;
 mod healthcheck;
 mod logging;
 mod threads;
 
-pub use commands::{check, plan};
+pub use check::check;
+pub use commands::plan;
 pub use healthcheck::healthcheck;
 
 use self::threads::{Event, ProbesOfPool, RealClock, StatusWatcher, spawn};

@@ -235,7 +235,7 @@ fn issue(call: &mut Call<'_>, method: &str, scope: Scope, bare: bool) -> Answer 
         .roles
         .split(',')
         .filter(|name| !name.is_empty())
-        .map(|name| json!({ "id": format!("{:0<32}", hex_of(name)), "name": name }))
+        .map(|name| json!({ "id": role_id(name), "name": name }))
         .collect();
     let roles = json!(roles);
     let has_project = matches!(scope, Scope::Project);
@@ -297,7 +297,9 @@ fn catalog(call: &Call<'_>) -> Value {
 }
 
 /// An id that is the same in every token.
-fn hex_of(name: &str) -> String {
-    let bytes = name.bytes().take(16);
-    bytes.map(|byte| format!("{byte:02x}")).collect()
+fn role_id(name: &str) -> String {
+    let number = name
+        .bytes()
+        .fold(0_u128, |number, byte| number << 8 | u128::from(byte));
+    format!("{number:032x}")
 }

@@ -64,29 +64,41 @@ impl ServerTemplate {
 
     /// The image of that name or id; of several, the newest that is active.
     pub(super) fn find_image(&self, cloud: &Cloud) -> Result<ImageInfo, ProviderError> {
+        let (image, others) = self.find_images(cloud)?;
+        if !others.is_empty() {
+            let others: Vec<&str> = others.iter().map(|image| image.id.as_str()).collect();
+            log::warn!(
+                "OPENSTACK_IMAGE: {} images are named {:?} ({}, {}); the newest is taken",
+                others.len() + 1,
+                self.image,
+                image.id,
+                others.join(", ")
+            );
+        }
+        Ok(image)
+    }
+
+    /// That image, and the other active ones of the same name.
+    pub(super) fn find_images(
+        &self,
+        cloud: &Cloud,
+    ) -> Result<(ImageInfo, Vec<ImageInfo>), ProviderError> {
         let mut found = cloud
             .image()
             .find_images(&self.image)
             .map_err(failed("the image cannot be looked up"))?;
-        let all = found.len();
+        let why = if found.is_empty() {
+            "there is no image of that name or id"
+        } else {
+            "no image of that name is active"
+        };
         found.retain(|image| image.status == "active");
         found.sort_by_key(|image| Reverse(image.created_at));
-        if found.len() > 1 {
-            let ids: Vec<&str> = found.iter().map(|image| image.id.as_str()).collect();
-            log::warn!(
-                "OPENSTACK_IMAGE: {} images are named {:?} ({}); the newest is taken",
-                found.len(),
-                self.image,
-                ids.join(", ")
-            );
+        let mut found = found.into_iter();
+        match found.next() {
+            Some(newest) => Ok((newest, found.collect())),
+            None => Err(unknown("OPENSTACK_IMAGE", &self.image, why)),
         }
-        found.into_iter().next().ok_or_else(|| {
-            let why = match all {
-                0 => "there is no image of that name or id".to_owned(),
-                _ => "no image of that name is active".to_owned(),
-            };
-            unknown("OPENSTACK_IMAGE", &self.image, &why)
-        })
     }
 
     pub(super) fn find_flavor(&self, cloud: &Cloud) -> Result<Flavor, ProviderError> {
@@ -151,6 +163,12 @@ impl ServerTemplate {
 
     /// The cloud-init file as Nova wants it, read anew each time.
     pub(super) fn user_data(&self) -> Result<Option<String>, ProviderError> {
+        let content = self.cloud_init()?;
+        Ok(content.map(|content| STANDARD.encode(content)))
+    }
+
+    /// The content of the cloud-init file, if it fits.
+    pub(super) fn cloud_init(&self) -> Result<Option<Vec<u8>>, ProviderError> {
         let Some(path) = &self.cloud_init_file else {
             return Ok(None);
         };
@@ -165,14 +183,13 @@ impl ServerTemplate {
                     .read_to_end(&mut content)
             })
             .map_err(|error| unusable(error.to_string()))?;
-        let encoded = STANDARD.encode(content);
-        if encoded.len() > MAX_USER_DATA_BYTES {
+        if content.len().div_ceil(3) * 4 > MAX_USER_DATA_BYTES {
             return Err(unusable(format!(
                 "it is larger than the {} bytes that fit into {MAX_USER_DATA_BYTES} after encoding",
                 MAX_USER_DATA_BYTES / 4 * 3
             )));
         }
-        Ok(Some(encoded))
+        Ok(Some(content))
     }
 }
 

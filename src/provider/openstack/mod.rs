@@ -5,7 +5,7 @@ mod error;
 mod lookup;
 mod state;
 
-pub use check::{Finding, check};
+pub use check::{Demands, Finding, Verdict, check};
 pub use lookup::{MAX_USER_DATA_BYTES, ServerTemplate};
 
 use self::error::{failed, local};

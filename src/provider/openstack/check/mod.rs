@@ -1,0 +1,211 @@
+//! Looks at everything that the daemon needs of the cloud, says what is wrong and how to mend it,
+//! and changes nothing.
+
+mod login;
+mod room;
+mod servers;
+
+use super::error::failed;
+use super::lookup::ServerTemplate;
+use crate::pool::Policy;
+use crate::provider::{ProviderError, ProviderErrorKind};
+use openstack_sdk_blocking::{Cloud, Server, ServerQuery};
+use std::error::Error;
+
+/// What a finding means for the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// As it should be.
+    Ok,
+    /// The daemon can work, but it is worth a look.
+    Hint,
+    /// The daemon cannot do its work.
+    Wrong,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at.
+    pub subject: &'static str,
+    /// Whether it is as it should be.
+    pub verdict: Verdict,
+    /// What was found.
+    pub text: String,
+    /// What to do about it.
+    pub remedy: Option<String>,
+}
+
+/// What the cloud has to be good for.
+#[derive(Debug, Clone, Copy)]
+pub struct Demands<'a> {
+    /// How large the pool has to be and may become.
+    pub policy: &'a Policy,
+    /// The port that replicas are asked on.
+    pub replica_port: u16,
+    /// This machine's clock, in seconds since 1970.
+    pub wall_clock: u64,
+}
+
+/// Logs in and looks at all that is needed, as far as it gets. After a failed login nothing else
+/// of the cloud is tried.
+#[must_use]
+pub fn check(cloud: &Cloud, template: &ServerTemplate, demands: &Demands<'_>) -> Vec<Finding> {
+    let mut report = Report::default();
+    if let Some(token) = login::login(&mut report, cloud) {
+        let pool = pool(&mut report, cloud, template, demands.wall_clock);
+        let flavor = servers::flavor(&mut report, cloud, template);
+        servers::image(&mut report, cloud, template, flavor.as_ref());
+        servers::network(&mut report, cloud, template, demands);
+        servers::zone(&mut report, cloud, template);
+        servers::keypair(&mut report, cloud, template);
+        let port = demands.replica_port;
+        servers::security_groups(
+            &mut report,
+            cloud,
+            template,
+            port,
+            token.project_id.as_deref(),
+        );
+        room::quota(
+            &mut report,
+            cloud,
+            demands.policy,
+            flavor.as_ref(),
+            pool.as_deref(),
+        );
+        if demands.policy.external_addresses {
+            room::floating_ips(
+                &mut report,
+                cloud,
+                template,
+                demands.policy,
+                pool.as_deref(),
+            );
+        }
+    }
+    servers::cloud_init(&mut report, template);
+    report.findings
+}
+
+/// The findings so far.
+#[derive(Debug, Default)]
+struct Report {
+    findings: Vec<Finding>,
+}
+
+impl Report {
+    fn add(
+        &mut self,
+        subject: &'static str,
+        verdict: Verdict,
+        text: String,
+        remedy: Option<String>,
+    ) {
+        self.findings.push(Finding {
+            subject,
+            verdict,
+            text,
+            remedy,
+        });
+    }
+
+    fn ok(&mut self, subject: &'static str, text: impl Into<String>) {
+        self.add(subject, Verdict::Ok, text.into(), None);
+    }
+
+    fn hint(&mut self, subject: &'static str, text: impl Into<String>, remedy: impl Into<String>) {
+        self.add(subject, Verdict::Hint, text.into(), Some(remedy.into()));
+    }
+
+    fn wrong(&mut self, subject: &'static str, text: impl Into<String>, remedy: impl Into<String>) {
+        self.add(subject, Verdict::Wrong, text.into(), Some(remedy.into()));
+    }
+
+    /// An error, with the remedy that its kind calls for, or else that one.
+    fn failed(&mut self, subject: &'static str, error: &ProviderError, lookup_remedy: &str) {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        let remedy = match error.kind {
+            ProviderErrorKind::Unauthorized => {
+                "look at user, password and domains (OS_*), or at the application credential"
+            }
+            ProviderErrorKind::Forbidden => {
+                "the user's roles do not allow this: ask for the role member in the project"
+            }
+            ProviderErrorKind::Connection | ProviderErrorKind::Timeout => {
+                "is OS_AUTH_URL right, and does a firewall or proxy stand between? OPENSTACK_TIMEOUT is \
+                 the time for one request"
+            }
+            ProviderErrorKind::RateLimited => "too many requests: try again in a minute",
+            ProviderErrorKind::Server | ProviderErrorKind::BadAnswer => {
+                "the cloud has a fault, or OS_AUTH_URL leads to something else"
+            }
+            _ => lookup_remedy,
+        };
+        let remedy = Some(remedy.to_owned()).filter(|remedy| !remedy.is_empty());
+        self.add(subject, Verdict::Wrong, text, remedy);
+    }
+}
+
+/// The servers of the pool. Their list also tells the cloud's clock.
+fn pool(
+    report: &mut Report,
+    cloud: &Cloud,
+    template: &ServerTemplate,
+    wall_clock: u64,
+) -> Option<Vec<Server>> {
+    let list = match cloud.compute().list_servers(&ServerQuery::default()) {
+        Ok(list) => list,
+        Err(error) => {
+            let error = failed("the servers cannot be listed")(error);
+            report.failed("pool", &error, "");
+            return None;
+        }
+    };
+    let all = list.servers.len();
+    let mut servers = list.servers;
+    servers.retain(|s| s.metadata.get(&template.metadata_key) == Some(&template.metadata_value));
+    report.ok(
+        "pool",
+        format!(
+            "{} of the project's {all} servers have {}={}",
+            servers.len(),
+            template.metadata_key,
+            template.metadata_value
+        ),
+    );
+    if let Some(date) = list.date {
+        clock(report, date, wall_clock);
+    }
+    Some(servers)
+}
+
+fn clock(report: &mut Report, cloud: u64, here: u64) {
+    /// A list may take so long that this is no difference between the clocks.
+    const TOLERATED_SECONDS: u64 = 30;
+    let difference = cloud.abs_diff(here);
+    if difference <= TOLERATED_SECONDS {
+        report.ok("clock", "this machine's and the cloud's agree");
+        return;
+    }
+    let how = if cloud > here { "behind" } else { "ahead of" };
+    report.hint(
+        "clock",
+        format!("this machine is {difference} s {how} the cloud"),
+        "keep it by NTP: certificates and the times in the log depend on it, decisions do not",
+    );
+}
+
+/// `1 server`, `2 servers`.
+fn servers_in_words(count: u64) -> String {
+    match count {
+        1 => "1 server".to_owned(),
+        _ => format!("{count} servers"),
+    }
+}

@@ -1,0 +1,444 @@
+//! `check` in front of the mock cloud: what it finds, what it calls wrong, and what it advises.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use serde_json::{Value, json};
+use simplescalevm_mock::{Behaviour, MockCloud, Mode};
+use std::path::Path;
+use support::{counter, program, quick_cloud, variables};
+
+/// The rest of the settings is calm: nothing to warn of.
+const CALM: (&str, &str) = ("SCALING_INTERVAL", "30");
+
+fn run(cloud: &MockCloud, more: &[(&'static str, &str)]) -> (Option<i32>, String) {
+    let mut all = vec![CALM];
+    all.extend(more);
+    let output = program(&["check"], &variables(cloud, &all))
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    (output.status.code(), text)
+}
+
+/// Runs it, and wants each line (its verdict and subject, and a part of its text) and the last one.
+#[track_caller]
+fn check(
+    cloud: &MockCloud,
+    more: &[(&'static str, &str)],
+    lines: &[(&str, &str)],
+    last: &str,
+) -> String {
+    let (code, text) = run(cloud, more);
+    let expected = i32::from(last.contains("wrong") && !last.contains("Nothing"));
+    assert_eq!(code, Some(expected), "{text}");
+    for (beginning, part) in lines {
+        let words: Vec<&str> = beginning.splitn(2, ' ').collect();
+        let found = text.lines().any(|line| {
+            let rest = line.strip_prefix(words[0]).map(str::trim_start);
+            rest.is_some_and(|rest| rest.starts_with(words[1]) && rest.contains(part))
+        });
+        let advice = *beginning == "->" && text.contains(&format!("-> {part}"));
+        assert!(found || advice, "{beginning}: {part}\n{text}");
+    }
+    assert_eq!(text.lines().last(), Some(last), "{text}");
+    text
+}
+
+/// The cloud's answer to that request from now on.
+fn answer(cloud: &MockCloud, service: &str, path: &str, body: &Value) {
+    let fault = json!({ "service": service, "method": "GET", "path": path, "status": 200, "body": body,
+        "headers": { "Content-Type": "application/json" } });
+    cloud.add_fault(&fault).unwrap();
+}
+
+fn replicas(cloud: &MockCloud, count: u64) {
+    let order = json!({
+        "count": count, "name": "old", "metadata": { "group": "scaled" }, "booted": true, "network": "Ext-Net",
+    });
+    cloud.add_servers(&order).unwrap();
+}
+
+#[test]
+fn all_is_well() {
+    let cloud = quick_cloud(|_| {});
+    replicas(&cloud, 2);
+    let more = [
+        ("OPENSTACK_KEYPAIR", "ops"),
+        ("OPENSTACK_SECURITY_GROUPS", "default"),
+        ("OPENSTACK_AVAILABILITY_ZONE", "nova"),
+        ("REPLICA_MAX_COUNT", "10"),
+    ];
+    let lines = [
+        (
+            "ok login",
+            "user scaler, project scaler, roles: member, reader",
+        ),
+        ("ok pool", "2 of the project's 2 servers have group=scaled"),
+        ("ok clock", "agree"),
+        ("ok flavor", "d2-8 (1 vCPU, 512 MiB, disk 1 GiB)"),
+        ("ok image", "Debian 11"),
+        ("ok network", "Ext-Net, IPv4"),
+        ("ok zone", "nova"),
+        ("ok keypair", "ops"),
+        ("ok security groups", "default"),
+        (
+            "ok quota",
+            "room for 1998 more servers: 2 of 2000 instances used",
+        ),
+        ("ok floor", "3 free resources are 3 servers"),
+        ("ok cap", "REPLICA_MAX_COUNT=10 fits"),
+        ("ok cloud-init file", "none"),
+        ("ok replicas", "2 of 2 that run answer"),
+    ];
+    check(&cloud, &more, &lines, "All is well.");
+    // It changes nothing.
+    let log = cloud.log("");
+    let changes: Vec<_> = log
+        .iter()
+        .filter(|r| r["method"] != "GET" && r["service"] != "keystone")
+        .collect();
+    assert!(changes.is_empty(), "{changes:#?}");
+}
+
+#[test]
+fn names_that_stand_for_nothing() {
+    let cloud = quick_cloud(|_| {});
+    let wrong = [
+        ("OPENSTACK_KEYPAIR", "lost"),
+        ("OPENSTACK_FLAVOR", "huge"),
+        ("OPENSTACK_IMAGE", "Debian 1"),
+        ("OPENSTACK_NETWORK", "nowhere"),
+        ("OPENSTACK_SECURITY_GROUPS", "open"),
+        ("OPENSTACK_AVAILABILITY_ZONE", "moon"),
+    ];
+    let text = check(&cloud, &wrong, &[], "6 things are wrong.");
+    for (name, value) in wrong {
+        assert!(
+            text.contains(&format!("{name}={value}: ")),
+            "{name}\n{text}"
+        );
+    }
+    assert_eq!(
+        text.matches("-> ").count(),
+        6,
+        "each has its remedy\n{text}"
+    );
+    assert_eq!(counter(&cloud, "created"), 0);
+}
+
+#[test]
+fn a_login_that_fails_ends_it() {
+    let cloud = quick_cloud(|_| {});
+    let password = ("OS_PASSWORD", "s3cr3t-and-wrong");
+    let lines = [
+        ("WRONG login", "not accepted"),
+        ("->", "look at user, password and domains"),
+    ];
+    let text = check(&cloud, &[password], &lines, "One thing is wrong.");
+    assert!(
+        !text.contains("s3cr3t") && !text.contains("flavor"),
+        "{text}"
+    );
+    let nowhere = ("OS_AUTH_URL", "http://127.0.0.1:9/v3");
+    check(
+        &cloud,
+        &[nowhere],
+        &[("->", "is OS_AUTH_URL right")],
+        "One thing is wrong.",
+    );
+}
+
+#[test]
+fn a_reader_may_not_create() {
+    let cloud = quick_cloud(|c| c.roles = "reader".to_owned());
+    let lines = [
+        ("WRONG permissions", "the roles (reader) allow to look"),
+        ("->", "give the user the role member"),
+    ];
+    check(&cloud, &[], &lines, "One thing is wrong.");
+}
+
+#[test]
+fn floor_and_cap_have_to_fit_into_the_quota() {
+    let cloud = quick_cloud(|c| c.quota_instances = 2);
+    let lines = [
+        ("ok quota", "room for 2 more servers: 0 of 2 instances used"),
+        ("WRONG floor", "only 2 more fit into the quota (instances)"),
+        (
+            "ok cap",
+            "no REPLICA_MAX_COUNT: the quota ends the pool at 2 servers",
+        ),
+    ];
+    check(&cloud, &[], &lines, "One thing is wrong.");
+    // The same floor with servers that hold more; and one that is there already needs no room.
+    check(&cloud, &[("REPLICA_CAPACITY", "2")], &[], "All is well.");
+    replicas(&cloud, 1);
+    check(
+        &cloud,
+        &[],
+        &[("WRONG floor", "1 are there and only 1 more fit")],
+        "One thing is wrong.",
+    );
+    let cloud = quick_cloud(|_| {});
+    answer(
+        &cloud,
+        "nova",
+        "/limits$",
+        &json!({ "limits": { "absolute": {
+            "maxTotalInstances": 100, "totalInstancesUsed": 0, "maxTotalCores": 8, "totalCoresUsed": 1,
+            "maxTotalRAMSize": -1, "totalRAMUsed": 512 } } }),
+    );
+    let lines = [
+        ("ok quota", "room for 7 more servers"),
+        (
+            "hint cap",
+            "REPLICA_MAX_COUNT=50, but the quota ends the pool at 7",
+        ),
+    ];
+    check(
+        &cloud,
+        &[("REPLICA_MAX_COUNT", "50")],
+        &lines,
+        "Nothing is wrong. One hint is worth a look.",
+    );
+    cloud.set(&json!({ "quota_instances": -1 })).unwrap();
+    cloud.clear_faults();
+    let lines = [("hint cap", "neither REPLICA_MAX_COUNT nor a quota")];
+    check(
+        &cloud,
+        &[],
+        &lines,
+        "Nothing is wrong. One hint is worth a look.",
+    );
+}
+
+#[test]
+fn image_and_flavor_have_to_fit() {
+    let cloud = quick_cloud(|_| {});
+    let image = |id: &str, more: &Value| {
+        let mut image = json!({ "id": id, "name": "Debian 11", "status": "active", "size": 65536,
+            "created_at": "2026-01-01T00:00:00Z" });
+        for (key, value) in more.as_object().unwrap() {
+            image[key] = value.clone();
+        }
+        image
+    };
+    let large = image(
+        "large",
+        &json!({ "min_ram": 2048, "min_disk": 20, "size": 2_u64 << 30 }),
+    );
+    answer(&cloud, "glance", "/images$", &json!({ "images": [large] }));
+    let lines = [
+        (
+            "WRONG flavor",
+            "memory of 512 MiB, the image wants 2048 MiB",
+        ),
+        ("WRONG flavor", "disk of 1 GiB, the image wants 20 GiB"),
+        (
+            "WRONG flavor",
+            "disk of 1 GiB, the image itself has 2048 MiB",
+        ),
+        ("->", "set OPENSTACK_FLAVOR to a larger one"),
+    ];
+    check(&cloud, &[], &lines, "3 things are wrong.");
+    cloud.clear_faults();
+    let newer = image("newer", &json!({ "created_at": "2026-02-01T00:00:00Z" }));
+    let twice = json!({ "images": [image("older", &json!({})), newer] });
+    answer(&cloud, "glance", "/images$", &twice);
+    let lines = [
+        ("ok image", "id newer"),
+        (
+            "hint image",
+            "2 active images are named Debian 11; the newest is taken, not older",
+        ),
+        ("->", "set OPENSTACK_IMAGE to the id"),
+    ];
+    check(
+        &cloud,
+        &[],
+        &lines,
+        "Nothing is wrong. One hint is worth a look.",
+    );
+}
+
+#[test]
+fn network_clock_and_security_groups() {
+    let cloud = quick_cloud(|c| c.clock_offset = -120);
+    let lines = [
+        ("hint clock", "ahead of the cloud"),
+        ("->", "keep it by NTP"),
+    ];
+    check(
+        &cloud,
+        &[],
+        &lines,
+        "Nothing is wrong. One hint is worth a look.",
+    );
+    let cloud = quick_cloud(|_| {});
+    let more = [
+        ("OPENSTACK_NETWORK", "internal"),
+        ("OPENSTACK_IP_VERSION", "6"),
+    ];
+    let lines = [(
+        "WRONG network",
+        "OPENSTACK_IP_VERSION=6: the network internal has no IPv6 subnet",
+    )];
+    check(&cloud, &more, &lines, "One thing is wrong.");
+    let closed = json!({ "security_groups": [{ "id": "g1", "name": "default",
+        "project_id": cloud.state()["ids"]["project"], "security_group_rules": [
+        { "direction": "ingress", "ethertype": "IPv4", "protocol": "tcp", "port_range_min": 22, "port_range_max": 22 }] }] });
+    answer(&cloud, "neutron", "/security-groups$", &closed);
+    let port = cloud.replica_port();
+    let advice = format!("openstack security group rule create --protocol tcp --dst-port {port}");
+    let lines = [
+        (
+            "hint security groups",
+            "no rule of default lets this machine in",
+        ),
+        ("->", advice.as_str()),
+    ];
+    let more = [("OPENSTACK_SECURITY_GROUPS", "default")];
+    check(
+        &cloud,
+        &more,
+        &lines,
+        "Nothing is wrong. One hint is worth a look.",
+    );
+}
+
+#[test]
+fn floating_ips_that_are_there_and_free() {
+    let managed = [
+        ("EXTERNAL_ADDRESS_MANAGEMENT", "true"),
+        ("OPENSTACK_NETWORK", "internal"),
+    ];
+    let cloud = quick_cloud(|_| {});
+    check(
+        &cloud,
+        &managed,
+        &[("ok floating IPs", "5 found, 5 of them free")],
+        "All is well.",
+    );
+    let cloud = quick_cloud(|c| c.floating_ips = 2);
+    let stranger = json!({ "name": "stranger", "network": "internal", "booted": true });
+    cloud.add_servers(&stranger).unwrap();
+    let ip = cloud.floating_ips()[0]["address"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let path = format!("floatingips/{ip}");
+    cloud
+        .control("PUT", &path, &json!({ "server": "stranger" }))
+        .unwrap();
+    let outside = format!("{ip} is on a port outside the pool");
+    let lines = [
+        ("ok floating IPs", "2 found, 1 of them free"),
+        (
+            "hint floating IPs",
+            "the floor is 3 servers: not each of them gets one",
+        ),
+        ("hint floating IPs", outside.as_str()),
+    ];
+    check(
+        &cloud,
+        &managed,
+        &lines,
+        "Nothing is wrong. 2 hints are worth a look.",
+    );
+    let more = [
+        managed[0],
+        managed[1],
+        ("OPENSTACK_FLOATING_IP_DESCRIPTION", "gateway"),
+    ];
+    let lines = [(
+        "WRONG floating IPs",
+        "OPENSTACK_FLOATING_IP_DESCRIPTION=gateway: no floating IP of the project has that description (2 have another)",
+    )];
+    check(&cloud, &more, &lines, "One thing is wrong.");
+}
+
+#[test]
+fn replicas_are_asked_once() {
+    let cloud = quick_cloud(|_| {});
+    replicas(&cloud, 3);
+    cloud
+        .set_behaviour("old-1", &Behaviour::of(Mode::Refuse))
+        .unwrap();
+    let wrong_path = Behaviour {
+        status: 404,
+        ..Behaviour::default()
+    };
+    cloud.set_behaviour("old-2", &wrong_path).unwrap();
+    let lines = [
+        ("ok replicas", "1 of 3 that run answer"),
+        ("hint replicas", "old-1 at 127."),
+        ("->", "nothing listens there, or not yet"),
+        ("hint replicas", "old-2 at 127."),
+        ("->", "is REPLICA_API_PATH right?"),
+    ];
+    check(
+        &cloud,
+        &[],
+        &lines,
+        "Nothing is wrong. 2 hints are worth a look.",
+    );
+    let probes = counter(&cloud, "probes");
+    assert!(probes <= 4, "{probes} probes");
+}
+
+#[test]
+fn a_cloud_init_file_has_to_begin_as_one() {
+    let cloud = quick_cloud(|_| {});
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("check-cloud-init");
+    let path = file.to_str().unwrap().to_owned();
+    let more = [("OPENSTACK_CLOUD_INIT_FILE", path.as_str())];
+    std::fs::write(&file, "#cloud-config\nruncmd: []\n").unwrap();
+    check(
+        &cloud,
+        &more,
+        &[("ok cloud-init file", "25 bytes")],
+        "All is well.",
+    );
+    std::fs::write(&file, "runcmd: []\n").unwrap();
+    let lines = [
+        (
+            "hint cloud-init file",
+            "its first line is of no kind that cloud-init knows",
+        ),
+        ("->", "its first line has to be #cloud-config"),
+    ];
+    check(
+        &cloud,
+        &more,
+        &lines,
+        "Nothing is wrong. One hint is worth a look.",
+    );
+}
+
+#[test]
+fn as_json() {
+    let cloud = quick_cloud(|c| c.quota_instances = 2);
+    let output = program(&["check", "--json"], &variables(&cloud, &[CALM]))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found["ok"], false);
+    let list = found["findings"].as_array().unwrap();
+    let of = |subject: &str| list.iter().find(|f| f["subject"] == subject).unwrap();
+    assert_eq!(of("login")["verdict"], "ok");
+    assert_eq!(of("login")["remedy"], Value::Null);
+    assert_eq!(of("floor")["verdict"], "wrong");
+    assert!(
+        of("floor")["remedy"]
+            .as_str()
+            .unwrap()
+            .contains("more instances")
+    );
+}
