@@ -3,7 +3,6 @@
 //! `make test-openstack` brings one up and runs this. Words on the command line choose scenarios.
 
 #![expect(
-    clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::disallowed_methods,

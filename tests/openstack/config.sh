@@ -61,7 +61,8 @@ connection = $(db keystone)
 [token]
 provider = fernet
 expiration = $TOKEN_TTL
-allow_expired_window = 0
+# As by default: nova may end with a user's token what it began with it, if it shows its own besides.
+allow_expired_window = 172800
 [fernet_tokens]
 key_repository = $STATE/keystone/fernet-keys
 [credential]

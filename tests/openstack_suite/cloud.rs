@@ -130,10 +130,10 @@ impl Session {
             "image" => "/v2",
             _ => "",
         };
-        let patch = service == "image" && method == "PATCH";
+        let is_change = service == "image" && method == "PATCH";
         let kind = match body {
             Value::String(_) => "application/octet-stream",
-            _ if patch => "application/openstack-images-v2.1-json-patch",
+            _ if is_change => "application/openstack-images-v2.1-json-patch",
             _ => "application/json",
         };
         let request = Request::builder()

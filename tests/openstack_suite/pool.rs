@@ -93,7 +93,7 @@ impl<'a> Pool<'a> {
             ("REPLICA_MIN_AVAILABLE_RESOURCES", &floor.to_string()),
             ("REPLICA_API_TIMEOUT", "1"),
             ("REPLICA_STARTUP_GRACE", "120"),
-            ("SCALING_INTERVAL", "2"),
+            ("SCALING_INTERVAL", "3"),
             ("PROBE_INTERVAL", "0.5"),
             ("PROBE_THREADS", "8"),
             ("OPENSTACK_METADATA_VALUE", &name),

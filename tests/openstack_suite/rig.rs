@@ -36,6 +36,10 @@ pub(crate) fn stays(what: &str, time_s: u64, mut look: impl FnMut() -> Result<()
 }
 
 /// The wanted state or, as an error, the state.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "what is seen is made for this call"
+)]
 pub(crate) fn expect<T: std::fmt::Debug + PartialEq>(
     actual: T,
     expected: &T,
