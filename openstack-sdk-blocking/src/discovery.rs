@@ -157,7 +157,9 @@ fn endpoint_url(service: Service, catalog_url: &Url, asked: &Url, version: &Vers
 }
 
 fn relative(asked: &Url, href: &str) -> Option<Url> {
-    href.starts_with('/').then(|| asked.with_path(href))
+    href.starts_with('/')
+        .then(|| Url::parse(&asked.with_path(href).to_string()).ok())
+        .flatten()
 }
 
 fn microversions(version: &Version) -> Option<(Microversion, Microversion)> {

@@ -148,7 +148,8 @@ impl Error {
             status: None,
             request_id: None,
             retry_after: None,
-            message: message.into(),
+            // Names from a catalog may be in it.
+            message: tidy(&message.into()),
             outcome_unknown: false,
             source: None,
         }))
@@ -192,7 +193,7 @@ impl Error {
         message: &str,
         redactor: &Redactor,
     ) -> Self {
-        let mut built = Self::config(ErrorKind::BadAnswer, tidy(&redactor.scrub(message)));
+        let mut built = Self::config(ErrorKind::BadAnswer, redactor.scrub(message));
         built.0.request = Some((service, method, path.to_owned()));
         built.0.status = Some(answer.status);
         built.0.request_id = request_id(answer).map(|id| redactor.scrub(&id));
@@ -210,7 +211,7 @@ impl Error {
         let said = Said::read(answer, redactor);
         let retry_after = retry_after(answer, &said);
         let kind = classify(service, answer, &said, retry_after);
-        let mut built = Self::config(kind, tidy(&said.message));
+        let mut built = Self::config(kind, said.message);
         built.0.request = Some((service, method, path.to_owned()));
         built.0.status = Some(answer.status);
         built.0.request_id = request_id(answer).map(|id| redactor.scrub(&id));

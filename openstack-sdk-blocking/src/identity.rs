@@ -168,9 +168,9 @@ impl Catalog {
             return Err(self.nothing(service, region, interface));
         };
         if found.any(|other| other.url != first.url) {
+            let region: String = first.region().chars().take(100).collect();
             log::warn!(
-                "{service}: the catalog has endpoints in several regions and none is configured; taking {}",
-                first.region()
+                "{service}: the catalog has endpoints in several regions and none is configured; taking {region}"
             );
         }
         Ok(&first.url)

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// Servers and proxies take few longer ones, and each stands in the log.
+const MAX_BYTES: usize = 2_000;
+
 /// An `http` or `https` URL without query; the path has no trailing slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Url {
@@ -14,6 +17,9 @@ impl Url {
     /// Reads a URL; the error says what is wrong without repeating a user name or password.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
+        if text.len() > MAX_BYTES {
+            return Err(format!("expected a URL of at most {MAX_BYTES} characters"));
+        }
         let (scheme, rest) = text
             .split_once("://")
             .ok_or("expected a URL that begins with http:// or https://")?;
@@ -126,6 +132,10 @@ mod tests {
             ("http://user:pass@host/", Err("without user name")),
             ("http:///v3", Err("host")),
             ("http://a b/", Err("blanks")),
+            (
+                &format!("http://{}", "a".repeat(2_000)),
+                Err("at most 2000"),
+            ),
         ];
         for (text, expected) in cases {
             match (Url::parse(text), expected) {
