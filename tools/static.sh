@@ -5,6 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo=${CARGO:-cargo}
+export CARGO_TARGET_DIR=$1
 machine=$(uname -m)
 musl=$machine-unknown-linux-musl
 target=$musl
