@@ -46,9 +46,7 @@ fn every_route_answers_with_json_of_its_exact_length() {
         let error = &reply.json()["error"];
         assert_eq!(error.is_string(), status != 200, "{method} {target}");
     };
-    for path in [
-        "/", "/status", "/events", "/history", "/healthz", "/readyz",
-    ] {
+    for path in ["/", "/status", "/events", "/history", "/healthz", "/readyz"] {
         check("GET", path, 200);
         check("HEAD", path, 200);
         check("GET", &format!("{path}?a=/nope&b=%00"), 200);

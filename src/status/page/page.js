@@ -1,1 +1,438 @@
-/* */
+/* The page: asks /status over and over and shows what it says. Foreign text only ever becomes text. */
+const STATES = ['creating', 'starting', 'checking', 'serving', 'finished', 'unreachable', 'failed', 'held', 'unknown', 'leaving'];
+const MEANING = {
+  creating: 'the cloud is building it', starting: 'it runs, its service may still be starting', checking: 'too few probes to tell', serving: 'it answers',
+  finished: 'it says itself that it is done', unreachable: 'it runs and does not answer', failed: 'the cloud shows an error, or it is off',
+  held: 'somebody paused, rescued, … it', unknown: 'the cloud cannot say', leaving: 'it is being deleted',
+};
+const KEPT = {
+  locked: 'it is locked at the provider', 'still-starting': 'it may still be starting', 'may-have-run': 'it may have held sessions before',
+  'nobody-answers': 'no replica answers at all', 'shrunken-list': 'the list lacks too much to be believed',
+};
+/* What needs a look comes first. */
+const SEVERITY = ['failed', 'unreachable', 'unknown', 'finished', 'held', 'creating', 'starting', 'checking', 'serving', 'leaving'];
+const ROWS = 100;
+const NEW_ERROR_SECONDS = 600;
+const $ = (id) => document.getElementById(id);
+
+function el(tag, attributes, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes || {})) if (value !== null && value !== undefined) node.setAttribute(name, value);
+  for (const child of children) if (child !== null && child !== undefined && child !== '') node.append(child);
+  return node;
+}
+
+/* Names and answers come from outside: nothing in them may turn the line around or hide. */
+const clean = (text) => String(text ?? '').replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, '\ufffd');
+
+/* Only what differs is written, so that a thousand rows cost next to nothing. */
+function put(node, text) {
+  const wanted = clean(text);
+  if (node.textContent !== wanted) node.textContent = wanted;
+}
+
+function attribute(node, name, value) {
+  if (value === null || value === undefined || value === '') node.removeAttribute(name);
+  else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
+}
+
+function listed(node, items, make) {
+  const key = JSON.stringify(items);
+  if (node.dataset.key === key) return;
+  node.dataset.key = key;
+  node.replaceChildren(...items.map(make));
+}
+
+function span(seconds) {
+  if (seconds === null || seconds === undefined) return '';
+  const s = Math.max(0, Math.round(seconds));
+  if (s < 60) return `${s} s`;
+  const m = Math.floor(s / 60);
+  if (m < 60) return s % 60 && m < 10 ? `${m} min ${s % 60} s` : `${m} min`;
+  const h = Math.floor(m / 60);
+  if (h < 48) return m % 60 ? `${h} h ${m % 60} min` : `${h} h`;
+  return `${Math.floor(h / 24)} d ${h % 24} h`;
+}
+
+const clock = (t) => new Date(t * 1000).toISOString().slice(11, 19);
+const counted = (n, word) => `${n} ${word}${n === 1 ? '' : 's'}`;
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+const sum = (list, of) => list.reduce((total, item) => total + of(item), 0);
+
+/* ---- asking ---- */
+const ask = { failures: 0, answered: 0, timer: 0, tried: 0, next: 0, busy: false };
+let status = null;
+let now = Date.now() / 1000;
+
+async function fetched(path) {
+  const answer = await fetch(path, { headers: { Accept: 'application/json' }, cache: 'no-store', signal: AbortSignal.timeout(10000) });
+  if (!answer.ok) throw new Error(`${path}: ${answer.status}`);
+  return answer.json();
+}
+
+async function poll() {
+  clearTimeout(ask.timer);
+  if (document.hidden || ask.busy) return;
+  ask.busy = true;
+  try {
+    const fresh = await fetched('status');
+    ask.failures = 0;
+    ask.answered = Date.now();
+    status = fresh;
+    now = (Date.parse(fresh.cloud_time || '') || Date.now()) / 1000;
+    show();
+    if (Date.now() - historyAt > 20000) remember();
+  } catch (problem) {
+    ask.failures += 1;
+    console.debug(problem.message);
+  }
+  ask.busy = false;
+  const calm = status && status.summary.replicas > 300 ? 5000 : 2000;
+  const wait = ask.failures ? Math.min(30000, 1000 * 2 ** ask.failures) : calm;
+  ask.next = Date.now() + wait;
+  ask.timer = setTimeout(poll, wait);
+  live();
+}
+
+let historyAt = 0;
+let samples = [];
+async function remember() {
+  historyAt = Date.now();
+  try {
+    const seen = await fetched('history');
+    const at = (Date.parse(seen.cloud_time || '') || Date.now()) / 1000;
+    samples = seen.samples.map(([ago, available, floor, counts]) => ({ t: at - ago, available, floor, counts }));
+    draw();
+  } catch (problem) {
+    console.debug(problem.message);
+  }
+}
+
+function live() {
+  const box = $('live');
+  const ago = Math.round((Date.now() - ask.answered) / 1000);
+  const lost = ask.failures > 0 && (!ask.answered || ago > 6 || ask.failures > 1);
+  attribute(box, 'data-state', lost ? 'off' : ask.answered ? 'on' : 'wait');
+  document.body.classList.toggle('stale', lost && Boolean(ask.answered));
+  const again = Math.max(0, Math.ceil((ask.next - Date.now()) / 1000));
+  if (lost) {
+    const since = ask.answered ? ` for ${span(ago)}` : '';
+    put($('live-text'), `No answer${since}; next try ${again ? `in ${again} s` : 'now'}`);
+    verdict('bad', 'The daemon does not answer', ask.answered
+      ? `What is shown here is as of ${clock(ask.answered / 1000)} by this browser’s clock. Is the daemon running, and this machine still connected to it?`
+      : 'Nothing is known of the pool. Is the daemon running?');
+  } else if (ask.answered) put($('live-text'), ago < 4 ? 'Live' : `Updated ${span(ago)} ago`);
+}
+
+/* ---- health in words ---- */
+function verdict(level, title, more) {
+  attribute($('health'), 'data-level', level);
+  put($('verdict'), title);
+  put($('verdict-more'), more);
+  const sign = { ok: '✓', warn: '!', bad: '✕', wait: '…' }[level];
+  const pool = status ? `${status.summary.available}/${status.summary.floor} ${clean(status.pool)}` : '';
+  document.title = `${sign} ${pool} · SimpleScaleVM`;
+}
+
+function judge() {
+  const { summary, plan, replicas } = status;
+  const ready = sum(replicas, (r) => (r.state === 'serving' ? r.counts : 0));
+  const coming = Math.max(0, summary.available - ready);
+  const waits = plan.blocked.filter((b) => !(b.what === 'move-address' && b.reason === 'free'));
+  const creation = plan.blocked.find((b) => b.what === 'create');
+  const sick = summary.by_state.unreachable + summary.by_state.failed;
+  const listedAgo = status.last_list_seconds_ago;
+  const interval = Number(status.settings.SCALING_INTERVAL) || 30;
+  const floor = `the floor is ${summary.floor}`;
+  const enough = `${counted(ready, 'resource')} can be taken now${coming ? `, ${coming} more ${coming === 1 ? 'is' : 'are'} on the way` : ''}; ${floor}.`;
+  if (!status.status) return ['bad', 'The scaling loop has stopped', 'It has made no turn for too long. Nothing is decided any more: see the log, and restart the daemon.'];
+  if (listedAgo === null) {
+    const failing = status.incidents.length > 0;
+    return [failing ? 'bad' : 'wait', failing ? 'The cloud cannot be listed' : 'Waiting for the first list of the cloud', failing ? 'Nothing is known of the pool yet. It is tried again by itself.' : 'Nothing is known of the pool yet.'];
+  }
+  if (listedAgo > Math.max(60, 3 * interval)) return ['bad', `The cloud has not been listed for ${span(listedAgo)}`, `Nothing is created or deleted until it can be. As far as is known, ${enough}`];
+  if (summary.available < summary.floor) {
+    if (creation) return ['bad', `Below the floor, and nothing can be created`, enough];
+    return ['warn', 'Below the floor: replicas are being created', enough];
+  }
+  if (ready < summary.floor && coming) return [ready ? 'ok' : 'warn', `Enough is on the way`, enough];
+  if (status.shrunken_list) return ['warn', 'Waiting for a list to be confirmed', enough];
+  if (waits.length) return ['warn', `Enough is available; ${counted(waits.length, 'thing')} cannot be done`, enough];
+  if (sick) return ['warn', `Enough is available; ${counted(sick, 'replica')} ${sick === 1 ? 'needs' : 'need'} a look`, enough];
+  return ['ok', 'All is well', enough];
+}
+
+function showHealth() {
+  const { summary, plan } = status;
+  verdict(...judge());
+  const ready = sum(status.replicas, (r) => (r.state === 'serving' ? r.counts : 0));
+  const coming = Math.max(0, summary.available - ready);
+  put($('f-ready'), ready);
+  $('f-ready').classList.toggle('low', ready < summary.floor);
+  put($('f-coming'), coming ? `+ ${coming} on the way` : 'resources');
+  put($('f-floor'), summary.floor);
+  put($('f-missing'), summary.missing ? `${counted(summary.missing, 'replica')} missing` : 'kept');
+  put($('f-replicas'), summary.replicas);
+  put($('f-max'), summary.max_replicas ? `of at most ${summary.max_replicas}` : 'no limit');
+  put($('f-list'), status.last_list_seconds_ago === null ? 'never' : `${span(status.last_list_seconds_ago)}`);
+  put($('f-cycles'), status.last_list_seconds_ago === null ? '' : 'ago');
+  const urgent = [...plan.blocked].sort((a, b) => (b.what === 'create') - (a.what === 'create'));
+  const [waits, doing] = [urgent, plan.actions].map((entries) => entries.map((entry) => clean(entry.text)));
+  const some = (id, texts) => {
+    $(id).hidden = !texts.length;
+    const first = texts.slice(0, 8);
+    if (texts.length > 8) first.push(`… and ${texts.length - 8} more`);
+    listed($(`${id}-list`), first, (text) => el('li', {}, capital(text)));
+  };
+  some('waits', waits);
+  some('doing', doing);
+  const errors = status.incidents.filter((i) => i.seconds_ago < NEW_ERROR_SECONDS).slice(0, 3);
+  $('errors').hidden = !errors.length;
+  listed($('errors-list'), errors.map((i) => [capital(`${clean(i.doing)}: ${clean(i.error)}`), `${i.times > 1 ? `${i.times} times, ` : ''}last at ${(i.at || '').slice(11, 19) || clock(now - i.seconds_ago)}`]),
+    ([text, when]) => el('li', {}, text, ' ', el('small', {}, when)));
+}
+
+/* ---- chart ---- */
+let chart = null;
+function draw() {
+  const range = Number(document.querySelector('input[name=range]:checked').value);
+  chart.show(samples, now, range);
+  const seen = samples.filter((s) => now - s.t <= range);
+  if (!seen.length) return put($('chart-summary'), 'The chart fills while the daemon runs.');
+  const available = seen.map((s) => s.available);
+  const lasts = (i) => Math.min(60, (i + 1 < seen.length ? seen[i + 1].t : now) - seen[i].t);
+  const low = seen.reduce((total, s, i) => total + (s.available < s.floor ? lasts(i) : 0), 0);
+  const [least, most] = [Math.min(...available), Math.max(...available)];
+  put($('chart-summary'), `In the last ${span(now - seen[0].t)}, ${least === most ? `${least}` : `between ${least} and ${most}`} available; ${low ? `below the floor for ${span(low)}.` : 'never below the floor.'}`);
+  const used = STACK.filter((state) => seen.some((s) => s.counts[STATES.indexOf(state)]));
+  listed($('legend'), used, (state) => el('li', { title: MEANING[state] }, el('span', { class: `swatch s-${state}` }), state));
+}
+
+/* ---- replicas ---- */
+const COLUMNS = [
+  ['name', 'Name', (r) => r.name.toLowerCase()],
+  ['state', 'State', (r) => SEVERITY.indexOf(r.state)],
+  ['age', 'Age', (r) => r.age_seconds],
+  ['free', 'Free', (r) => r.counts],
+  ['address', 'Address', (r) => byNumber(r.address)],
+  ['external', 'External', (r) => byNumber(r.external_addresses[0])],
+  ['answer', 'Last answer', (r) => (r.last_probe_seconds_ago === null ? 1e9 : r.failures * 1e6 + r.last_probe_seconds_ago)],
+  ['why', 'Why it goes', (r) => (r.reason ? `0${r.reason}` : '1')],
+];
+const view = { sort: 'state', down: false, text: '', states: new Set(), limit: ROWS };
+const rows = new Map();
+
+const byNumber = (address) => (address ? address.replace(/\d+/g, (digits) => digits.padStart(5, '0')) : '~');
+const haystack = (r) => [r.name, r.id, r.address, r.state, ...r.external_addresses, r.reason, r.reason_text, r.fault, r.last_failure].filter(Boolean).join(' ').toLowerCase();
+
+function why(r) {
+  const until = r.blocked && r.blocked.until ? ` until ${r.blocked.until.slice(11, 19)}` : '';
+  if (r.blocked) return [capital(r.reason_text), `Stays${until}: ${KEPT[r.blocked.why] || r.blocked.text}`];
+  if (r.reason) return [capital(r.reason_text), r.fault];
+  if (r.fault) return ['', r.fault];
+  return [r.locked ? 'Locked: it stays' : '', ''];
+}
+
+function answer(r) {
+  if (r.last_probe_seconds_ago === null) return ['', ''];
+  const ago = `${span(r.last_probe_seconds_ago)} ago`;
+  if (r.last_failure) return [capital(r.last_failure), `${counted(r.failures, 'failure')} in a row, ${ago}`];
+  return [ago, `${r.latency_ms} ms`];
+}
+
+function makeRow() {
+  const cell = (name, ...children) => el('td', { class: `c-${name}`, role: 'cell', 'data-label': COLUMNS.find((c) => c[0] === name)[1] }, ...children);
+  const two = (name) => cell(name, el('bdi', { class: 'main' }), el('bdi', { class: 'sub' }));
+  const row = { tr: el('tr', { role: 'row' }), name: two('name'), state: cell('state', el('span', { class: 'state' }, el('span', { class: 'swatch' }), el('span', {})), el('span', { class: 'sub' })),
+    age: cell('age'), free: cell('free', el('span', {}), el('span', { class: 'meter', 'aria-hidden': 'true' }, el('i'))), address: cell('address'), external: cell('external'), answer: two('answer'), why: two('why') };
+  row.answer.classList.add('wraps');
+  row.why.classList.add('wraps');
+  row.tr.append(...COLUMNS.map(([name]) => row[name]));
+  return row;
+}
+
+function fill(row, r) {
+  const pair = (cell, [main, sub]) => {
+    put(cell.firstChild, main);
+    put(cell.lastChild, sub);
+    cell.classList.toggle('none', !main && !sub);
+  };
+  pair(row.name, [r.name || '(no name)', r.id]);
+  attribute(row.name, 'title', `${clean(r.name)}\n${clean(r.id)}`);
+  const state = row.state.firstChild;
+  attribute(state.firstChild, 'class', `swatch s-${STATES.includes(r.state) ? r.state : 'unknown'}`);
+  put(state.lastChild, r.state);
+  put(row.state.lastChild, r.state === 'held' || r.state === 'failed' || r.state === 'creating' ? r.detail : r.unreachable_seconds ? `for ${span(r.unreachable_seconds)}` : '');
+  attribute(row.state, 'title', MEANING[r.state]);
+  put(row.age, span(r.age_seconds));
+  const capacity = Number(status.settings.REPLICA_CAPACITY) || 1;
+  const serving = r.state === 'serving';
+  put(row.free.firstChild, serving ? `${r.counts} of ${Math.max(capacity, r.counts)}` : r.counts ? `${r.counts} to come` : '–');
+  row.free.lastChild.hidden = !serving || capacity < 2;
+  if (serving && capacity > 1) row.free.lastChild.firstChild.style.setProperty('--used', `${Math.round(100 * (1 - Math.min(1, r.counts / capacity)))}%`);
+  put(row.address, r.address || '');
+  put(row.external, r.external_addresses.join(', '));
+  pair(row.answer, answer(r));
+  row.answer.firstChild.classList.toggle('alert', Boolean(r.last_failure));
+  pair(row.why, why(r));
+}
+
+function wanted() {
+  const text = view.text.toLowerCase();
+  const key = COLUMNS.find(([name]) => name === view.sort)[2];
+  const found = status.replicas.filter((r) => (!view.states.size || view.states.has(r.state)) && (!text || haystack(r).includes(text)));
+  const keyed = found.map((r) => [key(r), r]);
+  const sign = view.down ? -1 : 1;
+  keyed.sort(([a, x], [b, y]) => (a < b ? -sign : a > b ? sign : x.name.localeCompare(y.name, 'en', { numeric: true }) || (x.id < y.id ? -1 : 1)));
+  return keyed.map(([, r]) => r);
+}
+
+function showReplicas() {
+  const found = wanted();
+  const visible = found.slice(0, view.limit);
+  const body = $('rows');
+  const keep = new Set(visible.map((r) => r.id));
+  for (const [id, row] of rows) {
+    if (!keep.has(id)) {
+      row.tr.remove();
+      rows.delete(id);
+    }
+  }
+  let place = body.firstChild;
+  for (const r of visible) {
+    let row = rows.get(r.id);
+    if (!row) {
+      row = makeRow();
+      rows.set(r.id, row);
+    }
+    fill(row, r);
+    if (row.tr === place) place = place.nextSibling;
+    else body.insertBefore(row.tr, place);
+  }
+  attribute($('table'), 'aria-rowcount', found.length + 1);
+  const all = status.replicas.length;
+  put($('shown'), found.length === all ? '' : `${found.length} of ${all}`);
+  $('no-rows').hidden = found.length > 0;
+  put($('no-rows'), all ? 'No replica is like that.' : 'There are no replicas.');
+  const rest = found.length - visible.length;
+  $('more').hidden = rest <= 0;
+  put($('more-some'), `Show ${Math.min(ROWS, rest)} more`);
+  put($('more-all'), `Show all ${found.length}`);
+  $('more-all').hidden = rest <= ROWS;
+  const present = STATES.filter((state) => status.summary.by_state[state] || view.states.has(state));
+  listed($('states'), present, chip);
+  for (const button of $('states').children) {
+    put(button.lastChild, status.summary.by_state[button.dataset.state]);
+    attribute(button, 'aria-pressed', view.states.has(button.dataset.state));
+  }
+}
+
+function chip(state) {
+  const button = el('button', { type: 'button', 'data-state': state, title: MEANING[state] }, el('span', { class: `swatch s-${state}` }), state, ' ', el('b', {}));
+  button.addEventListener('click', () => {
+    if (!view.states.delete(state)) view.states.add(state);
+    view.limit = ROWS;
+    showReplicas();
+  });
+  return button;
+}
+
+function sortBy(name) {
+  view.down = view.sort === name ? !view.down : false;
+  view.sort = name;
+  heads();
+  if (status) showReplicas();
+}
+
+function heads() {
+  for (const th of $('columns').children) attribute(th, 'aria-sort', th.dataset.name === view.sort ? (view.down ? 'descending' : 'ascending') : null);
+  $('sort').value = view.sort;
+}
+
+/* ---- external addresses, events, settings ---- */
+function showAddresses() {
+  const addresses = status.external_addresses;
+  $('addresses-card').hidden = !addresses.length;
+  const held = addresses.filter((a) => a.state === 'held').length;
+  put($('addresses-count'), `${held} of ${addresses.length} on a replica`);
+  const silent = new Set(status.replicas.filter((r) => r.state === 'unreachable').map((r) => r.id));
+  const item = (a) => [a.address, a.state, a.state === 'held' ? `on ${clean(a.holder)}${silent.has(a.holder_id) ? ', which does not answer' : ''}` : a.state === 'free' ? 'nobody has it' : clean(a.holder), silent.has(a.holder_id)];
+  listed($('addresses'), addresses.map(item), ([address, state, holder, alert]) => el('li', { class: state }, el('b', {}, address), el('span', { title: holder, class: alert ? 'alert' : null }, el('bdi', {}, holder))));
+}
+
+const events = { all: null, limit: 30 };
+const TAGS = { create: 'create', delete: 'delete', 'move-address': 'address', blocked: 'waits', error: 'error', recovered: 'recovered', 'list-doubted': 'doubt', found: 'found', 'replica-new': 'new', 'replica-state': 'state', 'replica-gone': 'gone' };
+
+function showEvents() {
+  const kind = document.querySelector('input[name=kind]:checked').value;
+  const text = $('find-event').value.trim().toLowerCase();
+  const newest = status ? status.events : [];
+  const known = new Set(newest.map((e) => e.number));
+  const all = [...newest, ...(events.all || []).filter((e) => !known.has(e.number))];
+  const isWanted = (e) => (kind === 'all' || text || !e.event.startsWith('replica-')) && (!text || [e.name, e.replica, e.reason, e.text, e.error].filter(Boolean).join(' ').toLowerCase().includes(text));
+  const found = all.filter(isWanted);
+  const today = new Date(now * 1000).toISOString().slice(0, 10);
+  let day = today;
+  const items = found.slice(0, events.limit).map((e) => {
+    const at = e.at || new Date(Date.now() - 1000 * e.seconds_ago).toISOString();
+    const head = at.slice(0, 10) === day ? null : (day = at.slice(0, 10));
+    const failed = e.error && e.event !== 'error';
+    const moved = e.available !== null && (e.available !== e.available_after);
+    return { n: e.number, head, at, tag: failed ? 'failed' : TAGS[e.event] || e.event, kind: failed ? 'error' : e.event, text: capital(clean(e.text)),
+      more: clean(e.error || ''), times: e.times, id: clean(e.replica || ''), nums: moved ? `${e.available} → ${e.available_after} available` : '' };
+  });
+  listed($('log'), items, (i) => el('li', {}, i.head ? el('span', { class: 'day' }, i.head) : null, el('time', { datetime: i.at }, i.at.slice(11, 19)), el('span', { class: `tag ${i.kind}` }, i.tag),
+    el('span', { class: 'text', title: i.id }, i.text, i.times > 1 ? ` (${i.times} times)` : '', i.more ? el('span', { class: 'sub' }, i.more) : null, text && i.id ? el('span', { class: 'sub' }, i.id) : null), el('span', { class: 'nums' }, i.nums)));
+  $('no-events').hidden = items.length > 0;
+  put($('no-events'), text || all.length ? 'Nothing is like that in what is kept.' : 'Nothing yet.');
+  $('older').hidden = found.length <= events.limit && (events.all !== null || newest.length < 100);
+}
+
+async function older(more) {
+  events.limit += more;
+  try {
+    events.all = (await fetched('events')).events;
+  } catch (problem) {
+    console.debug(problem.message);
+  }
+  showEvents();
+}
+
+function showSettings() {
+  listed($('settings'), Object.entries(status.settings), ([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, clean(value) || '–')));
+  put($('version'), `SimpleScaleVM ${status.version} · ${status.provider} · up for ${span(status.uptime_seconds)}`);
+  put($('pool'), status.pool);
+}
+
+function show() {
+  showHealth();
+  showReplicas();
+  showAddresses();
+  showEvents();
+  showSettings();
+  if (samples.length) draw();
+}
+
+/* ---- start ---- */
+for (const [name, title] of COLUMNS) {
+  const button = el('button', { type: 'button' }, title);
+  button.addEventListener('click', () => sortBy(name));
+  $('columns').append(el('th', { class: `c-${name}`, role: 'columnheader', scope: 'col', 'data-name': name }, button));
+  $('sort').append(el('option', { value: name }, title));
+}
+heads();
+chart = new Chart($('chart'), $('plot'), $('tip'));
+let typing = 0;
+const later = (act) => () => { clearTimeout(typing); typing = setTimeout(act, 120); };
+$('find').addEventListener('input', later(() => { Object.assign(view, { text: $('find').value.trim(), limit: ROWS }); if (status) showReplicas(); }));
+$('sort').addEventListener('change', () => { Object.assign(view, { sort: $('sort').value, down: false }); heads(); if (status) showReplicas(); });
+$('more-some').addEventListener('click', () => { view.limit += ROWS; showReplicas(); });
+$('more-all').addEventListener('click', () => { view.limit = Infinity; showReplicas(); });
+$('range').addEventListener('change', draw);
+$('log-kind').addEventListener('change', showEvents);
+$('find-event').addEventListener('input', later(() => (events.all ? showEvents() : older(0))));
+$('older').addEventListener('click', () => older(100));
+document.addEventListener('visibilitychange', () => { if (!document.hidden) poll(); });
+setInterval(live, 1000);
+remember();
+poll();

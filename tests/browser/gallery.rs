@@ -1,0 +1,377 @@
+//! Pools to look at: a status server with a clock of its own, and hours of made-up life.
+
+use simplescalevm::pool::{
+    Answer, CloudTime, Creating, Event, EventKind, Events, ExternalAddress, ExternalAddressId,
+    Failed, Holder, Incident, Listing, Memory, Moment, Numbers, Policy, ProbeFailure, ProbeResult,
+    ReplicaId, Server, ServerState, Snapshot, plan,
+};
+use simplescalevm::pool::{BackoffCause, CreateFailure};
+use simplescalevm::status::{Facts, Shared, StatusServer};
+use std::net::IpAddr;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// 2026-03-02T08:00:00Z.
+const CLOUD_START: u64 = 1_772_438_400;
+const HOURS: u64 = 7;
+const CAPACITY: u64 = 8;
+
+/// What kind of day it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Day {
+    /// All is well.
+    Quiet,
+    /// Below the floor, with the quota used up, and a silent holder of an address.
+    Bad,
+    /// A thousand replicas.
+    Large,
+}
+
+fn id(number: u64) -> ReplicaId {
+    let hash = (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    ReplicaId::new(&format!(
+        "{:08x}-{:04x}-4{:03x}-9{:03x}-{:012x}",
+        hash >> 32,
+        (hash >> 16) & 0xffff,
+        hash & 0xfff,
+        (hash >> 20) & 0xfff,
+        hash & 0xffff_ffff_ffff
+    ))
+}
+
+fn name(number: u64) -> String {
+    format!("gateway-{number}")
+}
+
+fn at(seconds: u64) -> Moment {
+    Moment(Duration::from_secs(seconds))
+}
+
+/// A number that looks like chance, from 0 to `below`.
+fn chance(seed: u64, below: u64) -> u64 {
+    let mut x = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d;
+    x ^= x >> 29;
+    x = x.wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    (x ^ (x >> 32)) % below.max(1)
+}
+
+/// Free resources of a replica, which change little by little.
+fn load(number: u64, second: u64) -> u64 {
+    let phase = (second as f64 / (500.0 + 37.0 * (number % 11) as f64)) + number as f64;
+    let noise = chance(number + second / 120, 2) as f64;
+    (3.2 + 2.6 * phase.sin() + noise).clamp(0.0, CAPACITY as f64) as u64
+}
+
+fn server(number: u64, second: u64, day: Day) -> Server {
+    let is_new = number == 5 && day == Day::Quiet;
+    let age = if is_new {
+        40
+    } else {
+        60 + chance(number, 30_000)
+    };
+    let address = IpAddr::from([10, 20, (number / 250) as u8, (number % 250 + 4) as u8]);
+    let running = ServerState::Running(address);
+    let state = match (day, number) {
+        (Day::Bad, 3) => ServerState::Failed(Failed::Error),
+        (Day::Bad, 4) => ServerState::Held("rescued".to_owned()),
+        (Day::Quiet, 5) => ServerState::Creating(Creating::Building),
+        (Day::Large, n) if n % 130 == 11 => ServerState::Failed(Failed::Stopped),
+        _ => running,
+    };
+    let created = CLOUD_START + second - age.min(CLOUD_START);
+    Server {
+        id: id(number),
+        name: name(number),
+        launched: matches!(state, ServerState::Running(_)).then_some(CloudTime(created + 25)),
+        state,
+        locked: day == Day::Bad && number == 6,
+        created: Some(CloudTime(created)),
+    }
+}
+
+fn addresses(day: Day) -> Vec<ExternalAddress> {
+    let count = if day == Day::Large { 12 } else { 4 };
+    (0..count)
+        .map(|n| ExternalAddress {
+            id: ExternalAddressId::new(&format!("fip-{n}")),
+            address: IpAddr::from([198, 51, 100, 20 + n as u8]),
+            holder: match n {
+                3 => Holder::Nobody,
+                n => Holder::Server(id(n)),
+            },
+            revision: Some(1),
+        })
+        .collect()
+}
+
+fn probed(memory: &mut Memory, policy: &Policy, number: u64, second: u64, day: Day) {
+    let outcome = match (day, number) {
+        (Day::Bad, 1) => Err(ProbeFailure::Timeout),
+        (Day::Bad, 0 | 6) => Ok((0, true)),
+        (Day::Bad, n) => Ok((n % 2, false)),
+        (Day::Large, n) if n % 90 == 3 => Err(ProbeFailure::Refused),
+        (Day::Large, n) if n % 60 == 5 => Ok((0, true)),
+        (_, n) => Ok((load(n, second), false)),
+    };
+    let served = Ok(Answer {
+        free: 4,
+        termination: false,
+    });
+    let outcome = outcome.map(|(free, termination)| Answer { free, termination });
+    let probe = |memory: &mut Memory, outcome, second| {
+        let replica = id(number);
+        let round = memory.probe_started(policy, &replica, at(second));
+        let result = ProbeResult {
+            replica,
+            round,
+            finished: at(second),
+            latency: Duration::from_millis(2 + chance(number, 40)),
+            outcome,
+        };
+        memory.probed(policy, &result);
+    };
+    probe(memory, served, second - 200);
+    for failure in 0..4 {
+        probe(memory, outcome.clone(), second - 30 + 9 * failure);
+    }
+}
+
+fn policy(day: Day) -> Policy {
+    Policy {
+        capacity: NonZeroU64::new(CAPACITY).unwrap(),
+        floor: match day {
+            Day::Quiet => 14,
+            Day::Bad => 12,
+            Day::Large => 2_000,
+        },
+        max_count: NonZeroU64::new(if day == Day::Large { 1_200 } else { 20 }),
+        external_addresses: true,
+        ..Policy::default()
+    }
+}
+
+fn snapshot(day: Day, second: u64, count: u64) -> Snapshot {
+    let policy = policy(day);
+    let mut memory = Memory::default();
+    let listing = |taken| Listing {
+        taken: at(taken),
+        cloud_time: Some(CloudTime(CLOUD_START + taken)),
+        servers: {
+            let mut servers: Vec<Server> = (0..count).map(|n| server(n, taken, day)).collect();
+            servers.sort_by(|a, b| a.id.cmp(&b.id));
+            servers
+        },
+        external_addresses: addresses(day),
+    };
+    memory.observe(&policy, &listing(second - 300));
+    memory.observe(&policy, &listing(second - 4));
+    for number in 0..count {
+        probed(&mut memory, &policy, number, second, day);
+    }
+    if day == Day::Bad {
+        memory.fault_read(
+            &id(3),
+            "No valid host was found. There are not enough hosts available.",
+        );
+        memory.creation_sent();
+        let quota = CreateFailure {
+            cause: BackoffCause::Quota,
+            retry_after: Some(Duration::from_secs(95)),
+            outcome_unknown: false,
+        };
+        memory.creation_answered(2, Err(quota), at(second - 8));
+    }
+    let listing = listing(second - 4);
+    Snapshot {
+        taken: at(second),
+        cloud_time: memory.cloud_time(at(second)),
+        last_list: Some(listing.taken),
+        floor: policy.floor,
+        max_count: policy.max_count.map(NonZeroU64::get),
+        plan: plan(&policy, &memory, &listing, at(second)),
+        records: memory.records().cloned().collect(),
+        external_addresses: listing.external_addresses,
+        backoff: memory.backoff(),
+        incidents: incidents(day, second).into(),
+        events: if second > 10_000 {
+            events(day, second)
+        } else {
+            Events::default()
+        },
+        cycles: 840,
+        created: 34,
+        deleted: 29,
+        ..Snapshot::default()
+    }
+}
+
+fn incidents(day: Day, second: u64) -> Vec<Incident> {
+    if day != Day::Bad {
+        return Vec::new();
+    }
+    vec![Incident {
+        last: at(second - 8),
+        times: 3,
+        doing: "create 2 replicas (9 resources available, the floor is 12)".to_owned(),
+        kind: "quota",
+        error: "the servers cannot be created: POST /servers: 403 Quota exceeded for instances: \
+                Requested 2, but already used 10 of 10 instances"
+            .to_owned(),
+    }]
+}
+
+fn events(day: Day, second: u64) -> Events {
+    let mut events = Events::default();
+    let mut keep = |ago: u64, replica: Option<u64>, available: (u64, u64), event: Event| {
+        let moment = second - ago;
+        events.keep(Event {
+            at: at(moment),
+            time: Some(CloudTime(CLOUD_START + moment)),
+            replica: replica.map(id),
+            name: replica.map(|n| name(n).into()),
+            numbers: Some(Numbers {
+                available: available.0,
+                available_after: available.1,
+                replicas: 6,
+                replicas_after: 6,
+                floor: 16,
+            }),
+            ..event
+        });
+    };
+    let done = |kind, text: &str| Event {
+        outcome: Some("done"),
+        ..Event::new(kind, text.to_owned())
+    };
+    use EventKind::{Blocked, Create, Delete, Move, New, State};
+    let done_itself = "(termination: it says itself that it is done)";
+    keep(
+        9_200,
+        None,
+        (14, 22),
+        done(
+            Create,
+            "create 1 replica (14 resources available, the floor is 16)",
+        ),
+    );
+    keep(
+        9_198,
+        Some(5),
+        (22, 22),
+        Event::new(New, "replica gateway-5: new, creating".to_owned()),
+    );
+    keep(
+        9_150,
+        Some(5),
+        (22, 22),
+        Event::new(
+            State,
+            "replica gateway-5: starting -> serving (8 free)".to_owned(),
+        ),
+    );
+    keep(
+        4_020,
+        Some(31),
+        (25, 25),
+        done(Delete, &format!("delete gateway-31 {done_itself}")),
+    );
+    keep(
+        2_411,
+        Some(2),
+        (25, 25),
+        done(
+            Move,
+            "move 198.51.100.22 from gateway-31 to gateway-2 (its holder is to be deleted, termination: it says itself that it is done)",
+        ),
+    );
+    keep(
+        2_410,
+        Some(30),
+        (25, 25),
+        done(Delete, &format!("delete gateway-30 {done_itself}")),
+    );
+    keep(
+        1_310,
+        None,
+        (15, 23),
+        done(
+            Create,
+            "create 1 replica (15 resources available, the floor is 16)",
+        ),
+    );
+    if day == Day::Bad {
+        keep(300, Some(1), (18, 10), Event::new(State, "replica gateway-1: serving -> unreachable (3 probes failed: no whole answer within REPLICA_API_TIMEOUT)".to_owned()));
+        keep(120, None, (9, 9), Event {
+            outcome: Some("failed"),
+            error: Some("the servers cannot be created: POST /servers: 403 Quota exceeded for instances: Requested 2, but already used 10 of 10 instances".to_owned()),
+            times: 2,
+            ..Event::new(Create, "create 2 replicas (9 resources available, the floor is 12)".to_owned())
+        });
+        keep(118, None, (9, 9), Event {
+            reason: Some("backoff"),
+            ..Event::new(Blocked, "2 replicas are missing and are not created before 14:59:48Z: the project's quota is used up (failure 2 in a row)".to_owned())
+        });
+    }
+    events
+}
+
+/// Starts a server that shows such a day; it ends with the guard.
+pub(crate) fn serve(day: Day) -> StatusServer {
+    let end = HOURS * 3_600;
+    let shared = Arc::new(Shared::default());
+    for second in (600..end).step_by(10) {
+        let wave = (second as f64 / 3_000.0).sin() * 2.5;
+        let count = match day {
+            Day::Large => 30,
+            Day::Bad if second + 1_500 > end => 3,
+            _ => (8.0 + wave).round() as u64,
+        };
+        // Two hours in, the daemon was off for a while.
+        if !(7_200..8_400).contains(&second) {
+            let mut past = snapshot(
+                if day == Day::Bad { Day::Quiet } else { day },
+                second,
+                count,
+            );
+            past.floor = policy(day).floor;
+            if day == Day::Large {
+                past.floor = 60;
+            }
+            shared.publish(Arc::new(past));
+        }
+    }
+    let count = match day {
+        Day::Quiet => 7,
+        Day::Bad => 9,
+        Day::Large => 1_000,
+    };
+    shared.publish(Arc::new(snapshot(day, end, count)));
+    shared.heartbeat(at(end));
+    let settings = [
+        ("APP_PORT", "8000"),
+        ("REPLICA_CAPACITY", "8"),
+        ("REPLICA_MIN_AVAILABLE_RESOURCES", "16"),
+        ("SCALING_INTERVAL", "30"),
+        ("PROBE_INTERVAL", "5"),
+        ("OPENSTACK_IMAGE", "gateway-2026-02"),
+        ("OPENSTACK_FLAVOR", "d2-8"),
+        ("OPENSTACK_NETWORK", "internal"),
+        ("OS_AUTH_URL", "https://auth.cloud.ovh.net/v3"),
+        ("OS_PASSWORD", "(secret)"),
+        ("EXTERNAL_ADDRESS_MANAGEMENT", "true"),
+        ("OPENSTACK_KEYPAIR", ""),
+    ];
+    let facts = Facts {
+        version: "1.0.0",
+        provider: "openstack",
+        settings: settings
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        healthy_within: Duration::from_secs(150),
+        pool: "gateway".to_owned(),
+        wall_clock: || CloudTime(CLOUD_START),
+    };
+    let clock = Arc::new(move || at(end + 3));
+    StatusServer::start("127.0.0.1", 0, shared, facts, clock).unwrap()
+}
