@@ -2,8 +2,19 @@
 
 FUZZ_SECONDS ?= 60
 FUZZ_SEED ?= $(shell date +%s)
+FUZZ_TARGETS ?= answer probe cloud dotenv clouds_yaml status
 
-.PHONY: fuzz
+.PHONY: fuzz libfuzzer
 
 fuzz: ## every target of tests/fuzz.rs for FUZZ_SECONDS (60) from FUZZ_SEED (the time): hostile input of all kinds
-	FUZZ_SECONDS='$(FUZZ_SECONDS)' FUZZ_SEED='$(FUZZ_SEED)' $(CARGO) test --locked --package simplescalevm --test fuzz -- --nocapture
+	FUZZ_SECONDS='$(FUZZ_SECONDS)' FUZZ_SEED='$(FUZZ_SEED)' \
+	    $(CARGO) test --locked --profile fuzz --package simplescalevm --test fuzz -- --nocapture
+
+# Wants a nightly toolchain and `cargo install cargo-fuzz`. What it finds worth keeping is added to tests/fuzz/corpus.
+libfuzzer: ## FUZZ_TARGETS, one after another for FUZZ_SECONDS each, guided by coverage
+	for target in $(FUZZ_TARGETS); do \
+	    mkdir -p fuzz/corpus/$$target; \
+	    $(CARGO) +nightly fuzz run $$target fuzz/corpus/$$target tests/fuzz/corpus/$$target -- \
+	        -max_total_time='$(FUZZ_SECONDS)' -max_len=65536 -timeout=30 -rss_limit_mb=2048; \
+	    $(CARGO) +nightly fuzz run $$target tests/fuzz/corpus/$$target fuzz/corpus/$$target -- -merge=1 -max_len=4096; \
+	done
