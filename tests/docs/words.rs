@@ -1,0 +1,191 @@
+//! The manual's tables against the words of the code.
+
+use crate::{read, root};
+use simplescalevm::pool::{Blocked, DeleteReason};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const OPERATING: &str = "docs/manual/operating.md";
+
+/// The part of a document below a headline, up to the next one of the same rank.
+fn section(text: &str, headline: &str) -> String {
+    let rank = headline.split(' ').next().unwrap();
+    let mut lines = text.lines().skip_while(|line| *line != headline);
+    assert!(lines.next().is_some(), "there is no {headline:?}");
+    let part: Vec<&str> = lines
+        .take_while(|line| {
+            !line.starts_with('#') || line.split(' ').next().unwrap().len() > rank.len()
+        })
+        .collect();
+    part.join("\n")
+}
+
+/// The words of `` ### `word` `` in a section.
+fn headlines(section: &str) -> Vec<String> {
+    let lines = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("### `"));
+    lines
+        .map(|line| line.trim_end_matches('`').to_owned())
+        .collect()
+}
+
+/// The words that begin the rows of a table in a section.
+fn rows(section: &str) -> Vec<String> {
+    let lines = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    lines
+        .map(|line| line.split('`').next().unwrap().to_owned())
+        .collect()
+}
+
+/// The words that a function of a type returns: its arms are `... => "word"`.
+fn words_of(file: &str, implementation: &str, function: &str) -> Vec<String> {
+    let code = read(file);
+    let (_, code) = code
+        .split_once(&format!("\nimpl {implementation} {{"))
+        .unwrap();
+    let (code, _) = code.split_once("\n}").unwrap();
+    let (_, code) = code.split_once(&format!("fn {function}(")).unwrap();
+    let (code, _) = code.split_once("\n    }").unwrap();
+    let arms = code.split("=> \"").skip(1);
+    let words: Vec<String> = arms
+        .map(|arm| arm.split('"').next().unwrap().to_owned())
+        .collect();
+    assert!(
+        words.len() > 2,
+        "{file}: {function} of {implementation}: {words:?}"
+    );
+    words
+}
+
+#[track_caller]
+fn same(what: &str, mut found: Vec<String>, mut expected: Vec<String>) {
+    found.sort();
+    expected.sort();
+    assert_eq!(found, expected, "{OPERATING}: {what}");
+}
+
+fn owned(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+#[test]
+fn every_reason_has_its_section() {
+    let text = read(OPERATING);
+    let blocked = section(&text, "## Blocked: the reasons");
+    same("blocked", headlines(&blocked), owned(&Blocked::NAMES));
+    let deleted = section(&text, "## Deleted: the reasons");
+    let reasons = words_of("src/pool/plan.rs", "DeleteReason", "name");
+    assert!(reasons.contains(&DeleteReason::Termination.name().to_owned()));
+    same("deleted", headlines(&deleted), reasons);
+    for part in [blocked, deleted] {
+        for piece in part.split("### `").skip(1) {
+            let (word, rest) = piece.split_once('\n').unwrap();
+            assert!(rest.trim().len() > 80, "{word} says next to nothing");
+        }
+    }
+}
+
+#[test]
+fn every_kind_has_its_row() {
+    let text = read(OPERATING);
+    let check =
+        |headline: &str, (file, implementation, function): (&str, &str, &str), more: &[&str]| {
+            let mut words = words_of(file, implementation, function);
+            words.extend(owned(more));
+            same(headline, rows(&section(&text, headline)), words);
+        };
+    let causes = ("src/pool/backoff.rs", "BackoffCause", "kind");
+    check("## Creations that wait: the causes", causes, &[]);
+    let kinds = ("src/provider/mod.rs", "ProviderErrorKind", "name");
+    check(
+        "## Errors of the provider: the kinds",
+        kinds,
+        &["broken_promise"],
+    );
+    let probes = ("src/pool/answer.rs", "ProbeFailure", "kind");
+    check("## Failed probes: the kinds", probes, &[]);
+    let phases = ("src/pool/assess.rs", "Phase", "name");
+    check("### States of a replica", phases, &[]);
+    let lines = section(&text, "## Lines of the pool");
+    let lines = lines.split("### ").next().unwrap().to_owned();
+    let events = words_of("src/pool/event.rs", "EventKind", "name");
+    same("events", rows(&lines), events);
+}
+
+fn rust_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(rust_files(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The longest part of a message that is the same whatever its values are.
+fn constant_part(template: &str) -> String {
+    let joined: Vec<&str> = template.split("\\\n").map(str::trim_start).collect();
+    let text = joined.concat();
+    let mut parts = vec![String::new()];
+    let mut depth = 0;
+    for c in text.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' => {
+                depth -= 1;
+                parts.push(String::new());
+            }
+            c if depth == 0 => parts.last_mut().unwrap().push(c),
+            _ => {}
+        }
+    }
+    let longest = parts.into_iter().max_by_key(String::len).unwrap();
+    longest
+        .trim_matches([' ', ':', ';', ',', '(', ')'])
+        .to_owned()
+}
+
+#[test]
+fn every_message_of_the_log_is_explained() {
+    let text = read(OPERATING);
+    let mut seen = 0;
+    let mut missing = Vec::new();
+    let folders = ["src", "openstack-sdk-blocking/src"];
+    for path in folders
+        .iter()
+        .flat_map(|folder| rust_files(&root().join(folder)))
+    {
+        let code = fs::read_to_string(&path).unwrap();
+        let code = code.split("#[cfg(test)]").next().unwrap();
+        for call in ["log::info!(", "log::warn!(", "log::error!("] {
+            for rest in code.split(call).skip(1) {
+                let Some(template) = rest.trim_start().strip_prefix('"') else {
+                    continue;
+                };
+                let part = constant_part(
+                    template
+                        .split("\",")
+                        .next()
+                        .unwrap()
+                        .split("\")")
+                        .next()
+                        .unwrap()
+                        .split("\"\n")
+                        .next()
+                        .unwrap(),
+                );
+                seen += 1;
+                // What is all values comes from elsewhere, and is looked at there.
+                if part.len() >= 5 && !text.contains(&part) {
+                    missing.push(format!("{}: {part:?}", path.display()));
+                }
+            }
+        }
+    }
+    assert!(seen > 12, "{seen}");
+    assert!(missing.is_empty(), "{OPERATING} lacks {missing:#?}");
+}
