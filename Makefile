@@ -108,5 +108,8 @@ include tests/simulation/simulation.mk
 include tests/soak.mk
 include tests/fuzz.mk
 
+# Targets of the page's and the metrics' tests.
+include tests/browser.mk
+
 # Targets of the tests against a real OpenStack, where they are there.
 -include tests/openstack/openstack.mk

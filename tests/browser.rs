@@ -88,7 +88,7 @@ fn the_values_are_those_of_the_pool_and_stay_so() {
          && /available; never below|below the floor/.test(document.getElementById('chart-summary').textContent)",
     );
     assert!(
-        browser.text("#settings").contains("OS_PASSWORD(secret)"),
+        browser.text("#settings").contains("OS_PASSWORD***"),
         "{}",
         browser.text("#settings")
     );

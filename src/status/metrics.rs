@@ -23,6 +23,41 @@ type Requests = Family<[(&'static str, Cow<'static, str>); 3], Counter>;
 
 const PREFIX: &str = "simplescalevm";
 
+/// The kinds of errors that are there from the start; any other one shows when it happens.
+const ERRORS: [&str; 15] = [
+    "quota",
+    "rate_limited",
+    "unauthorized",
+    "forbidden",
+    "not_found",
+    "conflict",
+    "changed",
+    "rejected",
+    "lookup",
+    "local_file",
+    "timeout",
+    "connection",
+    "server",
+    "bad_answer",
+    "broken_promise",
+];
+/// The kinds of failed probes that are there from the start.
+const PROBE_FAILURES: [&str; 13] = [
+    "refused",
+    "unroutable",
+    "timeout",
+    "connection_lost",
+    "tls",
+    "not_http",
+    "status",
+    "not_json",
+    "not_an_object",
+    "key_missing",
+    "bad_value",
+    "too_large",
+    "local",
+];
+
 /// What has been counted and measured since the start.
 #[derive(Debug)]
 pub struct Metrics {
@@ -181,6 +216,12 @@ impl Metrics {
             NeverCameUp, ProviderFailure, Quota, RateLimited, Rejected, ServerError,
         };
         use DeleteReason::{Error, StartupTimeout, Stopped, Termination, UnreachableTimeout};
+        for kind in ERRORS {
+            self.errors.get_or_create(&[("kind", kind)]).inc_by(0);
+        }
+        for kind in PROBE_FAILURES {
+            reason(&self.probe_failures, kind, 0);
+        }
         let causes = [
             Quota,
             Rejected,

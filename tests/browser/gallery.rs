@@ -320,10 +320,11 @@ fn events(day: Day, second: u64) -> Events {
 pub(crate) fn serve(day: Day) -> StatusServer {
     let end = HOURS * 3_600;
     let shared = Arc::new(Shared::default());
-    for second in (600..end).step_by(10) {
+    let step = if day == Day::Large { 180 } else { 10 };
+    for second in (600..end).step_by(step) {
         let wave = (second as f64 / 3_000.0).sin() * 2.5;
         let count = match day {
-            Day::Large => 30,
+            Day::Large => (920.0 + wave * 30.0) as u64,
             Day::Bad if second + 1_500 > end => 3,
             _ => (8.0 + wave).round() as u64,
         };
@@ -335,9 +336,6 @@ pub(crate) fn serve(day: Day) -> StatusServer {
                 count,
             );
             past.floor = policy(day).floor;
-            if day == Day::Large {
-                past.floor = 60;
-            }
             shared.publish(Arc::new(past));
         }
     }

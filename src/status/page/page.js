@@ -180,8 +180,9 @@ function showHealth() {
   const [waits, doing] = [urgent, plan.actions].map((entries) => entries.map((entry) => clean(entry.text)));
   const some = (id, texts) => {
     $(id).hidden = !texts.length;
-    const first = texts.slice(0, 8);
-    if (texts.length > 8) first.push(`… and ${texts.length - 8} more`);
+    const most = texts.length > 6 ? 5 : 6;
+    const first = texts.slice(0, most);
+    if (texts.length > most) first.push(`… and ${texts.length - most} more`);
     listed($(`${id}-list`), first, (text) => el('li', {}, capital(text)));
   };
   some('waits', waits);
@@ -399,7 +400,10 @@ async function older(more) {
 }
 
 function showSettings() {
-  listed($('settings'), Object.entries(status.settings), ([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, clean(value) || '–')));
+  const all = Object.entries(status.settings);
+  listed($('settings'), all.filter(([, value]) => value !== ''), ([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, clean(value))));
+  const unset = all.filter(([, value]) => value === '').map(([name]) => name);
+  put($('unset'), unset.length ? `Not set: ${unset.join(', ')}` : '');
   put($('version'), `SimpleScaleVM ${status.version} · ${status.provider} · up for ${span(status.uptime_seconds)}`);
   put($('pool'), status.pool);
 }
