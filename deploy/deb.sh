@@ -40,7 +40,9 @@ changelog() {
 }
 changelog | gzip --best --no-name >"$root/$doc/changelog.gz"
 put 644 deploy/debian/lintian-overrides usr/share/lintian/overrides/simplescalevm
-for page in docs/status-api.md docs/manual/*.md; do put 644 "$page" "$doc/${page#docs/}"; done
+# In folders as here, so that the links between them lead somewhere.
+for page in docs/status-api.md docs/manual/*.md; do put 644 "$page" "$doc/$page"; done
+for file in docs/manual/examples/*; do put 755 "$file" "$doc/$file"; done
 for file in deploy/prometheus/* deploy/grafana/*; do
     [ ! -f "$file" ] || put 644 "$file" "$doc/examples/$(basename "$file")"
 done

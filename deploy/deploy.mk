@@ -7,6 +7,7 @@ deb: static ## make a Debian package of the static program
 
 test-deb: deb ## install, run, remove and purge the Debian package in a copy of this root (wants root)
 	$(CARGO) build --quiet --locked --package simplescalevm-mock --bin mock-cloud
+	tests/syscalls.sh '$(TARGET_DIR)/static/simplescalevm' '$(TARGET_DIR)/debug/mock-cloud'
 	tests/package.sh '$(TARGET_DIR)'/deb/simplescalevm_*.deb '$(TARGET_DIR)/debug/mock-cloud'
 
 test-image: ## build the image without Docker, and run it (wants root, buildah and debootstrap)

@@ -10,8 +10,8 @@ target=$(realpath "$1") mock_cloud=$(realpath "$2")
 fail() { echo "FAILED: $*" >&2; exit 1; }
 step() { printf '== %s   [%d s]\n' "$*" $SECONDS; }
 [ "$(id -u)" -eq 0 ] || fail "building with chroot isolation needs root"
-for program in buildah debootstrap; do
-    command -v $program >/dev/null || fail "$program is not there: apt-get install buildah debootstrap"
+for program in buildah debootstrap pgrep; do
+    command -v $program >/dev/null || fail "$program is not there: apt-get install buildah debootstrap procps"
 done
 
 work=$(mktemp -d "$target/image.XXXXXX")

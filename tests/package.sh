@@ -53,7 +53,8 @@ for wanted in "755 root:root /usr/bin/simplescalevm" "750 root:simplescalevm /et
     found=$(inside stat --format '%a %U:%G %n' "${wanted##* }")
     [ "$found" = "$wanted" ] || fail "$found, not $wanted"
 done
-inside dpkg --verify simplescalevm || fail "files are not as packed"
+# A slim Debian leaves documents and manual pages out.
+if inside dpkg --verify simplescalevm | grep -v ' /usr/share/'; then fail "files are not as packed"; fi
 if inside sh -c 'command -v systemd-analyze' >/dev/null; then
     inside systemd-analyze verify --man=no /usr/lib/systemd/system/simplescalevm.service
 fi
