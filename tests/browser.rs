@@ -450,4 +450,15 @@ fn pictures() {
         }
     }
     assert_quiet(&browser);
+    let server = gallery::serve(Day::Quiet);
+    browser.look(1280, 900, "light");
+    browser.open(&format!("http://{}/", server.local_addr()));
+    browser.wait(
+        "rows",
+        "return document.querySelectorAll('#rows tr').length > 5",
+    );
+    server.stop();
+    let lost = "return document.getElementById('verdict').textContent.includes('does not answer')";
+    browser.wait("the loss", lost);
+    browser.picture(&Path::new(&into).join("lost.png"));
 }

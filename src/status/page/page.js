@@ -36,10 +36,11 @@ function attribute(node, name, value) {
   else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, value);
 }
 
+const shown = new WeakMap();
 function listed(node, items, make) {
   const key = JSON.stringify(items);
-  if (node.dataset.key === key) return;
-  node.dataset.key = key;
+  if (shown.get(node) === key) return;
+  shown.set(node, key);
   node.replaceChildren(...items.map(make));
 }
 
@@ -78,6 +79,8 @@ async function poll() {
     const fresh = await fetched('status');
     ask.failures = 0;
     ask.answered = Date.now();
+    // A daemon that was started anew counts its events anew.
+    if (status && fresh.uptime_seconds < status.uptime_seconds) events.all = null;
     status = fresh;
     now = (Date.parse(fresh.cloud_time || '') || Date.now()) / 1000;
     show();
