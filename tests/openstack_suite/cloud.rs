@@ -251,6 +251,17 @@ impl Cloud {
         Session::new(name, TENANT_PASSWORD, name)
     }
 
+    /// Removes what [`Cloud::tenant`] made, if it made anything of that name.
+    pub(crate) fn forget_tenant(&self, name: &str) {
+        for kind in ["users", "projects"] {
+            let list = self.admin.get("identity", &format!("/{kind}?name={name}"));
+            for thing in list[kind].as_array().into_iter().flatten() {
+                let path = format!("/{kind}/{}", word(&thing["id"]));
+                self.admin.must("DELETE", "identity", &path, &Value::Null);
+            }
+        }
+    }
+
     /// Everything that ever had a name with that beginning, deleted or not.
     pub(crate) fn ever_made(&self, prefix: &str) -> Vec<Value> {
         let query = format!("all_tenants=1&name=%5E{prefix}&limit=1000");

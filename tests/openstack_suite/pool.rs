@@ -338,7 +338,10 @@ impl Drop for Pool<'_> {
         } else {
             let _ = std::fs::remove_dir_all(&self.directory);
         }
-        let cleaned = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.clean_up()));
+        let cleaned = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            self.clean_up();
+            self.context.cloud.forget_tenant(&self.name);
+        }));
         if cleaned.is_err() {
             eprintln!("{}: not all its servers could be deleted", self.name);
         }
