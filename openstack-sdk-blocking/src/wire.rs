@@ -12,7 +12,7 @@ use crate::error::{Error, Service};
 use crate::transport::Method;
 
 /// No list needs more: Nova pages at 1000 by default.
-const MAX_PAGES: usize = 1000;
+pub(crate) const MAX_PAGES: usize = 1000;
 
 /// Nor does one need more than that: a server is some 3 KB.
 const MAX_LIST_BYTES: usize = 128 * 1024 * 1024;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cloud::{Call, Cloud};
 use crate::discovery::Microversion;
-use crate::error::{Error, Service};
+use crate::error::{Error, ErrorKind, Service};
 use crate::transport::Method;
 use crate::url::{encode, query};
 use crate::wire::{self, ListCall};
@@ -85,8 +85,12 @@ impl<'a> Compute<'a> {
             let mut unread = |server: &Server| ids.insert(server.id.clone());
             list.items
                 .extend(more.items.into_iter().filter(&mut unread));
-            // Ends: each round adds a server.
+            // Each round adds a server; one that never runs out of them is no cloud.
             may_be_short = list.items.len() > before;
+            if list.pages > wire::MAX_PAGES {
+                let problem = "the list of servers does not end: more than 1000 pages";
+                return Err(Error::config(ErrorKind::BadAnswer, problem));
+            }
         }
         Ok(ServerList {
             servers: list.items,

@@ -66,6 +66,30 @@ fn a_short_page_is_not_the_end_while_servers_are_built() {
     );
 }
 
+/// A cloud that makes up a server that is being built for every page asked for.
+#[test]
+fn servers_without_end_are_an_error() {
+    let script = || {
+        |request: &Received| {
+            let marker = request.query.strip_prefix("marker=").unwrap_or("0");
+            let next = marker.parse::<u64>().unwrap_or_default() + 1;
+            let server = json!({"id": next.to_string(), "OS-EXT-STS:vm_state": "building"});
+            (request.path == "/compute/v2.1/servers/detail")
+                .then(|| ok(&json!({"servers": [server]})))
+        }
+    };
+    over_each_transport(
+        script,
+        |_| {},
+        |name, server, cloud| {
+            let query = ServerQuery::default();
+            let error = cloud.compute().list_servers(&query).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::BadAnswer, "{name}: {error}");
+            assert!(server.received().len() < 1_100, "{name}");
+        },
+    );
+}
+
 fn one_a_page() -> ServerQuery {
     ServerQuery {
         page_size: Some(1),
