@@ -173,7 +173,8 @@ impl Run {
         for second in 1..=CALM {
             let available = self.second("calm").unwrap_or_default();
             match calm.recovered_after {
-                None if available >= FLOOR => {
+                // What is on its way counts for the daemon, and takes no caller yet.
+                None if available >= FLOOR && ready(&self.cloud) >= FLOOR / 2 => {
                     calm.recovered_after = Some(second);
                     lost = counted(&self.cloud);
                 }
@@ -196,6 +197,20 @@ impl Run {
             self.calm();
         }
     }
+}
+
+/// Slots that a caller who comes now finds.
+fn ready(cloud: &MockCloud) -> u64 {
+    let takes = |s: &&Value| {
+        s["booted"] == true
+            && s["behaviour"]["mode"] == "normal"
+            && s["termination"] == false
+            && s["metadata"]["group"] == "scaled"
+            && s["task_state"].is_null()
+    };
+    let servers = cloud.servers();
+    let slots = servers.iter().filter(takes).map(|s| s["capacity"].as_u64());
+    slots.map(Option::unwrap_or_default).sum()
 }
 
 /// Deletions by the daemon of servers that had calls and had not failed, and touches of strangers.
