@@ -54,6 +54,9 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 const PUBLISH_AT_MOST_EVERY: Duration = Duration::from_millis(250);
 /// How many failed servers are asked for their fault in one cycle.
 const FAULTS_READ_IN_A_CYCLE: usize = 5;
+/// How old a list may be when an action is begun: this thread, or the whole machine, may have
+/// stood still since. Long enough for many slow requests in one cycle.
+const LIST_IS_GOOD_FOR: Duration = Duration::from_secs(120);
 /// The longest wait that a provider's `Retry-After` can cause.
 const LONGEST_QUIET: Duration = Duration::from_secs(900);
 
@@ -101,6 +104,9 @@ pub struct Scaler<P, Q, C, W> {
     quiet_until: Moment,
     failed_lists_in_a_row: u32,
     next_quota: Moment,
+    /// There was no room for a probe that is due: it is offered again when a result makes room,
+    /// or when the plan is looked at again. Until then its being due is no reason for a turn.
+    probes_are_full: bool,
 }
 
 /// What an action is about.
@@ -139,6 +145,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             quiet_until: now,
             failed_lists_in_a_row: 0,
             next_quota: now,
+            probes_are_full: false,
             parts,
         }
     }
@@ -186,16 +193,24 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             Journal::probed(&self.memory, &result);
         }
         let now = self.parts.clock.now();
+        self.probes_are_full = false;
         for target in self.memory.due_probes(&self.holders, now) {
             let round = self
                 .memory
                 .probe_started(&self.parts.policy, &target.replica, now);
             if !self.parts.probes.submit(&target, round) {
                 self.memory.probe_put_off(&target.replica, now);
+                self.probes_are_full = true;
                 break;
             }
         }
-        self.memory.next_probe().unwrap_or(now + LOOK_AGAIN_AFTER)
+        self.next_probe(now)
+    }
+
+    fn next_probe(&self, now: Moment) -> Moment {
+        let look_again = now + LOOK_AGAIN_AFTER;
+        let next = self.memory.next_probe().filter(|_| !self.probes_are_full);
+        next.unwrap_or(look_again)
     }
 
     /// Makes the plan anew from the last list and all that is known now.
@@ -277,7 +292,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
 
     fn next_turn(&self, now: Moment) -> Moment {
         let look_again = now + LOOK_AGAIN_AFTER;
-        let probe = self.memory.next_probe().unwrap_or(look_again);
+        let probe = self.next_probe(now);
         let list = self.next_list.max(self.quiet_until);
         probe.min(list).min(look_again)
     }
@@ -334,7 +349,10 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         match self.parts.provider.quota() {
             Ok(Some(quota)) => self.parts.watcher.note(&Note::Quota(quota)),
             Ok(None) => {}
-            Err(error) => log::debug!("the quota cannot be read: {}", chain(&error)),
+            Err(error) => {
+                log::debug!("the quota cannot be read: {}", chain(&error));
+                self.obey(&error, self.parts.clock.now());
+            }
         }
         self.parts.watcher.beat(self.parts.clock.now());
     }
@@ -384,9 +402,12 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             }
             let fault = match self.parts.provider.fault(&id) {
                 Ok(fault) => fault.unwrap_or_default(),
-                Err(error) if error.kind.concerns_the_provider() => return,
                 Err(error) => {
                     log::debug!("the fault of server {id} cannot be read: {error}");
+                    self.obey(&error, self.parts.clock.now());
+                    if error.kind.concerns_the_provider() || error.retry_after.is_some() {
+                        return;
+                    }
                     String::new()
                 }
             };
@@ -416,7 +437,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let mut gave_up = false;
         for action in &plan.actions {
             let sentence = self.words_of(plan).action(action);
-            let outcome = match self.hindrance(action, &moved, gave_up) {
+            let outcome = match self.hindrance(action, report.taken, &moved, gave_up) {
                 Some(why) => Outcome::Skipped(why),
                 None => match self.carry_out(plan, action, &sentence) {
                     Ok(()) => Outcome::Done,
@@ -450,6 +471,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     fn hindrance(
         &self,
         action: &Action,
+        listed: Moment,
         moved: &BTreeSet<ExternalAddressId>,
         gave_up: bool,
     ) -> Option<&'static str> {
@@ -459,12 +481,53 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         if gave_up {
             return Some("the provider failed at an earlier step");
         }
+        let now = self.parts.clock.now();
+        if now < self.quiet_until {
+            return Some("the provider asked to wait");
+        }
+        if now.since(listed) > LIST_IS_GOOD_FOR {
+            return Some("the list is too old by now");
+        }
+        if self.dirty && !self.is_still_wanted(action, now) {
+            return Some("what was heard since speaks against it");
+        }
         match action {
             Action::Delete { after, .. } if !after.iter().all(|id| moved.contains(id)) => {
                 Some("its external address could not be moved")
             }
             _ => None,
         }
+    }
+
+    /// Whether a plan made now would still have an action of the plan that is being applied. A
+    /// replica may have said something else in the meantime.
+    fn is_still_wanted(&self, action: &Action, now: Moment) -> bool {
+        let Some(listing) = &self.listing else {
+            return false;
+        };
+        let anew = plan(&self.parts.policy, &self.memory, listing, now);
+        anew.actions.iter().any(|other| match (action, other) {
+            (Action::Create { count }, Action::Create { count: now }) => now >= count,
+            (
+                Action::Delete {
+                    replica, reason, ..
+                },
+                Action::Delete {
+                    replica: same,
+                    reason: now,
+                    ..
+                },
+            ) => replica == same && reason == now,
+            (
+                Action::MoveAddress { address, to, .. },
+                Action::MoveAddress {
+                    address: same,
+                    to: now,
+                    ..
+                },
+            ) => address.id == same.id && to == now,
+            _ => false,
+        })
     }
 
     fn carry_out(

@@ -127,9 +127,7 @@ fn bad_deletion(
         && match phase {
             Phase::Failed(_) => matches!(reason, DeleteReason::Error | DeleteReason::Stopped),
             Phase::Finished => reason == DeleteReason::Termination,
-            Phase::Creating(_) => {
-                reason == DeleteReason::StartupTimeout && record.first_running.is_none()
-            }
+            Phase::Creating(_) => reason == DeleteReason::StartupTimeout && !record.may_have_run,
             Phase::Starting => {
                 reason == DeleteReason::StartupTimeout && record.born_here && !record.has_answered
             }

@@ -20,6 +20,8 @@ pub struct Record {
     pub first_running: Option<Moment>,
     /// Whether it was created after this scaler's first list.
     pub born_here: bool,
+    /// Whether a list has shown it as anything but being created: it may have held a session.
+    pub may_have_run: bool,
     /// The newest creation that it may stem from; 0: none.
     creation: u64,
     /// The last good answer; void once the replica has been out of service.
@@ -80,6 +82,10 @@ pub struct Memory {
     cloud_anchor: Option<(CloudTime, Moment)>,
     first_list: Option<CloudTime>,
     shrunken: Option<ShrunkenList>,
+    /// Replicas that went from the lists of late, with the newest creation that they may stem
+    /// from. One that a list had only left out is no new one: it is not one of the servers that
+    /// are being waited for, and does not show that the last creation succeeded.
+    gone: BTreeMap<ReplicaId, (Moment, u64)>,
     creations: Creations,
     rounds: u64,
 }
@@ -132,11 +138,12 @@ impl Memory {
             .map(|(time, at)| CloudTime(time.0.saturating_add(now.since(at).as_secs())))
     }
 
-    /// A replica's age: on the cloud's clock, or since it was first seen where that is unknown.
+    /// A replica's age: on the cloud's clock, or since it was first seen where that is unknown, or
+    /// where that clock has been set back since.
     #[must_use]
     pub fn age(&self, record: &Record, now: Moment) -> Duration {
         match (self.cloud_time(now), record.server.created) {
-            (Some(cloud_now), Some(created)) => cloud_now.since(created),
+            (Some(cloud_now), Some(created)) if created <= cloud_now => cloud_now.since(created),
             _ => now.since(record.first_seen),
         }
     }
@@ -150,7 +157,9 @@ impl Memory {
             record.server.launched,
             record.first_running,
         ) {
-            (Some(cloud_now), Some(launched), _) => cloud_now.since(launched),
+            (Some(cloud_now), Some(launched), _) if launched <= cloud_now => {
+                cloud_now.since(launched)
+            }
             (_, _, Some(first_running)) => now.since(first_running),
             _ => self.age(record, now),
         }
@@ -222,8 +231,16 @@ impl Memory {
     }
 
     fn drop_gone(&mut self, listed: &BTreeSet<&ReplicaId>, now: Moment) {
+        self.gone
+            .retain(|_, (at, _)| now.since(*at) <= Self::NEW_SERVERS_SHOW_WITHIN);
         let before = self.records.len();
-        self.records.retain(|id, _| listed.contains(id));
+        self.records.retain(|id, record| {
+            let stays = listed.contains(id);
+            if !stays {
+                self.gone.insert(id.clone(), (now, record.creation));
+            }
+            stays
+        });
         if self.records.len() < before {
             self.creations.room_was_made(now);
         }
@@ -239,14 +256,21 @@ impl Memory {
             (Some(first), Some(created)) => is_new && created >= first,
             _ => false,
         };
-        self.creations.server_shown();
+        let creation = match self.gone.remove(&server.id) {
+            Some((_, creation)) => creation,
+            None => {
+                self.creations.server_shown();
+                if is_new { self.creations.newest() } else { 0 }
+            }
+        };
         let running = matches!(server.state, ServerState::Running(_));
         let record = Record {
             server: server.clone(),
             first_seen: now,
             first_running: running.then_some(now),
             born_here,
-            creation: if is_new { self.creations.newest() } else { 0 },
+            may_have_run: !matches!(server.state, ServerState::Creating(_)),
+            creation,
             answer: None,
             has_answered: false,
             has_served: false,
@@ -288,6 +312,7 @@ impl Memory {
         {
             record.server.state = ServerState::Running(address);
         }
+        record.may_have_run |= !matches!(record.server.state, ServerState::Creating(_));
         let settled = record
             .delete_accepted
             .is_some_and(|at| now.since(at) >= Policy::DELETION_SETTLES_WITHIN);

@@ -240,7 +240,13 @@ pub fn plan(policy: &Policy, memory: &Memory, listing: &Listing, now: Moment) ->
         missing: missing(policy, assessment.available),
         ..Plan::default()
     };
-    let deletions = plan_deletions(policy, memory, &assessment, now, &mut plan.blocked);
+    let deletions = plan_deletions(
+        policy,
+        memory,
+        &assessment,
+        (listing.taken, now),
+        &mut plan.blocked,
+    );
     let moves = if policy.external_addresses {
         let going = going(&deletions, &plan.blocked);
         plan_moves(memory, &assessment, listing, &going, &mut plan.blocked)
@@ -278,12 +284,12 @@ fn plan_deletions(
     policy: &Policy,
     memory: &Memory,
     assessment: &Assessment,
-    now: Moment,
+    when: (Moment, Moment),
     blocked: &mut Vec<Blocked>,
 ) -> Vec<(ReplicaId, DeleteReason)> {
     let mut deletions = Vec::new();
     for (record, assessed) in memory.records().zip(&assessment.replicas) {
-        let Some((reason, block)) = wanted_deletion(policy, memory, record, assessed, now) else {
+        let Some((reason, block)) = wanted_deletion(policy, memory, record, assessed, when) else {
             continue;
         };
         let why = if block.is_some() {
@@ -312,29 +318,39 @@ fn plan_deletions(
     deletions
 }
 
-/// Whether the tables call for a replica's deletion, and what of itself speaks against it.
+/// Whether the tables call for a replica's deletion, and what of itself speaks against it, as
+/// listed at one moment and to be done at another.
 fn wanted_deletion(
     policy: &Policy,
     memory: &Memory,
     record: &Record,
     assessed: &Assessed,
-    now: Moment,
+    (listed, now): (Moment, Moment),
 ) -> Option<(DeleteReason, Option<DeleteBlock>)> {
-    let startup_is_over = policy
-        .startup_timeout
-        .is_some_and(|timeout| memory.startup_time(record, now) >= timeout);
+    let startup_is_over_at = |moment| {
+        let startup_time = memory.startup_time(record, moment);
+        let timeout = policy.startup_timeout;
+        timeout.is_some_and(|timeout| startup_time >= timeout)
+    };
     let silent = record.failures >= policy.failure_threshold;
+    // Silence lasts until the last failed probe and not until now: this thread may have stood
+    // still, and nobody was asked in the meantime.
+    let silent_until = record.last_probe.map_or(now, |(ended, _)| ended);
     let wanted = |reason| Some((reason, None));
     match assessed.phase {
         Phase::Failed(Failed::Error) => wanted(DeleteReason::Error),
         Phase::Failed(Failed::Stopped) => wanted(DeleteReason::Stopped),
         Phase::Finished => wanted(DeleteReason::Termination),
-        Phase::Creating(why) if startup_is_over => {
+        // By the list: it may have been finished since.
+        Phase::Creating(why) if startup_is_over_at(listed) => {
             let block = (!never_ran(record, why)).then_some(DeleteBlock::MayHaveRun);
             Some((DeleteReason::StartupTimeout, block))
         }
         Phase::Starting | Phase::Unreachable { .. }
-            if startup_is_over && record.born_here && !record.has_answered && silent =>
+            if silent
+                && record.born_here
+                && !record.has_answered
+                && startup_is_over_at(silent_until) =>
         {
             wanted(DeleteReason::StartupTimeout)
         }
@@ -351,7 +367,7 @@ fn wanted_deletion(
         Phase::Unreachable { since }
             if policy
                 .unreachable_timeout
-                .is_some_and(|timeout| now.since(since) >= timeout) =>
+                .is_some_and(|timeout| silent_until.since(since) >= timeout) =>
         {
             wanted(DeleteReason::UnreachableTimeout)
         }
@@ -367,7 +383,7 @@ fn never_ran(record: &Record, why: Creating) -> bool {
         Creating::Building => record.server.launched.is_none(),
         Creating::NoAddress => record.born_here,
     };
-    known && record.first_running.is_none()
+    known && !record.may_have_run
 }
 
 /// The replicas that are no place for an external address any more: those about to be deleted,

@@ -170,3 +170,34 @@ fn nothing_is_created_for_busy_replicas_above_the_floor() {
     world.free("b", 0);
     world.does("create 1");
 }
+
+#[test]
+fn one_that_a_list_left_out_is_none_of_those_that_are_awaited() {
+    // Found by the simulation, seed 0: a short list, and the busy replica that it lacked shows
+    // again while a new one is awaited.
+    let mut world = World::floor(1);
+    world.serving(&["a", "b", "c"]);
+    for name in ["a", "b", "c"] {
+        world.free(name, 0);
+    }
+    world.list_only(&["a", "b"]);
+    world.created(1);
+    world.list();
+    world.free("c", 0);
+    world.does("");
+}
+
+#[test]
+fn one_that_a_list_left_out_does_not_end_the_backoff() {
+    // Found by the simulation, seed 346.
+    let mut world = World::floor(3);
+    world.serving(&["a", "b", "c"]);
+    for name in ["a", "b", "c"] {
+        world.free(name, 0);
+    }
+    world.refused(BackoffCause::Rejected);
+    world.list_only(&["a", "b"]);
+    world.list();
+    world.free("c", 0);
+    world.does("no create 3: backoff rejected until 10");
+}
