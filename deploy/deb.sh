@@ -36,15 +36,15 @@ put 644 README.md $doc/README.md
 put 644 CHANGELOG.md $doc/CHANGELOG.md
 changelog() {
     printf 'simplescalevm (%s) unstable; urgency=medium\n\n  * See CHANGELOG.md.\n\n' "$version"
-    printf ' -- Renater <support@renater.fr>  %s\n' "$(LC_ALL=C date --utc --date "@$SOURCE_DATE_EPOCH" '+%a, %d %b %Y %T +0000')"
+    printf ' -- SimpleScaleVM maintainers <simplescalevm@users.noreply.github.com>  %s\n' "$(LC_ALL=C date --utc --date "@$SOURCE_DATE_EPOCH" '+%a, %d %b %Y %T +0000')"
 }
 changelog | gzip --best --no-name >"$root/$doc/changelog.gz"
 put 644 deploy/debian/lintian-overrides usr/share/lintian/overrides/simplescalevm
 # In folders as here, so that the links between them lead somewhere.
 for page in docs/status-api.md docs/manual/*.md; do put 644 "$page" "$doc/$page"; done
 for file in docs/manual/examples/*; do put 755 "$file" "$doc/$file"; done
-for file in deploy/prometheus/* deploy/grafana/*; do
-    [ ! -f "$file" ] || put 644 "$file" "$doc/examples/$(basename "$file")"
+for file in deploy/prometheus/*.rules.yml deploy/grafana/*.json; do
+    [ ! -f "$file" ] || put 644 "$file" "$doc/$file"
 done
 
 # The settings: those of .env.example, without what the service has no use for.

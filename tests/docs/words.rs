@@ -113,6 +113,22 @@ fn every_kind_has_its_row() {
     same("events", rows(&lines), events);
 }
 
+#[test]
+fn every_alert_has_its_row() {
+    let rules = read("deploy/prometheus/simplescalevm.rules.yml");
+    let alerts: Vec<String> = rules
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- alert: "))
+        .map(str::to_owned)
+        .collect();
+    assert!(alerts.len() > 5, "{alerts:?}");
+    same(
+        "alerts",
+        rows(&section(&read(OPERATING), "## Alerts")),
+        alerts,
+    );
+}
+
 fn rust_files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
