@@ -8,7 +8,7 @@ ctl.sh log SVC                      path of its log
 ctl.sh os [admin] ARGS...           the openstack client as scaler (or admin)
 ctl.sh servers                      all servers of the project, with faults
 ctl.sh fill N [PREFIX]              boot N servers and wait for them
-ctl.sh purge                        delete all servers, free the floating IPs
+ctl.sh purge                        delete all servers of all projects, free the floating IPs
 ctl.sh error|shutoff|delete SERVER  put one server in ERROR / stop / delete it
 ctl.sh active SERVER                back from ERROR to ACTIVE
 ctl.sh computes disable|enable      no host takes servers: "No valid host"
