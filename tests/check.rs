@@ -422,6 +422,46 @@ fn a_cloud_init_file_has_to_begin_as_one() {
 }
 
 #[test]
+fn what_only_the_check_wants_to_see_is_no_fault() {
+    let cloud = quick_cloud(|_| {});
+    let forbid = |service: &str, path: &str| {
+        let body = json!({ "forbidden": { "code": 403, "message": "Policy doesn't allow it." } });
+        let fault = json!({ "service": service, "method": "GET", "path": path, "status": 403, "body": body });
+        cloud.add_fault(&fault).unwrap();
+    };
+    forbid("nova", "/limits$");
+    forbid("neutron", "/security-groups$");
+    forbid("neutron", "/subnets$");
+    let lines = [
+        ("hint quota", "the quota cannot be read"),
+        ("hint network", "the network's subnets cannot be listed"),
+        (
+            "hint security groups",
+            "the security groups cannot be listed",
+        ),
+        ("->", "the daemon does without"),
+    ];
+    check(
+        &cloud,
+        &[],
+        &lines,
+        "Nothing is wrong. 3 hints are worth a look.",
+    );
+    // What it cannot do without.
+    forbid("nova", "/servers/detail$");
+    let lines = [
+        ("WRONG pool", "the servers cannot be listed"),
+        ("->", "the user's roles do not allow this"),
+    ];
+    check(
+        &cloud,
+        &[],
+        &lines,
+        "One thing is wrong. 3 hints are worth a look.",
+    );
+}
+
+#[test]
 fn as_json() {
     let cloud = quick_cloud(|c| c.quota_instances = 2);
     let output = program(&["check", "--json"], &variables(&cloud, &[CALM]))

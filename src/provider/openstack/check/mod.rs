@@ -122,15 +122,15 @@ impl Report {
         self.add(subject, Verdict::Wrong, text.into(), Some(remedy.into()));
     }
 
+    /// Something that only this check wants to see, and not the daemon.
+    fn unseen(&mut self, subject: &'static str, error: &ProviderError) {
+        let remedy =
+            "the daemon does without: compare it by hand, or give the user a role that may see it";
+        self.hint(subject, chain(error), remedy);
+    }
+
     /// An error, with the remedy that its kind calls for, or else that one.
     fn failed(&mut self, subject: &'static str, error: &ProviderError, lookup_remedy: &str) {
-        let mut text = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
         let remedy = match error.kind {
             ProviderErrorKind::Unauthorized => {
                 "look at user, password and domains (OS_*), or at the application credential"
@@ -149,8 +149,20 @@ impl Report {
             _ => lookup_remedy,
         };
         let remedy = Some(remedy.to_owned()).filter(|remedy| !remedy.is_empty());
-        self.add(subject, Verdict::Wrong, text, remedy);
+        self.add(subject, Verdict::Wrong, chain(error), remedy);
     }
+}
+
+/// An error and all its causes, in one line.
+fn chain(error: &ProviderError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 /// The servers of the pool. Their list also tells the cloud's clock.

@@ -67,7 +67,7 @@ pub(super) fn quota(
         Ok(answer) => answer,
         Err(error) => {
             let error = failed("the quota cannot be read")(error);
-            report.failed("quota", &error, "");
+            report.unseen("quota", &error);
             return;
         }
     };

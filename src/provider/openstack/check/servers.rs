@@ -127,7 +127,7 @@ pub(super) fn network(
         Ok(subnets) => subnets,
         Err(error) => {
             let error = failed("the network's subnets cannot be listed")(error);
-            report.failed(SUBJECT, &error, "");
+            report.unseen(SUBJECT, &error);
             return;
         }
     };
@@ -171,7 +171,7 @@ pub(super) fn zone(report: &mut Report, cloud: &Cloud, template: &ServerTemplate
         ),
         Err(error) => {
             let error = failed("the availability zones cannot be listed")(error);
-            report.failed(SUBJECT, &error, "");
+            report.unseen(SUBJECT, &error);
         }
     }
 }
@@ -208,8 +208,13 @@ pub(super) fn security_groups(
     let mut groups = match found {
         Ok(groups) => groups,
         Err(error) => {
-            let remedy = "openstack security group list shows what there is";
-            report.failed(SUBJECT, &error, remedy);
+            // Without a name there is none to look up for the daemon.
+            if is_default {
+                report.unseen(SUBJECT, &error);
+            } else {
+                let remedy = "openstack security group list shows what there is";
+                report.failed(SUBJECT, &error, remedy);
+            }
             return;
         }
     };
