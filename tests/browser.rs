@@ -443,6 +443,13 @@ fn pictures() {
                     "the chart",
                     "return document.querySelector('#plot path.line') !== null",
                 );
+                if day == Day::Quiet {
+                    browser.run(
+                        "const b = document.getElementById('chart').getBoundingClientRect(); \
+                         document.getElementById('chart').dispatchEvent(new PointerEvent('pointermove', \
+                         { clientX: b.left + b.width * 0.6 }));",
+                    );
+                }
                 let file = format!("{day:?}-{width}-{scheme}.png").to_lowercase();
                 browser.picture(&Path::new(&into).join(file));
                 browser.open("about:blank");
