@@ -1,4 +1,4 @@
-//! A headless Chromium, driven over the WebDriver protocol: plain JSON to ChromeDriver.
+//! A headless Chromium, driven over `WebDriver`: plain JSON to `chromedriver`.
 
 use base64::Engine;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ const ARGUMENTS: [&str; 9] = [
     "--disable-dev-shm-usage",
 ];
 
-/// ChromeDriver and one window. Dropping it ends both.
+/// `chromedriver` and one window. Dropping it ends both.
 pub(crate) struct Browser {
     child: Child,
     session: String,

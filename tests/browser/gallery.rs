@@ -222,6 +222,7 @@ fn incidents(day: Day, second: u64) -> Vec<Incident> {
 }
 
 fn events(day: Day, second: u64) -> Events {
+    use EventKind::{Blocked, Create, Delete, Move, New, State};
     let mut events = Events::default();
     let mut keep = |ago: u64, replica: Option<u64>, available: (u64, u64), event: Event| {
         let moment = second - ago;
@@ -244,7 +245,6 @@ fn events(day: Day, second: u64) -> Events {
         outcome: Some("done"),
         ..Event::new(kind, text.to_owned())
     };
-    use EventKind::{Blocked, Create, Delete, Move, New, State};
     let done_itself = "(termination: it says itself that it is done)";
     keep(
         9_200,
