@@ -203,7 +203,7 @@ fn a_thousand_replicas_are_sorted_and_found() {
     // A row that stays is the same element, and an update takes no time to speak of.
     browser.run("document.querySelector('#rows tr').dataset.mark = 'kept'");
     let slow = browser.run("const a = performance.now(); showReplicas(); document.body.offsetHeight; return performance.now() - a");
-    assert!(slow.as_f64().unwrap() < 250.0, "{slow} ms");
+    assert!(slow.as_f64().unwrap() < 500.0, "{slow} ms");
     println!("an update of 1,000 rows takes {slow} ms");
     cloud.set_capacity("gw-999", 0).unwrap();
     browser.wait(
@@ -414,6 +414,25 @@ fn it_can_be_used_without_a_mouse_or_eyes() {
         let poor = browser.run(include_str!("browser/contrast.js"));
         assert_eq!(poor, json!([]), "{scheme}");
     }
+    // The check itself sees what is too pale.
+    browser.run("document.getElementById('verdict-more').style.color = '#999'");
+    browser.look(1280, 900, "light");
+    let poor = browser.run(include_str!("browser/contrast.js"));
+    assert_eq!(poor.as_array().map(Vec::len), Some(1), "{poor}");
+    // A page that nobody sees asks for nothing.
+    browser.run(
+        "window.asked = 0; const real = fetch; window.fetch = (...a) => { asked += 1; return real(...a); }; \
+         Object.defineProperty(document, 'hidden', { configurable: true, get: () => window.away });",
+    );
+    let asked = || browser.run("return asked").as_u64().unwrap();
+    browser.wait("it asks", "return asked > 1");
+    browser.run("window.away = true");
+    browser.wait("the last answer", "return !ask.busy");
+    let before = asked();
+    std::thread::park_timeout(std::time::Duration::from_secs(5));
+    assert_eq!(asked(), before);
+    browser.run("window.away = false; document.dispatchEvent(new Event('visibilitychange'))");
+    browser.wait("it asks again", &format!("return asked > {before}"));
     assert_quiet(&browser);
 }
 

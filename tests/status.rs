@@ -79,6 +79,54 @@ fn the_first_page_has_the_keys_of_the_reference() {
 }
 
 #[test]
+fn metrics_come_in_both_formats() {
+    let daemon = Daemon::start();
+    daemon.shared.publish(Arc::new(pool::rich()));
+    let get = |accept: &str| {
+        let head = format!("GET /metrics HTTP/1.1\r\nAccept: {accept}\r\n\r\n");
+        let reply = daemon.send(head.as_bytes());
+        assert_eq!((reply.status, reply.header("Vary")), (200, Some("Accept")));
+        (
+            reply.header("Content-Type").unwrap().to_owned(),
+            reply.text(),
+        )
+    };
+    let (kind, text) = get("*/*");
+    assert_eq!(kind, "text/plain; version=0.0.4; charset=utf-8");
+    assert!(text.contains("\n# TYPE simplescalevm_deleted_total counter\n"));
+    assert!(!text.contains("# EOF"), "{text}");
+    let (kind, open) = get("application/openmetrics-text;version=1.0.0,text/plain;q=0.5");
+    assert_eq!(
+        kind,
+        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    );
+    assert!(open.contains("\n# TYPE simplescalevm_deleted counter\n"));
+    assert!(open.ends_with("# EOF\n"), "{open}");
+    let lines = [
+        "simplescalevm_build_info{version=\"1.0.0-test\"} 1",
+        "simplescalevm_available_resources 4.0",
+        "simplescalevm_min_available_resources 10.0",
+        "simplescalevm_max_replicas 20.0",
+        "simplescalevm_replicas{state=\"serving\"} 1",
+        "simplescalevm_replicas{state=\"unreachable\"} 1",
+        "simplescalevm_blocked{reason=\"backoff\"} 1",
+        "simplescalevm_blocked{reason=\"locked\"} 1",
+        "simplescalevm_external_addresses{state=\"held\"} 2",
+        "simplescalevm_external_addresses{state=\"outside\"} 2",
+        "simplescalevm_is_leader 1.0",
+    ];
+    for line in lines {
+        for text in [&text, &open] {
+            assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+        }
+    }
+    assert!(
+        !text.contains("id-") && !text.contains("203.0.113"),
+        "{text}"
+    );
+}
+
+#[test]
 fn health_follows_the_loop() {
     let daemon = Daemon::start();
     let check = |seconds, status: u16| {
