@@ -10,11 +10,13 @@ fuzz: ## every target of tests/fuzz.rs for FUZZ_SECONDS (60) from FUZZ_SEED (the
 	FUZZ_SECONDS='$(FUZZ_SECONDS)' FUZZ_SEED='$(FUZZ_SEED)' \
 	    $(CARGO) test --locked --profile fuzz --package simplescalevm --test fuzz -- --nocapture
 
-# Wants a nightly toolchain and `cargo install cargo-fuzz`. What it finds worth keeping is added to tests/fuzz/corpus.
+# Wants a nightly toolchain and `cargo install cargo-fuzz`. What is worth keeping is in fuzz/corpus/TARGET.min afterwards; what broke
+# is in fuzz/artifacts. Leaks are not looked for: threads that are just ending look like some.
 libfuzzer: ## FUZZ_TARGETS, one after another for FUZZ_SECONDS each, guided by coverage
 	for target in $(FUZZ_TARGETS); do \
-	    mkdir -p fuzz/corpus/$$target; \
+	    mkdir -p fuzz/corpus/$$target fuzz/corpus/$$target.min; \
 	    $(CARGO) +nightly fuzz run $$target fuzz/corpus/$$target tests/fuzz/corpus/$$target -- \
-	        -max_total_time='$(FUZZ_SECONDS)' -max_len=65536 -timeout=30 -rss_limit_mb=2048; \
-	    $(CARGO) +nightly fuzz run $$target tests/fuzz/corpus/$$target fuzz/corpus/$$target -- -merge=1 -max_len=4096; \
+	        -max_total_time='$(FUZZ_SECONDS)' -max_len=65536 -timeout=30 -rss_limit_mb=3000 -detect_leaks=0; \
+	    $(CARGO) +nightly fuzz run $$target fuzz/corpus/$$target.min fuzz/corpus/$$target tests/fuzz/corpus/$$target -- \
+	        -set_cover_merge=1 -max_len=3000 -detect_leaks=0; \
 	done
