@@ -64,8 +64,13 @@ fn job(address: IpAddr) -> ProbeJob {
 }
 
 fn next(pool: &mut ProbePool) -> ProbeResult {
-    let report = pool.reports().recv_timeout(LONG).unwrap();
-    pool.take(report).unwrap()
+    loop {
+        if let Some(result) = pool.finished() {
+            return result;
+        }
+        let report = pool.reports().recv_timeout(LONG).unwrap();
+        pool.take(report).unwrap();
+    }
 }
 
 fn probe(pool: &mut ProbePool, address: IpAddr) -> Result<Answer, ProbeFailure> {
