@@ -19,6 +19,8 @@ mod kept;
 mod order;
 #[path = "probe/servers.rs"]
 mod servers;
+#[path = "probe/together.rs"]
+mod together;
 
 use servers::Net;
 use simplescalevm::pool::{Answer, Moment, ProbeFailure, ProbeResult, ReplicaId};

@@ -112,8 +112,8 @@ impl ProbePool {
             finished: VecDeque::new(),
         };
         for index in 0..count {
-            let poll = Poll::new().map_err(StartError::Poll)?;
-            let waker = Waker::new(poll.registry(), BELL).map_err(StartError::Poll)?;
+            let sockets = Poll::new().map_err(StartError::Poll)?;
+            let waker = Waker::new(sockets.registry(), BELL).map_err(StartError::Poll)?;
             let bell = Arc::new(Bell::new(waker));
             // What is in it is bounded by `submit`, and by one request to forget per probe.
             let (commands, inbox) = unbounded();
@@ -122,7 +122,7 @@ impl ProbePool {
                 name: name.clone(),
                 recipe: Arc::clone(&recipe),
                 clock: Arc::clone(clock),
-                poll,
+                sockets,
                 bell: Arc::clone(&bell),
                 inbox,
                 reports: reports_in.clone(),

@@ -212,3 +212,213 @@ fn waiting_call() -> Result<Call<RecvResponse>, ProbeFailure> {
         _ => Err(super::failure::local(&"a request has no end")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ProbeFailure::{ConnectionLost, NotHttp, Status, TooLarge};
+    use proptest::prelude::*;
+
+    type Outcome = Result<(Vec<u8>, bool), ProbeFailure>;
+
+    /// What comes of bytes that arrive in these pieces, after which the connection ends.
+    fn outcome(pieces: &[&[u8]]) -> Outcome {
+        let mut response = Response::new(Vec::new()).unwrap();
+        for (index, piece) in pieces.iter().enumerate() {
+            if let Progress::Whole { reusable } = response.feed(piece)? {
+                let rest = pieces[index + 1..].iter().all(|piece| piece.is_empty());
+                return Ok((response.into_body(), reusable && rest));
+            }
+        }
+        match response.end()? {
+            Progress::Whole { reusable } => Ok((response.into_body(), reusable)),
+            Progress::More => panic!("more after the end"),
+        }
+    }
+
+    /// The same, cut at every place, into single bytes, and whole.
+    fn check(bytes: &str, expected: &Outcome) {
+        let bytes = bytes.as_bytes();
+        let check = |pieces: &[&[u8]]| {
+            let mut got = outcome(pieces);
+            if let Err(NotHttp(text)) = &mut got {
+                assert!(!text.is_empty());
+                text.clear();
+            }
+            let text = bytes[..bytes.len().min(200)].escape_ascii();
+            assert_eq!(&got, expected, "{text} in {} pieces", pieces.len());
+        };
+        check(&[bytes]);
+        check(&bytes.chunks(1).collect::<Vec<_>>());
+        let step = bytes.len() / 400 + 1;
+        for at in (0..bytes.len()).step_by(step) {
+            let (head, tail) = bytes.split_at(at);
+            check(&[head, tail]);
+        }
+    }
+
+    fn good(body: &str, reusable: bool) -> Outcome {
+        Ok((body.as_bytes().to_vec(), reusable))
+    }
+
+    #[test]
+    fn bodies_and_what_becomes_of_the_connection() {
+        let table = [
+            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "{}", true),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", "", true),
+            ("HTTP/1.1 204 No Content\r\n\r\n", "", true),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1;a=b\r\n}\r\n0\r\n\r\n",
+                "{}",
+                true,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nx: y\r\nz: 1\r\n\r\n",
+                "{}",
+                true,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n",
+                "{}",
+                false,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nHTTP",
+                "",
+                false,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}x",
+                "{}",
+                false,
+            ),
+            (
+                "HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\nabcde",
+                "",
+                false,
+            ),
+            ("HTTP/1.1 200 OK\r\n\r\n{}", "{}", false),
+            (
+                "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+                "{}",
+                false,
+            ),
+            (
+                "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\n{}",
+                "{}",
+                true,
+            ),
+            (
+                "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}",
+                "{}",
+                false,
+            ),
+            (
+                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+                "{}",
+                true,
+            ),
+            (
+                "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 102 P\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1",
+                "1",
+                true,
+            ),
+        ];
+        for (bytes, body, reusable) in table {
+            check(bytes, &good(body, reusable));
+        }
+    }
+
+    #[test]
+    fn failures() {
+        let not_http = || Err(NotHttp(String::new()));
+        let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let long = "y".repeat(MAX_HEAD_BYTES);
+        let check = |bytes: &str, expected: Outcome| check(bytes, &expected);
+        check("", Err(ConnectionLost));
+        check("HTTP/1.1 200 O", Err(ConnectionLost));
+        check("HTTP/1.1 100 Continue\r\n\r\n", Err(ConnectionLost));
+        check(
+            "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}",
+            Err(ConnectionLost),
+        );
+        check(&format!("{chunked}5\r\n{{}}"), Err(ConnectionLost));
+        check(&format!("{chunked}zz\r\n"), not_http());
+        check(&format!("{chunked}1\r\nab\r\n"), not_http());
+        check(&format!("{chunked}{long}y"), not_http());
+        check(
+            &format!("{chunked}1\r\n1\r\n0\r\n{long}: y\r\n\r\n"),
+            not_http(),
+        );
+        check("SSH-2.0-OpenSSH_9.2\r\n", not_http());
+        check(&format!("HTTP/1.1 200 OK\r\nx: {long}\r\n\r\n"), not_http());
+        check(&"HTTP/1.1 100 Continue\r\n\r\n".repeat(20), not_http());
+        check("HTTP/1.1 500 Oops\r\n\r\n", Err(Status(500)));
+        check(
+            "HTTP/1.1 302 F\r\nLocation: /\r\nContent-Length: 0\r\n\r\n",
+            Err(Status(302)),
+        );
+        check("HTTP/1.1 101 S\r\nUpgrade: x\r\n\r\n{}", Err(Status(101)));
+        check(
+            "HTTP/1.1 200 OK\r\nContent-Length: 65537\r\n\r\n",
+            Err(TooLarge),
+        );
+    }
+
+    #[test]
+    fn the_largest_body_and_one_byte_more() {
+        for (length, fits) in [(MAX_BODY_BYTES, true), (MAX_BODY_BYTES + 1, false)] {
+            let body = "x".repeat(length);
+            let half = length / 2;
+            let (a, b) = body.split_at(half);
+            let expected = if fits {
+                Ok(body.clone().into_bytes())
+            } else {
+                Err(TooLarge)
+            };
+            for bytes in [
+                format!("HTTP/1.1 200 OK\r\n\r\n{body}"),
+                format!(
+                    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{a}\r\n{:x}\r\n{b}\r\n0\r\n\r\n",
+                    a.len(),
+                    b.len()
+                ),
+            ] {
+                for size in [bytes.len(), 16 * 1024, 1000, 7] {
+                    let pieces: Vec<&[u8]> = bytes.as_bytes().chunks(size).collect();
+                    assert_eq!(outcome(&pieces).map(|(body, _)| body), expected);
+                }
+            }
+        }
+    }
+
+    fn near_http() -> impl Strategy<Value = Vec<u8>> {
+        let part = prop_oneof![
+            Just("HTTP/1.1 200 OK\r\n".to_owned()),
+            Just("HTTP/1.1 100 Continue\r\n".to_owned()),
+            Just("HTTP/1.0 204 No\r\n".to_owned()),
+            Just("Content-Length: 3\r\n".to_owned()),
+            Just("Transfer-Encoding: chunked\r\n".to_owned()),
+            Just("Connection: close\r\n".to_owned()),
+            Just("\r\n".to_owned()),
+            Just("3\r\nabc\r\n".to_owned()),
+            Just("0\r\n".to_owned()),
+            "[ -~]{0,12}",
+        ];
+        proptest::collection::vec(part, 0..12).prop_map(|parts| parts.concat().into_bytes())
+    }
+
+    proptest! {
+        #[test]
+        fn how_it_is_cut_makes_no_difference(
+            bytes in near_http(),
+            cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..20),
+        ) {
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+            cuts.extend([0, bytes.len()]);
+            cuts.sort_unstable();
+            let pieces: Vec<&[u8]> = cuts.windows(2).map(|cut| &bytes[cut[0]..cut[1]]).collect();
+            prop_assert_eq!(outcome(&pieces), outcome(&[&bytes]));
+        }
+    }
+}

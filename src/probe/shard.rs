@@ -79,7 +79,7 @@ pub(super) struct Parts {
     pub(super) name: String,
     pub(super) recipe: Arc<Recipe>,
     pub(super) clock: Clock,
-    pub(super) poll: Poll,
+    pub(super) sockets: Poll,
     pub(super) bell: Arc<Bell>,
     pub(super) inbox: Receiver<Command>,
     pub(super) reports: Sender<Report>,
@@ -192,7 +192,7 @@ impl Shard {
         } else {
             Some(Duration::ZERO)
         };
-        let outcome = self.parts.poll.poll(events, timeout);
+        let outcome = self.parts.sockets.poll(events, timeout);
         self.parts.bell.is_asleep.store(false, Ordering::SeqCst);
         outcome
     }
@@ -365,7 +365,7 @@ impl Shard {
     fn follow(&mut self, number: usize, mut slot: Box<Slot>, step: Step) {
         match step {
             Step::Wait | Step::Again => {
-                let registry = self.parts.poll.registry();
+                let registry = self.parts.sockets.registry();
                 if let Err(error) = slot.link.watch(registry, Token(number)) {
                     self.finish(number, slot, Err(local(&error)), false);
                     return;

@@ -139,3 +139,106 @@ impl ServerCertVerifier for AnyCertificate {
         self.0.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustls::pki_types::PrivateKeyDer;
+    use rustls::{ServerConfig, ServerConnection};
+
+    const CA_PEM: &[u8] = include_bytes!("../../tests/data/tls/ca.pem");
+    const SERVER_PEM: &[u8] = include_bytes!("../../tests/data/tls/server.pem");
+    const SERVER_KEY: &[u8] = include_bytes!("../../tests/data/tls/server.key");
+
+    fn pair(insecure: bool, address: &str) -> (Tls, ServerConnection) {
+        let settings = TlsSettings {
+            ca_pem: Some(CA_PEM.into()),
+            insecure,
+        };
+        let client = Tls::new(&client_config(&settings).unwrap(), address.parse().unwrap());
+        let chain = CertificateDer::pem_slice_iter(SERVER_PEM).collect::<Result<_, _>>();
+        let key = PrivateKeyDer::from_pem_slice(SERVER_KEY).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(ALL_VERSIONS)
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain.unwrap(), key)
+            .unwrap();
+        let server = ServerConnection::new(Arc::new(config)).unwrap();
+        (client.unwrap(), server)
+    }
+
+    /// Takes what it is given until it is full, as a socket does.
+    struct Narrow(Vec<u8>, usize);
+
+    impl Write for Narrow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let length = bytes.len().min(self.1 - self.0.len());
+            if length == 0 {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            self.0.extend_from_slice(&bytes[..length]);
+            Ok(length)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Sends bytes in pieces of `size` to and fro until both are silent; what the client has heard.
+    fn talk(
+        client: &mut Tls,
+        server: &mut ServerConnection,
+        size: usize,
+    ) -> Result<(Vec<u8>, bool), Error> {
+        let (mut heard, mut is_over) = (Vec::new(), false);
+        loop {
+            let mut wire = Narrow(Vec::new(), size);
+            let _ = client.flush(&mut wire);
+            let mut back = Narrow(Vec::new(), size);
+            if server.wants_write() {
+                let _ = server.write_tls(&mut back);
+            }
+            if wire.0.is_empty() && back.0.is_empty() {
+                return Ok((heard, is_over));
+            }
+            server.read_tls(&mut &wire.0[..]).unwrap();
+            server.process_new_packets().unwrap();
+            is_over |= client.hear(&back.0, &mut heard)?;
+        }
+    }
+
+    #[test]
+    fn an_exchange_in_pieces_of_every_size() {
+        for size in [1, 2, 5, 100, 100_000] {
+            let (mut client, mut server) = pair(false, "127.66.0.1");
+            client.say(b"question").unwrap();
+            assert!(client.is_handshaking());
+            talk(&mut client, &mut server, size).unwrap();
+            assert!(!client.is_handshaking());
+            let mut question = [0; 8];
+            server.reader().read_exact(&mut question).unwrap();
+            assert_eq!(&question, b"question");
+            for _ in 0..2 {
+                server.writer().write_all(b"answer").unwrap();
+                let heard = talk(&mut client, &mut server, size).unwrap();
+                assert_eq!(heard, (b"answer".to_vec(), false));
+            }
+            server.send_close_notify();
+            let heard = talk(&mut client, &mut server, size).unwrap();
+            assert_eq!(heard, (Vec::new(), true));
+        }
+    }
+
+    #[test]
+    fn whom_to_trust() {
+        let (mut client, mut server) = pair(false, "127.66.0.9");
+        let error = talk(&mut client, &mut server, 1000).unwrap_err();
+        assert!(error.to_string().contains("not valid for name"), "{error}");
+        let (mut client, mut server) = pair(true, "127.66.0.9");
+        talk(&mut client, &mut server, 1000).unwrap();
+        assert!(!client.is_handshaking());
+    }
+}

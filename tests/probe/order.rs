@@ -1,6 +1,6 @@
 //! Which jobs go first, and the life of the threads.
 
-use super::servers::{self, GOOD, Net, Talk, always, ok};
+use super::servers::{self, GOOD, Net, always, ok};
 use super::{LONG, clock, good, job, next, pool, probe, settings};
 use simplescalevm::pool::{Moment, ProbeFailure, ReplicaId};
 use simplescalevm::probe::{Clock, ProbeJob, ProbePool, WorkerDied};
@@ -62,30 +62,6 @@ impl Everybody {
         let listener = TcpListener::bind("0.0.0.0:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         Self { listener, port }
-    }
-
-    /// Answers the callers of `good`, and nobody else. Runs until the test ends.
-    fn answer(self, good: fn(u8) -> bool) {
-        thread::spawn(move || {
-            for stream in self.listener.incoming() {
-                let stream = stream.unwrap();
-                let IpAddr::V4(me) = stream.local_addr().unwrap().ip() else {
-                    unreachable!("it is bound to an IPv4 address")
-                };
-                let seen = Arc::default();
-                let mut talk = Talk {
-                    stream,
-                    number: 0,
-                    seen,
-                };
-                if good(me.octets()[3]) {
-                    always(ok(GOOD))(talk);
-                } else {
-                    // Kept open for ever.
-                    thread::spawn(move || talk.hang());
-                }
-            }
-        });
     }
 }
 
