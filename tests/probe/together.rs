@@ -63,32 +63,26 @@ fn every_failure_among_others() {
     let mut net = Net::new(20);
     let first = net.serve(1, always(ok(GOOD))).0;
     let mut expected = HashMap::new();
-    let mut scripts: Vec<(Script, Result<_, ProbeFailure>)> = Vec::new();
-    scripts.push((Box::new(servers::flooding), Err(ProbeFailure::TooLarge)));
-    scripts.push((Box::new(servers::silent), Err(ProbeFailure::Timeout)));
-    scripts.push((Box::new(servers::dribbling), Err(ProbeFailure::Timeout)));
-    scripts.push((
-        Box::new(servers::dribbling_header),
-        Err(ProbeFailure::Timeout),
-    ));
-    scripts.push((
-        Box::new(servers::resetting),
-        Err(ProbeFailure::ConnectionLost),
-    ));
-    scripts.push((
-        Box::new(once(b"HTTP/1.1 503 No\r\n\r\n".to_vec())),
-        Err(ProbeFailure::Status(503)),
-    ));
-    scripts.push((Box::new(once(ok("?").into())), Err(ProbeFailure::NotJson)));
-    scripts.push((
-        Box::new(once(ok("[]").into())),
-        Err(ProbeFailure::NotAnObject),
-    ));
-    scripts.push((Box::new(once(ok(GOOD).into())), good()));
-    scripts.push((Box::new(always(ok(GOOD))), good()));
+    let boxed = |script: fn(Talk)| -> Script { Box::new(script) };
+    let answers = |bytes: &str| -> Script { Box::new(once(bytes.into())) };
+    let scripts = [
+        (boxed(servers::flooding), Err(ProbeFailure::TooLarge)),
+        (boxed(servers::silent), Err(ProbeFailure::Timeout)),
+        (boxed(servers::dribbling), Err(ProbeFailure::Timeout)),
+        (boxed(servers::dribbling_header), Err(ProbeFailure::Timeout)),
+        (boxed(servers::resetting), Err(ProbeFailure::ConnectionLost)),
+        (
+            answers("HTTP/1.1 503 No\r\n\r\n"),
+            Err(ProbeFailure::Status(503)),
+        ),
+        (answers(&ok("?")), Err(ProbeFailure::NotJson)),
+        (answers(&ok("[]")), Err(ProbeFailure::NotAnObject)),
+        (answers(&ok(GOOD)), good()),
+        (Box::new(always(ok(GOOD))), good()),
+    ];
     for (index, (script, outcome)) in scripts.into_iter().enumerate() {
         let host = u8::try_from(index + 2).unwrap();
-        let (address, _) = net.serve(host, move |talk| script(talk));
+        let (address, _) = net.serve(host, script);
         expected.insert(address, outcome);
     }
     expected.insert(net.address(100), Err(ProbeFailure::Refused));
