@@ -19,6 +19,8 @@ mod kept;
 mod order;
 #[path = "probe/servers.rs"]
 mod servers;
+#[path = "probe/together.rs"]
+mod together;
 
 use servers::Net;
 use simplescalevm::pool::{Answer, Moment, ProbeFailure, ProbeResult, ReplicaId};
@@ -64,8 +66,13 @@ fn job(address: IpAddr) -> ProbeJob {
 }
 
 fn next(pool: &mut ProbePool) -> ProbeResult {
-    let report = pool.reports().recv_timeout(LONG).unwrap();
-    pool.take(report).unwrap()
+    loop {
+        if let Some(result) = pool.finished() {
+            return result;
+        }
+        let report = pool.reports().recv_timeout(LONG).unwrap();
+        pool.take(report).unwrap();
+    }
 }
 
 fn probe(pool: &mut ProbePool, address: IpAddr) -> Result<Answer, ProbeFailure> {

@@ -1,23 +1,31 @@
 //! The handle of the probe pool, held by the scaler thread alone.
 
 use super::ProbeJob;
-use super::connection::{Connection, Recipe};
+use super::recipe::Recipe;
 use super::settings::{ProbeSettings, StartError};
-use super::worker::{Done, Lanes, Work, Worker};
+use super::shard::{BELL, Bell, Command, Parts, Shard};
 use crate::pool::{Moment, ProbeResult, ReplicaId};
-use crossbeam_channel::{Receiver, Sender, bounded, never};
-use std::collections::HashMap;
-use std::convert::Infallible;
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use mio::{Poll, Waker};
+use std::collections::hash_map::DefaultHasher;
+use std::collections::{HashSet, VecDeque};
 use std::fmt;
-use std::net::IpAddr;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
-use std::thread::{Builder, JoinHandle};
+use std::thread::{Builder, JoinHandle, available_parallelism};
 
 /// Where a thread reads the time.
 pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
 
-/// How many probes may wait or be under way at a time. Costs 90 bytes each from the start on.
+/// How many probes may wait or be under way at a time.
 pub const MAX_UNDER_WAY: usize = 8 * 1024;
+
+/// How many threads there are at most, whatever the settings and the machine. One makes more than
+/// 20,000 probes a second.
+pub const MAX_THREADS: usize = 4;
+
+/// File descriptors that are left to the rest of the process.
+const FOR_THE_REST: usize = 64;
 
 /// Enough for a TLS handshake in a debug build, which needs most.
 const STACK_BYTES: usize = 256 * 1024;
@@ -55,13 +63,13 @@ pub struct Report(Inner);
 
 #[derive(Debug)]
 enum Inner {
-    Done(Box<Done>),
+    Done(Vec<ProbeResult>),
     Died(Box<WorkerDied>),
 }
 
 impl Report {
-    pub(super) fn done(done: Done) -> Self {
-        Self(Inner::Done(Box::new(done)))
+    pub(super) fn done(results: Vec<ProbeResult>) -> Self {
+        Self(Inner::Done(results))
     }
 
     pub(super) fn died(thread: String) -> Self {
@@ -69,100 +77,88 @@ impl Report {
     }
 }
 
-/// Where a replica's connection is.
-enum Slot {
-    Idle(Connection),
-    /// With a job. The agent is a second handle, by which the exchange can be broken off.
-    Away(IpAddr, ureq::Agent),
+/// A thread with its share of the replicas.
+struct Worker {
+    name: String,
+    commands: Sender<Command>,
+    bell: Arc<Bell>,
+    thread: Option<JoinHandle<()>>,
 }
 
 /// Threads that ask replicas, and the connections that they use.
 pub struct ProbePool {
-    recipe: Arc<Recipe>,
-    slots: HashMap<ReplicaId, Slot>,
+    /// Those of which a thread may have a connection.
+    known: HashSet<ReplicaId>,
     under_way: usize,
-    senders: Senders,
+    workers: Vec<Worker>,
     reports: Receiver<Report>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-/// The other ends of [`Lanes`].
-struct Senders {
-    _halt: Sender<Infallible>,
-    urgent: Sender<Box<Work>>,
-    urgent_suspect: Sender<Box<Work>>,
-    normal: Sender<Box<Work>>,
-    suspect: Sender<Box<Work>>,
+    finished: VecDeque<ProbeResult>,
 }
 
 impl ProbePool {
-    /// Starts the threads.
+    /// Starts the threads: one per processor, as far as the settings allow it.
     pub fn start(settings: &ProbeSettings, clock: &Clock) -> Result<Self, StartError> {
         let recipe = Arc::new(Recipe::new(settings)?);
-        let count = settings.threads.get();
-        let (senders, lanes) = lanes();
-        let living_only = Lanes {
-            urgent_suspect: never(),
-            suspect: never(),
-            ..lanes.clone()
-        };
-        // INVARIANT: a worker never waits to send. Of the results there are at most
-        // `MAX_UNDER_WAY`, which `submit` sees to, and of the last words one per thread.
+        let processors = available_parallelism().map_or(1, usize::from);
+        let count = settings.threads.get().min(processors).min(MAX_THREADS);
+        // INVARIANT: a thread never waits to send. No report is empty, so that there are at most as
+        // many as results, which `submit` bounds, and of the last words one per thread.
         let (reports_in, reports) = bounded(MAX_UNDER_WAY + count);
-        let for_suspects = (count / 2).max(1);
-        let mut threads = Vec::with_capacity(count);
+        let mut pool = Self {
+            known: HashSet::new(),
+            under_way: 0,
+            workers: Vec::with_capacity(count),
+            reports,
+            finished: VecDeque::new(),
+        };
         for index in 0..count {
+            let sockets = Poll::new().map_err(StartError::Poll)?;
+            let waker = Waker::new(sockets.registry(), BELL).map_err(StartError::Poll)?;
+            let bell = Arc::new(Bell::new(waker));
+            // What is in it is bounded by `submit`, and by one request to forget per probe.
+            let (commands, inbox) = unbounded();
             let name = format!("probe-{index}");
-            let served = if index < for_suspects {
-                &lanes
-            } else {
-                &living_only
-            };
-            let worker = Worker {
+            let parts = Parts {
                 name: name.clone(),
                 recipe: Arc::clone(&recipe),
                 clock: Arc::clone(clock),
-                lanes: served.clone(),
+                sockets,
+                bell: Arc::clone(&bell),
+                inbox,
                 reports: reports_in.clone(),
+                max_open: max_open(count),
             };
             let thread = Builder::new()
                 .name(name.clone())
                 .stack_size(STACK_BYTES)
-                .spawn(move || worker.run())
-                .map_err(|source| StartError::Thread { name, source })?;
-            threads.push(thread);
+                .spawn(move || Shard::new(parts).run())
+                .map_err(|source| StartError::Thread {
+                    name: name.clone(),
+                    source,
+                })?;
+            pool.workers.push(Worker {
+                name,
+                commands,
+                bell,
+                thread: Some(thread),
+            });
         }
-        Ok(Self {
-            recipe,
-            slots: HashMap::new(),
-            under_way: 0,
-            senders,
-            reports,
-            threads,
-        })
+        Ok(pool)
     }
 
-    /// Hands a job to the threads. Never waits.
+    /// Hands a job to its thread. Never waits.
     pub fn submit(&mut self, job: ProbeJob) -> Result<(), Full> {
         if self.under_way >= MAX_UNDER_WAY {
             return Err(Full);
         }
-        let connection = match self.slots.remove(&job.replica) {
-            Some(Slot::Idle(connection)) if connection.address() == job.address => connection,
-            _ => Connection::new(&self.recipe, job.address),
-        };
-        let away = Slot::Away(job.address, connection.agent());
-        self.slots.insert(job.replica.clone(), away);
-        let lane = match (job.urgent, job.suspect) {
-            (true, false) => &self.senders.urgent,
-            (true, true) => &self.senders.urgent_suspect,
-            (false, false) => &self.senders.normal,
-            (false, true) => &self.senders.suspect,
-        };
-        // Each lane has room for `MAX_UNDER_WAY`, so this fails only if every thread has died, of
-        // which there are reports.
-        let work = Box::new(Work { job, connection });
-        lane.try_send(work).map_err(|_| Full)?;
+        if !self.known.contains(&job.replica) {
+            self.known.insert(job.replica.clone());
+        }
+        let worker = self.worker_of(&job.replica);
+        // This fails only if the thread has died, of which there is a report.
+        let sent = worker.commands.send(Command::Probe(job));
+        sent.map_err(|_| Full)?;
+        worker.bell.ring().map_err(|_| Full)?;
         self.under_way += 1;
         Ok(())
     }
@@ -173,30 +169,36 @@ impl ProbePool {
         &self.reports
     }
 
-    /// Reads a report and puts the connection that came with it away for the next probe.
-    pub fn take(&mut self, report: Report) -> Result<ProbeResult, WorkerDied> {
-        let done = match report.0 {
-            Inner::Done(done) => *done,
-            Inner::Died(died) => return Err(*died),
-        };
-        self.under_way = self.under_way.saturating_sub(1);
-        // A replica that was forgotten or has moved in the meantime has no place for it.
-        if let Some(slot) = self.slots.get_mut(&done.result.replica)
-            && matches!(slot, Slot::Away(address, _) if *address == done.connection.address())
-        {
-            *slot = Slot::Idle(done.connection);
+    /// Reads a report: the results in it are then with [`Self::finished`].
+    pub fn take(&mut self, report: Report) -> Result<(), WorkerDied> {
+        match report.0 {
+            Inner::Done(results) => {
+                self.under_way = self.under_way.saturating_sub(results.len());
+                self.finished.extend(results);
+                Ok(())
+            }
+            Inner::Died(died) => Err(*died),
         }
-        Ok(done.result)
+    }
+
+    /// The next result of those that reports have brought.
+    pub fn finished(&mut self) -> Option<ProbeResult> {
+        self.finished.pop_front()
     }
 
     /// Closes a replica's connection; that of a probe under way once it has ended.
     pub fn forget(&mut self, replica: &ReplicaId) {
-        self.slots.remove(replica);
+        if self.known.remove(replica) {
+            self.send_forget(replica.clone());
+        }
     }
 
     /// Closes the connections of all replicas but those that are to be kept.
     pub fn retain(&mut self, mut keep: impl FnMut(&ReplicaId) -> bool) {
-        self.slots.retain(|replica, _| keep(replica));
+        let gone: Vec<ReplicaId> = self.known.extract_if(|replica| !keep(replica)).collect();
+        for replica in gone {
+            self.send_forget(replica);
+        }
     }
 
     /// How many probes wait or are under way.
@@ -206,54 +208,67 @@ impl ProbePool {
     }
 
     /// Ends the threads and waits for them: the exchanges under way are broken off, jobs that
-    /// wait are dropped. Only a connect under way is waited for, for at most the timeout.
-    pub fn stop(self) -> Result<(), WorkerDied> {
-        drop(self.senders);
-        for slot in self.slots.into_values() {
-            if let Slot::Away(_, agent) = slot {
-                agent.shutdown();
-            }
+    /// wait are dropped.
+    pub fn stop(mut self) -> Result<(), WorkerDied> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<(), WorkerDied> {
+        for worker in &self.workers {
+            worker.bell.stop();
         }
         let mut outcome = Ok(());
-        for thread in self.threads {
-            let name = thread.thread().name().unwrap_or("probe").to_owned();
-            if thread.join().is_err() {
-                outcome = Err(WorkerDied { thread: name });
+        for mut worker in self.workers.drain(..) {
+            let ended = worker.thread.take().map(JoinHandle::join);
+            if matches!(ended, Some(Err(_))) {
+                let thread = worker.name;
+                outcome = Err(WorkerDied { thread });
             }
         }
         outcome
+    }
+
+    fn send_forget(&self, replica: ReplicaId) {
+        let worker = self.worker_of(&replica);
+        // If the thread is dead, so are its connections.
+        if worker.commands.send(Command::Forget(replica)).is_ok() {
+            let _ = worker.bell.ring();
+        }
+    }
+
+    /// The thread that has a replica for good.
+    fn worker_of(&self, replica: &ReplicaId) -> &Worker {
+        let mut hasher = DefaultHasher::new();
+        replica.hash(&mut hasher);
+        let number = hasher.finish() % self.workers.len() as u64;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "it is below a number of threads"
+        )]
+        &self.workers[number as usize]
+    }
+}
+
+impl Drop for ProbePool {
+    fn drop(&mut self) {
+        // Whoever wants to know how the threads ended calls `stop`.
+        let _ = self.end();
     }
 }
 
 impl fmt::Debug for ProbePool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProbePool")
-            .field("replicas", &self.slots.len())
+            .field("replicas", &self.known.len())
             .field("under_way", &self.under_way)
-            .field("threads", &self.threads.len())
+            .field("threads", &self.workers.len())
             .finish_non_exhaustive()
     }
 }
 
-fn lanes() -> (Senders, Lanes) {
-    let (halt_in, halt) = bounded(0);
-    let (urgent_in, urgent) = bounded(MAX_UNDER_WAY);
-    let (urgent_suspect_in, urgent_suspect) = bounded(MAX_UNDER_WAY);
-    let (normal_in, normal) = bounded(MAX_UNDER_WAY);
-    let (suspect_in, suspect) = bounded(MAX_UNDER_WAY);
-    let senders = Senders {
-        _halt: halt_in,
-        urgent: urgent_in,
-        urgent_suspect: urgent_suspect_in,
-        normal: normal_in,
-        suspect: suspect_in,
-    };
-    let lanes = Lanes {
-        halt,
-        urgent,
-        urgent_suspect,
-        normal,
-        suspect,
-    };
-    (senders, lanes)
+/// How many sockets each of the threads may have, of the descriptors that the process may have.
+fn max_open(threads: usize) -> usize {
+    let (soft, _) = rlimit::Resource::NOFILE.get().unwrap_or((1024, 1024));
+    let soft = usize::try_from(soft).unwrap_or(usize::MAX);
+    (soft.saturating_sub(FOR_THE_REST) / threads).max(16)
 }

@@ -1,6 +1,7 @@
 //! What the probe pool is started with.
 
-use super::connection::Recipe;
+use super::recipe::Recipe;
+use rustls::pki_types::pem;
 use std::fmt;
 use std::io;
 use std::num::{NonZeroU16, NonZeroUsize};
@@ -22,6 +23,14 @@ impl Protocol {
         match self {
             Self::Http => "http",
             Self::Https => "https",
+        }
+    }
+
+    /// The port that is not named in a request.
+    pub(super) fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
         }
     }
 }
@@ -52,7 +61,7 @@ pub struct ProbeSettings {
     pub timeout: Duration,
     /// `REPLICA_API_CA_FILE` and `REPLICA_API_INSECURE`; only read with [`Protocol::Https`].
     pub tls: TlsSettings,
-    /// `PROBE_THREADS`.
+    /// `PROBE_THREADS`: at most so many threads; see [`super::MAX_THREADS`].
     pub threads: NonZeroUsize,
 }
 
@@ -69,9 +78,13 @@ pub enum StartError {
     /// The path cannot be part of a URL.
     BadPath(String),
     /// The CA file is not PEM.
-    CaFileUnreadable(ureq::Error),
+    CaFileUnreadable(pem::Error),
     /// The CA file holds no certificate.
     CaFileEmpty,
+    /// The TLS client could not be set up.
+    Tls(rustls::Error),
+    /// The means to wait for sockets could not be had.
+    Poll(io::Error),
     /// A thread could not be started.
     Thread {
         /// Its name.
@@ -87,6 +100,8 @@ impl fmt::Display for StartError {
             Self::BadPath(path) => write!(f, "{path:?} is not the path of a URL"),
             Self::CaFileUnreadable(_) => f.write_str("the CA file of the replicas is not PEM"),
             Self::CaFileEmpty => f.write_str("the CA file of the replicas holds no certificate"),
+            Self::Tls(_) => f.write_str("the TLS client cannot be set up"),
+            Self::Poll(_) => f.write_str("sockets cannot be waited for"),
             Self::Thread { name, .. } => write!(f, "cannot start the thread {name}"),
         }
     }
@@ -96,7 +111,8 @@ impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::CaFileUnreadable(source) => Some(source),
-            Self::Thread { source, .. } => Some(source),
+            Self::Tls(source) => Some(source),
+            Self::Poll(source) | Self::Thread { source, .. } => Some(source),
             Self::BadPath(_) | Self::CaFileEmpty => None,
         }
     }

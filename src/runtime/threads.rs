@@ -110,12 +110,14 @@ impl Probes for ProbesOfPool {
     }
 
     fn finished(&mut self) -> Option<ProbeResult> {
-        let report = self.pool.reports().try_recv().ok()?;
-        match self.pool.take(report) {
-            Ok(result) => Some(result),
-            Err(death) => {
+        loop {
+            if let Some(result) = self.pool.finished() {
+                return Some(result);
+            }
+            let report = self.pool.reports().try_recv().ok()?;
+            if let Err(death) = self.pool.take(report) {
                 self.death = Some(death);
-                None
+                return None;
             }
         }
     }

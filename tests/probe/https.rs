@@ -7,7 +7,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use simplescalevm::pool::{Answer, ProbeFailure};
 use simplescalevm::probe::{ProbePool, Protocol, TlsSettings};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
 use std::sync::Arc;
 
 const CA_PEM: &[u8] = include_bytes!("../data/tls/ca.pem");
@@ -16,6 +17,30 @@ const SERVER_KEY: &[u8] = include_bytes!("../data/tls/server.key");
 
 /// A replica with the certificate of `data/tls`, good for 127.0.0.1 and 127.66.0.1.
 fn secured() -> impl Fn(Talk) + Clone + Send + Sync {
+    secured_with(usize::MAX)
+}
+
+/// A socket that reads and writes only so many bytes at a time.
+struct Narrow(TcpStream, usize);
+
+impl Read for Narrow {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = buffer.len().min(self.1);
+        self.0.read(&mut buffer[..length])
+    }
+}
+
+impl Write for Narrow {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(&bytes[..bytes.len().min(self.1)])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+fn secured_with(width: usize) -> impl Fn(Talk) + Clone + Send + Sync {
     let chain = CertificateDer::pem_slice_iter(SERVER_PEM)
         .collect::<Result<_, _>>()
         .unwrap();
@@ -30,7 +55,9 @@ fn secured() -> impl Fn(Talk) + Clone + Send + Sync {
     let config = Arc::new(config);
     move |mut talk: Talk| {
         let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
-        let mut stream = StreamOwned::new(connection, talk.stream.try_clone().unwrap());
+        talk.stream.set_nodelay(true).unwrap();
+        let socket = Narrow(talk.stream.try_clone().unwrap(), width);
+        let mut stream = StreamOwned::new(connection, socket);
         let mut request = [0; 1024];
         while matches!(stream.read(&mut request), Ok(1..)) {
             talk.seen.requests.lock().unwrap().push(String::new());
@@ -90,4 +117,21 @@ fn https() {
     assert_eq!(probe(&mut start(insecure, LONG), unnamed), good());
     let timed_out = probe(&mut start(trusting(), SHORT), hanging);
     assert_eq!(timed_out, Err(ProbeFailure::Timeout));
+}
+
+#[test]
+fn https_byte_by_byte() {
+    let mut net = Net::new(25);
+    let mut settings = settings(net.port, LONG);
+    settings.protocol = Protocol::Https;
+    settings.tls.insecure = true;
+    let mut pool = ProbePool::start(&settings, &clock()).unwrap();
+    for (host, width) in [(1, 1), (2, 2), (3, 7)] {
+        let (address, seen) = net.serve(host, secured_with(width));
+        for _ in 0..3 {
+            assert_eq!(probe(&mut pool, address), good());
+        }
+        assert_eq!((seen.connections(), seen.requests()), (1, 3));
+    }
+    pool.stop().unwrap();
 }

@@ -92,7 +92,8 @@ impl Rig {
         self.pool.submit(job).unwrap();
         let patience = Duration::from_secs(60);
         let report = self.pool.reports().recv_timeout(patience).unwrap();
-        let result = self.pool.take(report).unwrap();
+        self.pool.take(report).unwrap();
+        let result = self.pool.finished().unwrap();
         assert!(
             !matches!(result.outcome, Err(ProbeFailure::Timeout)),
             "it hangs"

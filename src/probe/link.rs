@@ -1,0 +1,236 @@
+//! A connection: bytes in and out of a non-blocking socket, in the clear or through TLS.
+
+use super::failure::{is_lost, local, of_io, of_tls};
+use super::recipe::Recipe;
+use super::tls::Tls;
+use crate::pool::ProbeFailure;
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::IpAddr;
+
+/// Holds most responses as a whole.
+const INPUT_BYTES: usize = 16 * 1024;
+
+/// Room that all connections of a thread use by turns.
+#[derive(Debug)]
+pub(super) struct Buffers {
+    input: Box<[u8]>,
+    plain: Vec<u8>,
+}
+
+impl Buffers {
+    pub(super) fn new() -> Self {
+        Self {
+            input: vec![0; INPUT_BYTES].into_boxed_slice(),
+            plain: Vec::new(),
+        }
+    }
+}
+
+/// The connection is of no more use.
+#[derive(Debug)]
+pub(super) enum Broken {
+    /// The peer has ended it.
+    Lost,
+    /// Something else.
+    Failed(ProbeFailure),
+}
+
+/// What a look at the socket brought.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Heard<'a> {
+    /// HTTP, or what pretends to be.
+    pub(super) bytes: &'a [u8],
+    pub(super) then: Then,
+}
+
+/// What to do after the bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Then {
+    /// Wait until the socket is ready again.
+    Wait,
+    /// Look again, there may be more.
+    Look,
+    /// The peer has ended the connection.
+    End,
+}
+
+/// For what a socket is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Watched {
+    Not,
+    Reading,
+    Both,
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Link {
+    stream: TcpStream,
+    tls: Option<Box<Tls>>,
+    /// What the socket had no room for, or was not yet open for.
+    unsent: Vec<u8>,
+    /// Whether a byte has ever gone through.
+    is_open: bool,
+    is_blocked: bool,
+    watched: Watched,
+}
+
+impl Link {
+    /// Begins to connect.
+    pub(super) fn open(recipe: &Recipe, address: IpAddr) -> io::Result<Self> {
+        let tls = match &recipe.tls {
+            None => None,
+            Some(config) => {
+                let tls = Tls::new(config, address).map_err(io::Error::other)?;
+                Some(Box::new(tls))
+            }
+        };
+        Ok(Self {
+            stream: TcpStream::connect(recipe.socket(address))?,
+            tls,
+            unsent: Vec::new(),
+            is_open: false,
+            is_blocked: false,
+            watched: Watched::Not,
+        })
+    }
+
+    /// Sends, now or as soon as the socket takes it.
+    pub(super) fn say(&mut self, bytes: &[u8]) -> Result<(), Broken> {
+        if let Some(tls) = &mut self.tls {
+            tls.say(bytes)
+                .map_err(|error| Broken::Failed(local(&error)))?;
+            return self.flush();
+        }
+        if !self.unsent.is_empty() {
+            self.unsent.extend_from_slice(bytes);
+            return self.flush();
+        }
+        let sent = self.write(bytes)?;
+        self.unsent.extend_from_slice(&bytes[sent..]);
+        Ok(())
+    }
+
+    /// Sends what is left.
+    pub(super) fn flush(&mut self) -> Result<(), Broken> {
+        if let Some(tls) = &mut self.tls {
+            match tls.flush(&mut self.stream) {
+                Ok(()) => {
+                    self.is_open = true;
+                    self.is_blocked = false;
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.is_blocked = true,
+                Err(error) => return Err(self.broken(&error)),
+            }
+        } else if !self.unsent.is_empty() {
+            let unsent = std::mem::take(&mut self.unsent);
+            let sent = self.write(&unsent)?;
+            self.unsent.extend_from_slice(&unsent[sent..]);
+        }
+        Ok(())
+    }
+
+    /// Looks once whether something has come. `is_ending`: the kernel has seen the peer's end.
+    pub(super) fn hear<'a>(
+        &mut self,
+        buffers: &'a mut Buffers,
+        is_ending: bool,
+    ) -> Result<Heard<'a>, Broken> {
+        let length = loop {
+            match self.stream.read(&mut buffers.input) {
+                Ok(length) => break length,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let (bytes, then) = (&[][..], Then::Wait);
+                    return Ok(Heard { bytes, then });
+                }
+                Err(error) => return Err(self.broken(&error)),
+            }
+        };
+        self.is_open = true;
+        let mut then = match length {
+            0 => Then::End,
+            _ if is_ending || length == buffers.input.len() => Then::Look,
+            _ => Then::Wait,
+        };
+        let input = &buffers.input[..length];
+        let Some(tls) = &mut self.tls else {
+            return Ok(Heard { bytes: input, then });
+        };
+        if then == Then::End && tls.is_handshaking() {
+            return Err(Broken::Failed(of_tls(&"the handshake was broken off")));
+        }
+        buffers.plain.clear();
+        match tls.hear(input, &mut buffers.plain) {
+            Ok(true) => then = Then::End,
+            Ok(false) => {}
+            Err(error) => {
+                // Tells the peer what is wrong, if it still listens.
+                let _ = tls.flush(&mut self.stream);
+                return Err(Broken::Failed(of_tls(&error)));
+            }
+        }
+        // That the peer does not listen any more does not make what it has said worth less.
+        if let Err(Broken::Failed(failure)) = self.flush() {
+            return Err(Broken::Failed(failure));
+        }
+        let bytes = &buffers.plain[..];
+        Ok(Heard { bytes, then })
+    }
+
+    /// Has the socket watched for what is to be waited for.
+    ///
+    /// A socket is watched for its edges: once, and again only if it should have no room for a request.
+    pub(super) fn watch(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        let both = Interest::READABLE | Interest::WRITABLE;
+        match (self.watched, self.is_blocked) {
+            (Watched::Not, false) => {
+                registry.register(&mut self.stream, token, Interest::READABLE)?;
+                self.watched = Watched::Reading;
+            }
+            (Watched::Not, true) => {
+                registry.register(&mut self.stream, token, both)?;
+                self.watched = Watched::Both;
+            }
+            (Watched::Reading, true) => {
+                registry.reregister(&mut self.stream, token, both)?;
+                self.watched = Watched::Both;
+            }
+            (Watched::Reading, false) | (Watched::Both, _) => {}
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, Broken> {
+        let mut sent = 0;
+        self.is_blocked = false;
+        while sent < bytes.len() {
+            match self.stream.write(&bytes[sent..]) {
+                Ok(length) => {
+                    sent += length;
+                    self.is_open = true;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    self.is_blocked = true;
+                    break;
+                }
+                Err(error) => return Err(self.broken(&error)),
+            }
+        }
+        Ok(sent)
+    }
+
+    fn broken(&self, error: &io::Error) -> Broken {
+        let is_handshaking = self.tls.as_ref().is_some_and(|tls| tls.is_handshaking());
+        if self.is_open && is_handshaking && error.kind() != ErrorKind::TimedOut {
+            Broken::Failed(of_tls(error))
+        } else if is_lost(error.kind()) {
+            Broken::Lost
+        } else {
+            Broken::Failed(of_io(error))
+        }
+    }
+}
