@@ -118,7 +118,8 @@ fn links_lead_somewhere() {
                             .lines()
                             .any(|line| line.starts_with('#') && anchor(line) == wanted)
                 }
-                Err(_) => path.is_dir() && wanted.is_empty(),
+                // A folder, or a picture.
+                Err(_) => path.exists() && wanted.is_empty(),
             };
             if !leads {
                 broken.push(format!("{file}: {target}"));
