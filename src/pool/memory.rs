@@ -11,6 +11,7 @@ use std::time::Duration;
 
 /// What is remembered of one replica. It is dropped when the replica is gone from the lists.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Record {
     /// The replica as last listed.
     pub server: Server,
@@ -256,12 +257,11 @@ impl Memory {
             (Some(first), Some(created)) => is_new && created >= first,
             _ => false,
         };
-        let creation = match self.gone.remove(&server.id) {
-            Some((_, creation)) => creation,
-            None => {
-                self.creations.server_shown();
-                if is_new { self.creations.newest() } else { 0 }
-            }
+        let creation = if let Some((_, creation)) = self.gone.remove(&server.id) {
+            creation
+        } else {
+            self.creations.server_shown();
+            if is_new { self.creations.newest() } else { 0 }
         };
         let running = matches!(server.state, ServerState::Running(_));
         let record = Record {
