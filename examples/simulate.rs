@@ -1,10 +1,12 @@
 //! Replays one history (`SEED=7`), or runs many (`HISTORIES=200000`, from `FIRST` on).
 //! `make simulate` builds and runs it.
 
+#![allow(clippy::expect_used, reason = "a tool for people, which may stop")]
+
 #[path = "../tests/simulation/mod.rs"]
 mod simulation;
 
-use simulation::{Figures, Options, Report, minimise, run};
+use simulation::{Figures, Invariant, Options, Report, churn, minimise, run};
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -67,6 +69,8 @@ fn many(first: u64, histories: u64, threads: u64) -> ExitCode {
         reason = "how long it took is for people only"
     )]
     let begun = Instant::now();
+    // Only to show that `Surplus` notices by itself what `Storm` notices sooner.
+    let without_storm = setting("WITHOUT_STORM").is_some();
     let worker = || {
         let mut sum = Sum::default();
         loop {
@@ -74,7 +78,11 @@ fn many(first: u64, histories: u64, threads: u64) -> ExitCode {
             if seed >= first + histories {
                 return sum;
             }
-            sum.add(&run(seed, Options::default()));
+            let options = Options {
+                ignore: without_storm.then_some(Invariant::Storm),
+                ..Options::default()
+            };
+            sum.add(&run(seed, options));
         }
     };
     let mut all = Sum::default();
@@ -108,7 +116,23 @@ fn many(first: u64, histories: u64, threads: u64) -> ExitCode {
     ExitCode::from(u8::from(!all.failed.is_empty()))
 }
 
+/// A long history: what is remembered at its end must not be more than early on.
+fn long(days: u64) -> ExitCode {
+    let report = churn(1, days);
+    let three_quarters = report.sizes.len() * 3 / 4;
+    let most = |sizes: &[usize]| sizes.iter().copied().max().unwrap_or_default();
+    let (early, late) = report.sizes.split_at(three_quarters);
+    let (early, late) = (most(early), most(late));
+    println!("{}", report.tell(0));
+    println!("size of all that is remembered: {early} early on, {late} later");
+    let grows = late > early + early / 4;
+    ExitCode::from(u8::from(report.found.is_some() || grows))
+}
+
 fn main() -> ExitCode {
+    if let Some(days) = setting("DAYS") {
+        return long(days);
+    }
     if let Some(seed) = setting("SEED") {
         return replay(seed);
     }

@@ -61,6 +61,7 @@ impl Shared {
 }
 
 /// The monotonic clock of one life.
+#[derive(Debug)]
 pub(crate) struct SimClock {
     pub(crate) world: Shared,
     pub(crate) life: usize,
@@ -74,6 +75,7 @@ impl Clock for SimClock {
 }
 
 /// One scaler's connection to the cloud.
+#[derive(Debug)]
 pub(crate) struct SimCloud {
     pub(crate) world: Shared,
     pub(crate) life: usize,

@@ -4,14 +4,16 @@ use super::cloud::{Killed, Shared, SimClock, SimCloud};
 use super::judge::{Found, Invariant, ms};
 use super::probes::{SimProbes, SimWatcher};
 use super::rng::Rng;
-use super::scenario::{Fault, Faults, Scenario};
+use super::scenario::{Fault, Faults, GuestKind, Scenario};
 use super::world::{Ambush, Figures, World};
+use simplescalevm::pool::Policy;
 use simplescalevm::scaler::{Parts, Scaler};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 type RealScaler = Scaler<SimCloud, SimProbes, SimClock, SimWatcher>;
 
@@ -23,6 +25,10 @@ pub(crate) struct Options {
     pub(crate) trace: bool,
     /// Changes what was drawn, for histories that are about one thing.
     pub(crate) change: Option<fn(&mut Scenario)>,
+    /// Looks away, to see what else notices the same mistake.
+    pub(crate) ignore: Option<Invariant>,
+    /// Takes samples of the scaler's size.
+    pub(crate) sizes: bool,
 }
 
 impl Default for Options {
@@ -31,6 +37,8 @@ impl Default for Options {
             faults: Faults::ALL,
             trace: false,
             change: None,
+            ignore: None,
+            sizes: false,
         }
     }
 }
@@ -46,6 +54,8 @@ pub(crate) struct Report {
     pub(crate) simulated_ms: u64,
     /// How long after the last fault the floor was reached.
     pub(crate) recovered_ms: u64,
+    /// How much the scaler remembers, in characters, as the history goes on.
+    pub(crate) sizes: Vec<usize>,
     pub(crate) trace: Vec<String>,
 }
 
@@ -99,15 +109,18 @@ pub(crate) fn run(seed: u64, options: Options) -> Report {
     if let Some(change) = options.change {
         change(&mut scenario);
     }
-    let world = World::new(seed, rng, scenario.clone(), options.trace);
+    let mut world = World::new(seed, rng, scenario.clone(), options.trace);
+    world.judge.ignored = options.ignore;
     let mut driver = Driver {
         world: Shared::new(world),
         actors: Vec::new(),
         recovered: None,
+        sizes: Vec::new(),
     };
     driver.start(false);
-    driver.history();
+    driver.history(options.sizes);
     let recovered = driver.recovered.unwrap_or_default();
+    let sizes = std::mem::take(&mut driver.sizes);
     drop(driver.actors);
     let mut world = driver.world.lock();
     Report {
@@ -118,8 +131,50 @@ pub(crate) fn run(seed: u64, options: Options) -> Report {
         digest: world.digest,
         simulated_ms: world.now,
         recovered_ms: recovered.saturating_sub(world.quiet_since),
+        sizes,
         trace: world.trace.take().unwrap_or_default(),
     }
+}
+
+/// A long time of comings and goings, `days` of them: gateways that take a call and end, with some
+/// trouble. Nothing that is remembered may grow with time.
+pub(crate) fn churn(seed: u64, days: u64) -> Report {
+    let mut options = Options {
+        sizes: true,
+        ..Options::default()
+    };
+    options.change = Some(match days {
+        ..10 => |scenario| steady(scenario, 1),
+        10..100 => |scenario| steady(scenario, 30),
+        _ => |scenario| steady(scenario, 365),
+    });
+    run(seed, options)
+}
+
+fn steady(scenario: &mut Scenario, days: u64) {
+    let drawn = Scenario::draw(&mut Rng::new(1), Faults::NONE);
+    *scenario = Scenario {
+        policy: Policy {
+            external_addresses: true,
+            ..Policy::default()
+        },
+        scaling_interval: Duration::from_secs(60),
+        guest: GuestKind::Gateway,
+        call_every_ms: 60_000,
+        faults: Faults::of(&[
+            Fault::ApiError,
+            Fault::ListLag,
+            Fault::ProbeLoss,
+            Fault::GuestStops,
+            Fault::NoHost,
+            Fault::DeadBoot,
+        ]),
+        permille: 10,
+        rough_cycles: days * 24 * 60,
+        cycles: days * 24 * 60 + 10,
+        ..drawn
+    };
+    scenario.policy.probe_interval = Duration::from_secs(30);
 }
 
 /// Leaves out one kind of fault after the other for as long as the same invariant is violated.
@@ -152,9 +207,35 @@ struct Driver {
     actors: Vec<Actor>,
     /// When the floor was reached after the last fault; `None`: it is not, now.
     recovered: Option<u64>,
+    sizes: Vec<usize>,
 }
 
+/// How many samples of the scaler's size a history yields.
+const SAMPLES: u64 = 100;
+
 impl Driver {
+    /// The whole state, as text: what grows, shows.
+    fn sample(&mut self) {
+        let (lists, due) = {
+            let world = self.world.lock();
+            let every = (world.scenario.cycles / SAMPLES).max(1);
+            (world.figures.lists / every, self.sizes.len() as u64)
+        };
+        if lists > due
+            && let Some(actor) = self.actors.first()
+        {
+            self.sizes.push(format!("{:?}", actor.scaler).len());
+        }
+    }
+
+    fn history(&mut self, with_samples: bool) {
+        while self.step() {
+            if with_samples {
+                self.sample();
+            }
+        }
+    }
+
     /// Starts a process with an empty memory.
     fn start(&mut self, is_second: bool) {
         let (life, now, policy, scaling_interval) = {
@@ -203,27 +284,26 @@ impl Driver {
         });
     }
 
-    fn history(&mut self) {
-        loop {
-            {
-                let mut world = self.world.lock();
-                if world.judge.found.is_some() {
-                    return;
-                }
-                if !world.quiet && world.figures.lists >= world.scenario.rough_cycles {
-                    world.calm_down();
-                    drop(world);
-                    self.actors.retain(|actor| !actor.is_second);
-                }
+    /// One turn of somebody, and what comes before it; `false`: the history is over.
+    fn step(&mut self) -> bool {
+        {
+            let mut world = self.world.lock();
+            if world.judge.found.is_some() {
+                return false;
             }
-            let is_over = self.look_at_the_floor();
-            if is_over {
-                return;
+            if !world.quiet && world.figures.lists >= world.scenario.rough_cycles {
+                world.calm_down();
+                drop(world);
+                self.actors.retain(|actor| !actor.is_second);
             }
-            self.mischief();
-            let next = self.wait();
-            self.turn(next);
         }
+        if self.look_at_the_floor() {
+            return false;
+        }
+        self.mischief();
+        let next = self.wait();
+        self.turn(next);
+        true
     }
 
     /// After the last fault: whether the floor is reached, in time, and long enough ago.

@@ -74,14 +74,13 @@ pub(crate) struct Judge {
     scaling_interval_ms: u64,
     pub(crate) lives: Vec<Life>,
     pub(crate) found: Option<Found>,
+    pub(crate) ignored: Option<Invariant>,
 }
 
 pub(crate) fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// How long lists and answers of the cloud may lag behind a creation.
-pub(crate) const SETTLES_MS: u64 = 30_000;
 /// The longest wait that a `Retry-After` can ask for.
 const LONGEST_WISH: Duration = Duration::from_secs(900);
 
@@ -94,11 +93,15 @@ impl Judge {
             scaling_interval_ms: ms(scenario.scaling_interval),
             lives: Vec::new(),
             found: None,
+            ignored: None,
         }
     }
 
     /// Only the first violation is kept: what follows may follow from it.
     pub(crate) fn violated(&mut self, life: usize, at_ms: u64, invariant: Invariant, text: String) {
+        if self.ignored == Some(invariant) {
+            return;
+        }
         self.found.get_or_insert(Found {
             invariant,
             life,
@@ -233,6 +236,7 @@ impl Judge {
             answered: None,
             outcome: None,
             shown: 0,
+            settled: false,
         });
         number
     }

@@ -22,6 +22,8 @@ pub(crate) struct Heard {
     pub(crate) ran: bool,
     pub(crate) first_listed: u64,
     pub(crate) address_seen: bool,
+    /// As last listed.
+    pub(crate) leaves: bool,
 }
 
 impl Heard {
@@ -62,7 +64,20 @@ pub(crate) struct Creation {
     pub(crate) outcome: Option<bool>,
     /// Servers that lists showed for the first time since it was sent.
     pub(crate) shown: u64,
+    /// Its time to show is over.
+    pub(crate) settled: bool,
 }
+
+impl Creation {
+    /// Whether servers of it may still show for the first time.
+    pub(crate) fn is_open(&self) -> bool {
+        self.outcome != Some(false) && self.shown < self.count && !self.settled
+    }
+}
+
+/// How long lists and answers of the cloud may lag behind a creation, and behind a deletion.
+pub(crate) const SETTLES_MS: u64 = 30_000;
+pub(crate) const DELETION_SETTLES_MS: u64 = 60_000;
 
 /// One process of a scaler, from its start to its end.
 #[derive(Debug, Default)]
@@ -103,12 +118,14 @@ impl Life {
             self.heard.retain(|id, _| servers.contains_key(id));
             self.deleted.retain(|id, _| servers.contains_key(id));
         }
+        // By the time at which it was asked for: what happened since, it may not show.
+        let asked = self.list_began.unwrap_or(now);
         for server in servers.values() {
             if server.state == ServerState::Unknown && !self.heard.contains_key(&server.id) {
                 continue;
             }
             if self.ever_listed.insert(server.id.clone())
-                && let Some(open) = self.creations.iter_mut().find(|c| c.shown < c.count)
+                && let Some(open) = self.creations.iter_mut().find(|c| c.is_open())
             {
                 open.shown += 1;
             }
@@ -116,18 +133,26 @@ impl Life {
                 .heard
                 .entry(server.id.clone())
                 .or_insert_with(|| Heard {
-                    first_listed: now,
+                    first_listed: asked,
                     ..Heard::default()
                 });
+            heard.leaves = server.state == ServerState::Leaving;
+            let accepted = self.deleted.get(&server.id);
+            let settled = accepted.is_some_and(|at| asked >= at + DELETION_SETTLES_MS);
+            if settled && !heard.leaves && server.state != ServerState::Unknown {
+                self.deleted.remove(&server.id);
+            }
             match &server.state {
                 ServerState::Running(_) => {
                     heard.ran = true;
                     heard.address_seen = true;
                 }
                 ServerState::Creating(Creating::NoAddress) if heard.address_seen => {}
-                ServerState::Unknown | ServerState::Creating(_) | ServerState::Leaving => {
+                // Nothing is known of it, so nothing that was known becomes void.
+                ServerState::Unknown => {}
+                ServerState::Creating(_) | ServerState::Leaving => {
                     heard.round = None;
-                    heard.address_seen &= server.state == ServerState::Unknown;
+                    heard.address_seen = false;
                 }
                 ServerState::Held(_) | ServerState::Failed(_) => {
                     heard.round = None;
@@ -135,6 +160,10 @@ impl Life {
                     heard.out_of_service();
                 }
             }
+        }
+        for creation in &mut self.creations {
+            let until = creation.answered.map(|at| at + SETTLES_MS);
+            creation.settled |= until.is_some_and(|until| asked >= until);
         }
         self.done.clear();
         self.given.clear();
@@ -149,16 +178,11 @@ impl Life {
 
     /// Whether a list lacks more than half of the pool, and at least two, for the first time.
     fn weigh(&mut self, servers: &BTreeMap<ReplicaId, Server>) -> bool {
-        let last = self.listed.as_ref();
-        let leaves = |id: &ReplicaId| {
-            last.and_then(|l| l.servers.get(id))
-                .is_some_and(|s| s.state == ServerState::Leaving)
-        };
         let expected: BTreeSet<ReplicaId> = self
             .heard
-            .keys()
-            .filter(|id| !self.deleted.contains_key(*id) && !leaves(id))
-            .cloned()
+            .iter()
+            .filter(|(id, heard)| !self.deleted.contains_key(*id) && !heard.leaves)
+            .map(|(id, _)| id.clone())
             .collect();
         let is_missing = |id: &&ReplicaId| !servers.contains_key(*id);
         let missing: BTreeSet<ReplicaId> = expected.iter().filter(is_missing).cloned().collect();

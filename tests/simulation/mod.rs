@@ -4,9 +4,13 @@
 #![allow(
     dead_code,
     unused_imports,
+    clippy::needless_update,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::struct_excessive_bools,
+    clippy::similar_names,
+    clippy::single_match_else,
     reason = "the test and the program that replays a seed use different parts; both may stop"
 )]
 
@@ -22,7 +26,7 @@ mod server;
 mod verdict;
 mod world;
 
-pub(crate) use driver::{Options, Report, minimise, run};
+pub(crate) use driver::{Options, Report, churn, minimise, run};
 pub(crate) use judge::Invariant;
 pub(crate) use scenario::{Fault, Faults};
 pub(crate) use world::Figures;

@@ -78,7 +78,7 @@ impl World {
         if self.strikes(Fault::CloudClock) {
             let step = i64::try_from(self.rng.range(1, 600)).unwrap();
             let ahead = self.rng.permille(500);
-            self.cloud_offset += if ahead { step } else { -step };
+            self.cloud_offset = if ahead { step } else { -step };
             self.cloud_jumped = true;
             let offset = self.cloud_offset;
             self.note(22, || format!("the cloud's clock is off by {offset} s"));

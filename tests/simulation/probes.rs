@@ -7,8 +7,10 @@ use super::world::{Event, Probe, World};
 use simplescalevm::pool::{Moment, ProbeFailure, ProbeResult, ProbeTarget, ReplicaId, Snapshot};
 use simplescalevm::scaler::{Probes, Watcher};
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
+#[derive(Debug)]
 pub(crate) struct SimProbes {
     pub(crate) world: Shared,
     pub(crate) life: usize,
@@ -32,7 +34,7 @@ impl Probes for SimProbes {
             world.strikes(Fault::ProbeSlow),
         );
         let fast = world.rng.range(1, 40);
-        let loss = lost.then(|| match fast % 3 {
+        let loss = lost.then_some(match fast % 3 {
             0 => ProbeFailure::Timeout,
             1 => ProbeFailure::ConnectionLost,
             _ => ProbeFailure::Status(500),
@@ -61,9 +63,10 @@ impl Probes for SimProbes {
         // When it ended, not when it is looked at: the thread may have stood still in between.
         let ended = world.started[life] + ms(result.finished.0);
         let is_first = world.judge.probe_ended(life, ended, &result);
+        // One that lists had left out so far cannot be told from a new one for five minutes.
         let is_new = |world: &World| {
             let vm = world.servers.get(&result.replica);
-            vm.is_some_and(|vm| vm.made_ms > 0)
+            vm.is_some_and(|vm| vm.made_ms > 0 || world.now < 300_000)
         };
         if is_first && is_new(&world) {
             world.judge.came_up(life);
@@ -80,7 +83,15 @@ impl Probes for SimProbes {
     }
 }
 
+/// What counts is what the scaler keeps; the world is none of it.
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("world")
+    }
+}
+
 /// Looks at what the scaler shows.
+#[derive(Debug)]
 pub(crate) struct SimWatcher {
     pub(crate) world: Shared,
     pub(crate) life: usize,

@@ -1,7 +1,7 @@
 //! Judgement of the three deeds: deletions, moves and creations.
 
-use super::judge::{Invariant, SETTLES_MS, ms};
-use super::knowledge::{Heard, Listed};
+use super::judge::{Invariant, ms};
+use super::knowledge::{DELETION_SETTLES_MS, Heard, Listed, SETTLES_MS};
 use super::scenario::{Fault, GuestKind};
 use super::server::{Guest, Maker, Nova, Vm};
 use super::world::World;
@@ -62,7 +62,7 @@ impl World {
             self.judge
                 .violated(life, now, Invariant::ShrunkenListBelieved, text);
         }
-        let settles = ms(Policy::DELETION_SETTLES_WITHIN);
+        let settles = DELETION_SETTLES_MS;
         let policy = self.judge.policy.clone();
         let known = self.judge.life(life);
         let again = known.deleted.get(id).is_some_and(|at| now - at < settles);
@@ -113,6 +113,9 @@ impl World {
             self.scenario.faults.has(Fault::ProbeLies) || self.scenario.guest == GuestKind::Proxy;
         let explained = match ground {
             Some(Ground::Done) => may_lie && vm.said_done_ms.is_some(),
+            // One that was being built may have come up since the list; in time, if the cloud's
+            // clock is wrong.
+            Some(Ground::NeverCameUp) if self.cloud_jumped && !heard.ran => true,
             Some(Ground::Silent | Ground::NeverCameUp) => heard.is_silent(&self.judge.policy),
             // Somebody has started it again since the list.
             Some(Ground::Failed) => self.scenario.faults.has(Fault::OperatorServers),
@@ -188,22 +191,13 @@ impl World {
     fn awaited(&mut self, life: usize) -> u64 {
         let now = self.now;
         let known = self.judge.life(life);
-        let recent: Vec<u64> = known
+        known
             .creations
             .iter()
-            .filter(|c| c.outcome == Some(true))
+            .filter(|c| c.outcome == Some(true) && c.is_open())
             .filter(|c| c.answered.is_some_and(|at| now - at < SETTLES_MS))
-            .map(|c| c.number)
-            .collect();
-        let unseen = |vm: &&Vm| match vm.maker {
-            Maker::Scaler(maker, number) => maker == life && recent.contains(&number),
-            Maker::Operator => false,
-        };
-        let known = &self.judge.lives[life];
-        let unseen = self.servers.values().filter(unseen);
-        unseen
-            .filter(|vm| !known.ever_listed.contains(&vm.id))
-            .count() as u64
+            .map(|c| c.count - c.shown)
+            .sum()
     }
 
     /// Bound: what surely counts (what serves, by what it says; what is on its way; what was
@@ -249,7 +243,7 @@ impl World {
         let open = known
             .creations
             .iter()
-            .filter(|c| c.outcome.is_none() && c.shown < c.count)
+            .filter(|c| c.outcome.is_none() && c.is_open())
             .any(|c| c.answered.is_some_and(|at| now - at < SETTLES_MS));
         let wait = match known.failures {
             0 => Duration::ZERO,
@@ -276,7 +270,7 @@ impl World {
         if now < self.quiet_since + 60_000 + ms(self.scenario.scaling_interval) {
             return;
         }
-        let available = self.truly_available();
+        let available = self.truly_available(life);
         let capacity = self.scenario.policy.capacity.get();
         let sum = available.saturating_add((count - 1) * capacity);
         if sum >= self.scenario.policy.floor {
@@ -285,14 +279,16 @@ impl World {
         }
     }
 
-    /// What callers can have now, and what is being built.
-    pub(crate) fn truly_available(&self) -> u64 {
+    /// What callers can have now where the scaler could hear of it, and what is being built.
+    fn truly_available(&self, life: usize) -> u64 {
         let now = self.now;
-        let capacity = self.scenario.policy.capacity.get();
+        let policy = &self.scenario.policy;
+        let capacity = policy.capacity.get();
+        let heard = &self.judge.lives[life].heard;
         let one = |vm: &Vm| match vm.nova {
             Nova::Building if vm.member && !vm.doomed => capacity,
             Nova::Active if vm.member && vm.guest == Guest::Booting && !vm.doomed => {
-                let grace = ms(self.scenario.policy.startup_grace);
+                let grace = ms(policy.startup_grace);
                 let young = vm
                     .active_ms
                     .is_some_and(|at| now - at + SURE_AFTER_MS < grace);
@@ -302,7 +298,10 @@ impl World {
                     0
                 }
             }
-            _ => vm.truly_free(now),
+            _ => {
+                let heard = heard.get(&vm.id).and_then(|heard| heard.standing(policy));
+                heard.map_or(0, |answer| answer.free.min(vm.truly_free(now)))
+            }
         };
         self.servers.values().map(one).fold(0, u64::saturating_add)
     }

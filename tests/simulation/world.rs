@@ -190,6 +190,9 @@ impl World {
             let id = self.add_server(Maker::Operator, true);
             if self.rng.permille(800) {
                 self.finish_build(&id);
+            } else if let Some(vm) = self.servers.get_mut(&id) {
+                // Somebody's build that hangs.
+                vm.doomed = true;
             }
         }
         for number in 0..self.scenario.addresses {
@@ -329,7 +332,9 @@ impl World {
         for vm in self.servers.values_mut() {
             vm.lies_until = now;
             vm.service_down_until = now;
-            if never_times_out && vm.doomed && vm.nova == Nova::Building {
+            // A build that hangs counts for as long as nothing may delete it.
+            let stays = never_times_out || vm.locked;
+            if stays && vm.doomed && vm.nova == Nova::Building {
                 vm.nova = Nova::Error;
             }
         }
@@ -453,7 +458,7 @@ impl World {
         };
         vm.guest = Guest::Booting;
         vm.doomed |= dead;
-        if !dead || half % 2 == 0 {
+        if !dead || half.is_multiple_of(2) {
             self.after(half, Event::HalfUp(id.clone()));
         }
         if !dead {

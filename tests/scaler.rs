@@ -1,0 +1,309 @@
+//! The scaler's loop, one promise at a time, over a scripted cloud, scripted probes and a clock
+//! that is set by hand. Whole histories are in `simulation.rs`.
+
+#[path = "scaler/bench.rs"]
+mod bench;
+
+use bench::{Bench, failure, retry_after, s};
+use simplescalevm::pool::{CloudTime, Creating, Failed, ServerState};
+use simplescalevm::provider::ProviderErrorKind;
+
+#[test]
+fn a_list_precedes_every_plan_that_is_applied() {
+    let mut bench = Bench::new(2);
+    bench.turn();
+    bench.did("list, create 2");
+    // What was just done is not done again before a list shows what came of it.
+    bench.wait(s(5));
+    bench.turn();
+    bench.did("");
+}
+
+#[test]
+fn a_free_slot_that_vanishes_is_answered_from_a_new_list() {
+    let mut bench = Bench::serving(&["a", "b"]);
+    bench.answers("a", 0, false);
+    bench.turn();
+    bench.did("list, create 1");
+}
+
+#[test]
+fn lists_on_demand_are_a_second_apart() {
+    let mut bench = Bench::serving(&["a", "b"]);
+    bench.fail_next("list", failure(ProviderErrorKind::Server));
+    bench.answers("a", 0, false);
+    bench.wait(s(30));
+    bench.turn();
+    bench.did("list failed");
+    bench.wait_ms(1_999);
+    bench.turn();
+    bench.did("");
+    bench.wait_ms(1);
+    bench.turn();
+    bench.did("list, create 1");
+    bench.answers("b", 0, false);
+    bench.wait_ms(999);
+    bench.turn();
+    bench.did("");
+    bench.wait_ms(1);
+    bench.turn();
+    bench.did("list, create 1");
+}
+
+#[test]
+fn a_blocked_plan_is_no_reason_for_a_list() {
+    let mut bench = Bench::new(1);
+    bench.fail_next("create", failure(ProviderErrorKind::Rejected));
+    bench.turn();
+    bench.did("list, create 1 failed");
+    for _ in 0..9 {
+        bench.wait(s(1));
+        bench.turn();
+        bench.did("");
+    }
+    // The backoff is over: that is one.
+    bench.wait(s(1));
+    bench.turn();
+    bench.did("");
+    bench.wait(s(20));
+    bench.turn();
+    bench.did("list, create 1");
+}
+
+#[test]
+fn failed_lists_wait_longer_each_time_up_to_the_interval() {
+    let mut bench = Bench::new(0);
+    for wait in [2, 4, 8, 16, 30, 30] {
+        bench.fail_next("list", failure(ProviderErrorKind::Connection));
+        bench.turn();
+        bench.did("list failed");
+        bench.wait_ms(wait * 1_000 - 1);
+        bench.turn();
+        bench.did("");
+        bench.wait_ms(1);
+    }
+    bench.turn();
+    bench.did("list");
+    bench.wait(s(30));
+    bench.fail_next("list", failure(ProviderErrorKind::Connection));
+    bench.turn();
+    bench.did("list failed");
+    bench.wait(s(2));
+    bench.turn();
+    bench.did("list");
+}
+
+#[test]
+fn retry_after_of_a_list_is_obeyed() {
+    let mut bench = Bench::new(0);
+    bench.fail_next("list", retry_after(ProviderErrorKind::RateLimited, 100));
+    bench.turn();
+    bench.did("list failed");
+    bench.wait(s(99));
+    bench.turn();
+    bench.did("");
+    bench.wait(s(1));
+    bench.turn();
+    bench.did("list");
+}
+
+#[test]
+fn retry_after_ends_the_cycle_whatever_the_error_is() {
+    let mut bench = Bench::new(1);
+    bench.add("a", ServerState::Failed(Failed::Stopped));
+    bench.add("b", ServerState::Failed(Failed::Stopped));
+    bench.fail_next("delete", retry_after(ProviderErrorKind::Server, 60));
+    bench.turn();
+    bench.did("list, delete a failed");
+    bench.wait(s(59));
+    bench.turn();
+    bench.did("");
+    bench.wait(s(1));
+    bench.turn();
+    bench.did("list, delete a, delete b, create 1");
+}
+
+#[test]
+fn retry_after_of_a_fault_is_obeyed_and_the_fault_is_read_later() {
+    let mut bench = Bench::new(0);
+    bench.add("a", ServerState::Failed(Failed::Error));
+    bench.fail_next("fault", retry_after(ProviderErrorKind::RateLimited, 60));
+    bench.turn();
+    bench.did("list, fault a failed");
+    bench.wait(s(60));
+    bench.turn();
+    bench.did("list, fault a, delete a");
+}
+
+#[test]
+fn a_failed_deletion_is_tried_again_from_the_next_regular_list() {
+    let mut bench = Bench::new(0);
+    bench.add("a", ServerState::Failed(Failed::Stopped));
+    bench.fail_next("delete", failure(ProviderErrorKind::Conflict));
+    bench.turn();
+    bench.did("list, delete a failed");
+    for _ in 0..29 {
+        bench.wait(s(1));
+        bench.turn();
+        bench.did("");
+    }
+    bench.wait(s(1));
+    bench.turn();
+    bench.did("list, delete a");
+}
+
+#[test]
+fn an_error_of_the_cloud_as_a_whole_ends_the_cycle() {
+    for (kind, expected) in [
+        (ProviderErrorKind::Timeout, "list, delete a failed"),
+        (ProviderErrorKind::Connection, "list, delete a failed"),
+        (ProviderErrorKind::Unauthorized, "list, delete a failed"),
+        (ProviderErrorKind::RateLimited, "list, delete a failed"),
+        (
+            ProviderErrorKind::Conflict,
+            "list, delete a failed, create 1",
+        ),
+        (ProviderErrorKind::Server, "list, delete a failed, create 1"),
+    ] {
+        let mut bench = Bench::new(1);
+        bench.add("a", ServerState::Failed(Failed::Stopped));
+        bench.fail_next("delete", failure(kind));
+        bench.turn();
+        bench.did(expected);
+    }
+}
+
+#[test]
+fn no_action_is_begun_after_the_stop() {
+    let mut bench = Bench::new(3);
+    bench.stop_after("list");
+    bench.add("a", ServerState::Failed(Failed::Error));
+    bench.turn();
+    bench.did("list");
+    bench.wait(s(60));
+    bench.turn();
+    bench.did("");
+}
+
+#[test]
+fn nothing_is_done_on_a_list_that_has_grown_old_meanwhile() {
+    let mut bench = Bench::new(1);
+    bench.add("a", ServerState::Failed(Failed::Stopped));
+    bench.takes("delete", s(121));
+    bench.turn();
+    bench.did("list, delete a");
+    bench.turn();
+    bench.did("list, create 1");
+}
+
+#[test]
+fn a_replica_that_says_otherwise_during_the_cycle_is_not_deleted() {
+    let mut bench = Bench::serving(&["a", "b", "c", "d"]);
+    bench.answers("a", 0, true);
+    bench.answers("b", 0, true);
+    bench.hears_during("delete", "b", 1, false);
+    bench.wait(s(5));
+    bench.turn();
+    bench.did("list, delete a");
+}
+
+#[test]
+fn an_address_does_not_go_to_a_replica_that_is_done_by_now() {
+    let mut bench = Bench::serving(&["a", "b", "c", "d"]);
+    bench.add_address("f1");
+    bench.add_address("f2");
+    bench.hears_during("move", "b", 0, true);
+    bench.wait(s(30));
+    bench.turn();
+    bench.did("list, move f1 to a");
+}
+
+#[test]
+fn faults_are_read_once_and_five_in_a_cycle() {
+    let mut bench = Bench::new(0);
+    for name in ["a", "b", "c", "d", "e", "f"] {
+        bench.add(name, ServerState::Failed(Failed::Error));
+        bench.lock(name);
+    }
+    bench.turn();
+    bench.did("list, fault a, fault b, fault c, fault d, fault e");
+    bench.wait(s(30));
+    bench.turn();
+    bench.did("list, fault f");
+    bench.wait(s(30));
+    bench.turn();
+    bench.did("list");
+}
+
+#[test]
+fn a_fault_that_times_out_holds_up_a_cycle_once() {
+    let mut bench = Bench::new(0);
+    for name in ["a", "b"] {
+        bench.add(name, ServerState::Failed(Failed::Error));
+        bench.lock(name);
+    }
+    bench.fail_next("fault", failure(ProviderErrorKind::Timeout));
+    bench.turn();
+    bench.did("list, fault a failed");
+}
+
+#[test]
+fn results_of_other_rounds_and_of_strangers_are_ignored() {
+    let mut bench = Bench::serving(&["a", "b"]);
+    bench.answers_late("a", 0, true);
+    bench.answers("stranger", 0, true);
+    bench.turn();
+    bench.did("");
+}
+
+#[test]
+fn a_full_queue_of_probes_neither_stops_the_loop_nor_makes_it_spin() {
+    let mut bench = Bench::new(0);
+    bench.add("a", bench::running());
+    bench.queue_is_full(true);
+    for _ in 0..5 {
+        let next = bench.turn();
+        assert!(next > bench.now(), "a turn without a pause");
+        bench.wait_ms(500);
+    }
+    assert_eq!(bench.probes_under_way(), 0);
+    bench.queue_is_full(false);
+    bench.turn();
+    assert_eq!(bench.probes_under_way(), 1);
+}
+
+#[test]
+fn an_answer_lost_after_the_effect_makes_no_second_batch() {
+    let mut bench = Bench::new(2);
+    let mut lost = failure(ProviderErrorKind::Timeout);
+    lost.outcome_unknown = true;
+    bench.fail_next("create", lost);
+    bench.turn();
+    bench.did("list, create 2 failed");
+    bench.wait(s(29));
+    bench.turn();
+    bench.did("");
+    bench.add("n1", ServerState::Creating(Creating::Building));
+    bench.add("n2", ServerState::Creating(Creating::Building));
+    for _ in 0..20 {
+        bench.wait(s(30));
+        bench.turn();
+        bench.did("list");
+    }
+}
+
+#[test]
+fn a_jump_of_the_clouds_clock_changes_nothing_for_what_was_born_here() {
+    let mut bench = Bench::new(1);
+    bench.turn();
+    bench.did("list, create 1");
+    bench.wait(s(10));
+    bench.add("n", ServerState::Creating(Creating::Building));
+    bench.wait(s(20));
+    bench.turn();
+    bench.did("list");
+    bench.cloud_time = CloudTime(bench.cloud_time.0 + 86_400);
+    bench.wait(s(30));
+    bench.turn();
+    bench.did("list");
+}

@@ -1,0 +1,322 @@
+//! A scaler whose cloud, probes and clock do what a test says, and keep a log of what was asked.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that is written wrongly should stop"
+)]
+
+use simplescalevm::pool::{
+    Answer, CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Moment, Policy,
+    ProbeResult, ProbeTarget, ReplicaId, Server, ServerState, Snapshot,
+};
+use simplescalevm::provider::{Provider, ProviderError, ProviderErrorKind};
+use simplescalevm::scaler::{Clock, Parts, Probes, Scaler, Watcher};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU64;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+/// What the scaler's parts share.
+#[derive(Default)]
+struct State {
+    now: Moment,
+    cloud_time: u64,
+    servers: BTreeMap<String, Server>,
+    addresses: Vec<ExternalAddress>,
+    log: Vec<String>,
+    failures: BTreeMap<&'static str, VecDeque<ProviderError>>,
+    durations: BTreeMap<&'static str, Duration>,
+    stop_after: Option<&'static str>,
+    heard_during: BTreeMap<&'static str, (String, Answer)>,
+    results: VecDeque<ProbeResult>,
+    rounds: BTreeMap<ReplicaId, u64>,
+    full: bool,
+}
+
+#[derive(Clone)]
+struct Shared(Arc<Mutex<State>>, Arc<AtomicBool>);
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    fn request(&self, kind: &'static str, text: &str) -> Result<(), ProviderError> {
+        let mut state = self.lock();
+        let takes = state.durations.remove(kind).unwrap_or_default();
+        state.now = state.now + takes;
+        state.cloud_time += takes.as_secs();
+        if state.stop_after == Some(kind) {
+            self.1.store(true, Ordering::Relaxed);
+        }
+        if let Some((name, answer)) = state.heard_during.remove(kind) {
+            state.hear(&name, answer, 0);
+        }
+        let failure = state.failures.get_mut(kind).and_then(VecDeque::pop_front);
+        let end = if failure.is_some() { " failed" } else { "" };
+        state.log.push(format!("{text}{end}"));
+        failure.map_or(Ok(()), Err)
+    }
+}
+
+impl State {
+    fn hear(&mut self, name: &str, answer: Answer, rounds_ago: u64) {
+        let replica = ReplicaId::new(name);
+        let round = self.rounds.remove(&replica).unwrap_or_default();
+        self.results.push_back(ProbeResult {
+            replica,
+            round: round.wrapping_sub(rounds_ago),
+            finished: self.now,
+            latency: Duration::ZERO,
+            outcome: Ok(answer),
+        });
+    }
+}
+
+impl Provider for Shared {
+    fn list(&mut self, now: Moment) -> Result<Listing, ProviderError> {
+        self.request("list", "list")?;
+        let state = self.lock();
+        Ok(Listing {
+            taken: now,
+            cloud_time: Some(CloudTime(state.cloud_time)),
+            servers: state.servers.values().cloned().collect(),
+            external_addresses: state.addresses.clone(),
+        })
+    }
+
+    fn create(&mut self, count: NonZeroU64) -> Result<(), ProviderError> {
+        self.request("create", &format!("create {count}"))
+    }
+
+    fn delete(&mut self, replica: &ReplicaId) -> Result<(), ProviderError> {
+        self.request("delete", &format!("delete {replica}"))?;
+        self.lock().servers.remove(replica.as_str());
+        Ok(())
+    }
+
+    fn move_address(
+        &mut self,
+        address: &ExternalAddress,
+        to: &ReplicaId,
+    ) -> Result<(), ProviderError> {
+        self.request("move", &format!("move {} to {to}", address.id))?;
+        let mut state = self.lock();
+        let moved = state.addresses.iter_mut().find(|a| a.id == address.id);
+        moved.unwrap().holder = Holder::Server(to.clone());
+        Ok(())
+    }
+
+    fn fault(&mut self, replica: &ReplicaId) -> Result<Option<String>, ProviderError> {
+        self.request("fault", &format!("fault {replica}"))?;
+        Ok(Some("no valid host".to_owned()))
+    }
+}
+
+impl Probes for Shared {
+    fn submit(&mut self, target: &ProbeTarget, round: u64) -> bool {
+        let mut state = self.lock();
+        if !state.full {
+            state.rounds.insert(target.replica.clone(), round);
+        }
+        !state.full
+    }
+
+    fn finished(&mut self) -> Option<ProbeResult> {
+        self.lock().results.pop_front()
+    }
+
+    fn forget(&mut self, is_gone: &dyn Fn(&ReplicaId) -> bool) {
+        self.lock().rounds.retain(|id, _| !is_gone(id));
+    }
+}
+
+impl Clock for Shared {
+    fn now(&self) -> Moment {
+        self.lock().now
+    }
+}
+
+impl Watcher for Shared {
+    fn beat(&self, _: Moment) {}
+    fn publish(&self, _: Arc<Snapshot>) {}
+}
+
+pub(crate) struct Bench {
+    shared: Shared,
+    scaler: Scaler<Shared, Shared, Shared, Shared>,
+    /// The cloud's clock; a test may set it.
+    pub(crate) cloud_time: CloudTime,
+}
+
+const START: u64 = 1_000_000;
+
+pub(crate) const fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+pub(crate) const fn running() -> ServerState {
+    ServerState::Running(IpAddr::V4(Ipv4Addr::LOCALHOST))
+}
+
+pub(crate) fn failure(kind: ProviderErrorKind) -> ProviderError {
+    ProviderError::local(kind, "as the test wants it".to_owned())
+}
+
+pub(crate) fn retry_after(kind: ProviderErrorKind, seconds: u64) -> ProviderError {
+    ProviderError {
+        retry_after: Some(s(seconds)),
+        ..failure(kind)
+    }
+}
+
+impl Bench {
+    /// An empty pool with this floor, capacity 1, and nothing listed yet.
+    pub(crate) fn new(floor: u64) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let state = State {
+            cloud_time: START,
+            ..State::default()
+        };
+        let shared = Shared(Arc::new(Mutex::new(state)), Arc::clone(&stop));
+        let scaler = Scaler::new(Parts {
+            provider: shared.clone(),
+            probes: shared.clone(),
+            clock: shared.clone(),
+            watcher: shared.clone(),
+            policy: Policy {
+                floor,
+                external_addresses: true,
+                ..Policy::default()
+            },
+            scaling_interval: s(30),
+            stop,
+        });
+        Self {
+            shared,
+            scaler,
+            cloud_time: CloudTime(START),
+        }
+    }
+
+    /// A pool that is at its floor of 2: each of these has one resource free.
+    pub(crate) fn serving(names: &[&str]) -> Self {
+        let mut bench = Self::new(2);
+        for name in names {
+            bench.add(name, running());
+        }
+        bench.turn();
+        for name in names {
+            bench.answers(name, 1, false);
+        }
+        bench.wait(s(5));
+        bench.turn();
+        bench.shared.lock().log.clear();
+        bench
+    }
+
+    pub(crate) fn turn(&mut self) -> Moment {
+        self.shared.lock().cloud_time = self.cloud_time.0;
+        let before = self.now();
+        let next = self.scaler.turn();
+        self.cloud_time = CloudTime(self.cloud_time.0 + self.now().since(before).as_secs());
+        next
+    }
+
+    pub(crate) fn now(&self) -> Moment {
+        self.shared.lock().now
+    }
+
+    pub(crate) fn wait(&mut self, time: Duration) {
+        let mut state = self.shared.lock();
+        state.now = state.now + time;
+        self.cloud_time = CloudTime(self.cloud_time.0 + time.as_secs());
+    }
+
+    pub(crate) fn wait_ms(&mut self, ms: u64) {
+        self.wait(Duration::from_millis(ms));
+    }
+
+    pub(crate) fn add(&mut self, name: &str, state: ServerState) {
+        let server = Server {
+            id: ReplicaId::new(name),
+            name: name.to_owned(),
+            state,
+            locked: false,
+            created: Some(self.cloud_time),
+            launched: None,
+        };
+        self.shared.lock().servers.insert(name.to_owned(), server);
+    }
+
+    pub(crate) fn lock(&mut self, name: &str) {
+        self.shared.lock().servers.get_mut(name).unwrap().locked = true;
+    }
+
+    pub(crate) fn add_address(&mut self, id: &str) {
+        self.shared.lock().addresses.push(ExternalAddress {
+            id: ExternalAddressId::new(id),
+            address: IpAddr::V4(Ipv4Addr::BROADCAST),
+            holder: Holder::Nobody,
+            revision: None,
+        });
+    }
+
+    /// The probe that is under way is answered.
+    pub(crate) fn answers(&mut self, name: &str, free: u64, termination: bool) {
+        self.shared
+            .lock()
+            .hear(name, Answer { free, termination }, 0);
+    }
+
+    /// An answer to an earlier probe than the one that is under way.
+    pub(crate) fn answers_late(&mut self, name: &str, free: u64, termination: bool) {
+        self.shared
+            .lock()
+            .hear(name, Answer { free, termination }, 1);
+    }
+
+    /// The answer arrives while the next request of this kind is made.
+    pub(crate) fn hears_during(
+        &mut self,
+        kind: &'static str,
+        name: &str,
+        free: u64,
+        termination: bool,
+    ) {
+        let answer = Answer { free, termination };
+        let mut state = self.shared.lock();
+        state.heard_during.insert(kind, (name.to_owned(), answer));
+    }
+
+    pub(crate) fn fail_next(&mut self, kind: &'static str, error: ProviderError) {
+        let mut state = self.shared.lock();
+        state.failures.entry(kind).or_default().push_back(error);
+    }
+
+    /// How long the next request of this kind takes.
+    pub(crate) fn takes(&mut self, kind: &'static str, time: Duration) {
+        self.shared.lock().durations.insert(kind, time);
+    }
+
+    pub(crate) fn stop_after(&mut self, kind: &'static str) {
+        self.shared.lock().stop_after = Some(kind);
+    }
+
+    pub(crate) fn queue_is_full(&mut self, full: bool) {
+        self.shared.lock().full = full;
+    }
+
+    pub(crate) fn probes_under_way(&self) -> usize {
+        self.shared.lock().rounds.len()
+    }
+
+    /// What was asked of the cloud since the last look.
+    #[track_caller]
+    pub(crate) fn did(&mut self, expected: &str) {
+        let log = std::mem::take(&mut self.shared.lock().log);
+        assert_eq!(log.join(", "), expected);
+    }
+}

@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""Breaks the decisions and the loop on purpose, one mistake at a time, in a copy of the tree, and
+demands that the tests notice. First the simulation is asked, then the tables and the tests of the
+loop. Prints who noticed each mistake, and caught/total; fails if one was not noticed.
+
+    python3 tests/simulation/mutants.py [first [count]]
+"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+TREE = Path(os.environ.get("MUTANTS_DIR", "/var/tmp/simplescalevm-mutants")) / "tree"
+HISTORIES = os.environ.get("HISTORIES", "600")
+
+# The scaler checks each plan against the product's own promises. With that guard on, it catches
+# most mistakes of the plan itself (`PromiseBroken`); without it, the simulation has to.
+UNGUARDED = ("if !broken.is_empty() {", "if broken.len() > 1_000 {")
+STRANGER = ("Holder::Stranger => return None,", "Holder::Stranger => return Some((MoveReason::Free, None)),")
+STARTING = ("Phase::Creating(_) | Phase::Starting | Phase::Checking => policy.capacity.get(),",
+            "Phase::Creating(_) | Phase::Checking => policy.capacity.get(), Phase::Starting => 0,")
+CYCLE = "        if self.list_is_due() {\n            self.cycle();\n        }"
+
+# The invariant that is meant to notice, and the edits: what stands somewhere in `src/pool` or the
+# scaler, and what is put there.
+MUTANTS = [
+    ("StrangerTouched", STRANGER, UNGUARDED),
+    ("PromiseBroken", STRANGER),
+    ("ProtectedDeleted", ("} else if record.server.locked {", "} else if false {"), UNGUARDED),
+    ("ProtectedDeleted", ("Some(answer) if !answer.termination => Phase::Serving",
+                          "Some(answer) if !answer.termination && answer.free > 0 => Phase::Serving"), UNGUARDED),
+    ("ProtectedDeleted", ("                self.failures = 0;\n                self.last_failure", "                self.last_failure")),
+    ("SilenceAssumed", ("record.last_probe.map_or(now, |(ended, _)| ended);", "now;")),
+    ("SessionCut", ("known && !record.may_have_run", "known || !record.may_have_run"), UNGUARDED),
+    ("SessionCut", ("startup_is_over_at(listed) =>", "startup_is_over_at(now) =>")),
+    ("Storm", ("self.unseen(now, true)", "self.unseen(now, true).filter(|_| false)"), UNGUARDED),
+    ("Storm", ("self.unseen(now, false).map(|c| c.until).max()", "self.unseen(now, false).map(|c| c.until).max().filter(|_| false)"), UNGUARDED),
+    ("Storm", STARTING),
+    ("Storm", ("= self.gone.remove(&server.id) {\n", "= self.gone.remove(&server.id) {\n            self.creations.server_shown();\n")),
+    ("Surplus", STARTING),
+    ("BackoffIgnored", ("let doublings = failures.saturating_sub(1).min(16);", "let doublings = failures.min(0);")),
+    ("BackoffIgnored", ("memory.backoff().filter(|b| now < b.until);", "memory.backoff().filter(|b| now > b.until + Duration::from_secs(9_999));"), UNGUARDED),
+    ("BackoffIgnored", ("if number > 0 && (number > blamed || was_slow) {", "if number > 0 || was_slow {")),
+    ("MaxCountExceeded", ("    missing.min(room)", "    missing.min(room + 1)"), UNGUARDED),
+    ("AddressTaken", ("Phase::Unreachable { .. } => MoveReason::HolderUnreachable,\n            _ => return None,",
+                      "_ => MoveReason::HolderUnreachable,"), UNGUARDED),
+    ("AddressMisplaced", ("listed.contains(id) && !holders.contains(*id)", "listed.contains(id)"), UNGUARDED),
+    ("AddressMisplaced", ("!self.is_still_wanted(action, now) {", "self.is_still_wanted(action, now + Duration::MAX) {")),
+    ("StaleList", ("LIST_IS_GOOD_FOR: Duration = Duration::from_secs(120)", "LIST_IS_GOOD_FOR: Duration = Duration::from_secs(120_000)")),
+    ("StaleList", (CYCLE, CYCLE + " else { let p = self.replan().clone(); self.apply(&p); }")),
+    ("ShrunkenListBelieved", ("missing.len() >= 2 && missing.len() * 2 > expected.len()", "missing.len() > 2_000 && expected.is_empty()")),
+    ("Repeated", ("        record.delete_accepted = Some(now);\n", "")),
+    ("Repeated", ("DELETION_SETTLES_WITHIN: Duration = Duration::from_secs(60)", "DELETION_SETTLES_WITHIN: Duration = Duration::from_secs(1)")),
+    ("Unreasoned", ("self.deleted += 1;", "self.deleted += 2;")),
+    ("RetryAfterIgnored", ("self.quiet_until.max(now + wish.min(LONGEST_QUIET))", "self.quiet_until.max(now + wish.min(LONGEST_QUIET) / 2)")),
+    ("RetryAfterIgnored", ("        if now < self.quiet_until {\n            return Some(", "        if now + LIST_IS_GOOD_FOR < self.quiet_until {\n            return Some(")),
+    ("ListsTooOften", ("LIST_ON_DEMAND_AT_MOST_EVERY: Duration = Duration::from_secs(1)", "LIST_ON_DEMAND_AT_MOST_EVERY: Duration = Duration::from_millis(300)")),
+    ("ListsTooOften", ("2_u32.pow(doublings)", "2_u32.pow(doublings.min(1))")),
+    ("ProbedTwice", [("r.probe.under_way.is_none() && r.probe.next <= now", "r.probe.next <= now"),
+                     ("self.probe.under_way.is_none() && self.is_probed()", "self.is_probed()")]),
+    ("Spins", [(".filter(|_| !self.probes_are_full)", ""), ("return next.max(now + ROOM_IS_LOOKED_FOR_EVERY);", "return next;")]),
+    ("FloorMissed", (".saturating_sub(available)\n", ".saturating_sub(available.saturating_add(1))\n")),
+    ("FloorMissed", ("Duration::from_secs(15 * 60)", "Duration::from_secs(24 * 3_600)"),
+                    ("failures.saturating_sub(1).min(16)", "failures.saturating_add(11).min(16)")),
+    ("FloorMissed", ("self.failures = 0;\n                self.last_failure = None;", "self.last_failure = None;")),
+    ("MemoryGrows", ("            let stays = listed.contains(id);", "            let stays = listed.contains(id) || !listed.is_empty();")),
+    ("MemoryGrows", ("forget(&|id| memory.record(id).is_none());", "forget(&|id| memory.record(id).is_none() && id.as_str().is_empty());")),
+    ("MemoryGrows", ("const HISTORY: usize = 100;", "const HISTORY: usize = 100_000;")),
+    ("Panicked", ("        self.sent += 1;", "        self.sent += 1; assert!(self.sent < 9);")),
+]
+
+
+def run(command, **env):
+    done = subprocess.run(command, cwd=TREE, env={**os.environ, **env}, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return done.returncode, done.stdout
+
+
+def sources():
+    pool = sorted((TREE / "src/pool").glob("*.rs"))
+    return [*pool, *sorted((TREE / "src/scaler").glob("*.rs")), TREE / "src/scaler.rs"]
+
+
+def change(old, new):
+    for path in sources():
+        text = path.read_text()
+        if old in text:
+            path.write_text(text.replace(old, new, 1))
+            return True
+    return False
+
+
+def mutate(mutant):
+    for edit in mutant[1:]:
+        alternatives = edit if isinstance(edit, list) else [edit]
+        if not any(change(old, new) for old, new in alternatives):
+            sys.exit(f"{edit!r}: not there any more; mend the list of mutants")
+
+
+def verdict(invariant):
+    code, text = run(["cargo", "build", "--quiet", "--locked", "--profile", "simulation",
+                      "--package", "simplescalevm", "--example", "simulate"])
+    if code != 0:
+        return "does not build\n" + text[-1500:]
+    target = Path(os.environ.get("CARGO_TARGET_DIR", TREE / "target"))
+    env = {"HISTORIES": HISTORIES, **({"WITHOUT_STORM": "1"} if invariant == "Surplus" else {})}
+    code, text = run([target / "simulation/examples/simulate"], **env)
+    if code != 0:
+        return "simulation: " + ", ".join(re.findall(r"VIOLATED (\w+: \d+)", text))
+    code, text = run(["cargo", "test", "--quiet", "--locked", "--package", "simplescalevm",
+                      "--test", "pool_tables", "--test", "scaler", "--no-fail-fast"])
+    if code != 0:
+        failed = re.findall(r"^    (\S+)$", text, re.M)
+        return f"tests: {', '.join(sorted(set(failed))[:4]) or text[-300:]}"
+    return ""
+
+
+def main():
+    first = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+    count = int(sys.argv[2]) if len(sys.argv) > 2 else len(MUTANTS)
+    chosen = MUTANTS[first:first + count]
+    caught, by_simulation, by_meant, missed = 0, 0, 0, []
+    for number, mutant in enumerate(chosen, first):
+        shutil.rmtree(TREE / "src", ignore_errors=True)
+        shutil.copytree(ROOT / "src", TREE / "src", copy_function=shutil.copy)
+        mutate(mutant)
+        found = verdict(mutant[0])
+        edit = mutant[1][0] if isinstance(mutant[1], list) else mutant[1]
+        name = f"{number:2} {mutant[0]}: {edit[0].strip().splitlines()[0][:70]}"
+        print(f"{name}\n     -> {found or 'NOT NOTICED'}", flush=True)
+        noticed = bool(found) and not found.startswith("does not build")
+        caught += noticed
+        by_simulation += found.startswith("simulation")
+        by_meant += mutant[0] in found
+        missed += [] if noticed else [name]
+    print(f"caught {caught}/{len(chosen)}, by the simulation {by_simulation}, by the invariant that is meant {by_meant}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    TREE.mkdir(parents=True, exist_ok=True)
+    skip = shutil.ignore_patterns("target", ".git")
+    shutil.copytree(ROOT, TREE, dirs_exist_ok=True, ignore=skip)
+    sys.exit(main())
