@@ -1,19 +1,21 @@
 //! The scaler: observe, plan, apply. It owns the memory and makes every request that changes
 //! something; what is to be done is decided in [`crate::pool`].
 
+mod apply;
 mod journal;
+mod pace;
 mod telling;
 
 pub use journal::chain;
 
 use crate::pool::{
-    Action, ActionReport, CycleReport, CycleStep, DeleteReason, ExternalAddress, ExternalAddressId,
-    Failed, Holder, Listing, Memory, Moment, MoveReason, Note, Outcome, Phase, Plan, Policy,
-    ProbeFailure, ProbeResult, ProbeTarget, ReplicaId, ServerState, Snapshot, Words, plan,
-    violations,
+    CycleStep, Failed, Listing, Memory, Moment, Note, Phase, Plan, Policy, ProbeFailure,
+    ProbeResult, ProbeTarget, ReplicaId, ServerState, Snapshot, Words, plan,
 };
 use crate::provider::{Provider, ProviderError};
+use apply::Object;
 use journal::{Journal, When};
+use pace::{LOOK_AGAIN_AFTER, Pace};
 use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -48,15 +50,10 @@ pub trait Watcher {
 
 /// The least time between two lists, unless a list is due anyway.
 const LIST_ON_DEMAND_AT_MOST_EVERY: Duration = Duration::from_secs(1);
-/// How long a plan may be looked at again without anything new, so that time alone can act.
-const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// The least time between two snapshots of an unchanged pool.
-const PUBLISH_AT_MOST_EVERY: Duration = Duration::from_millis(250);
+/// When a probe for which there was no room is handed over again, unless one ends before.
+const ROOM_IS_LOOKED_FOR_EVERY: Duration = Duration::from_millis(20);
 /// How many failed servers are asked for their fault in one cycle.
 const FAULTS_READ_IN_A_CYCLE: usize = 5;
-/// How old a list may be when an action is begun: this thread, or the whole machine, may have
-/// stood still since. Long enough for many slow requests in one cycle.
-const LIST_IS_GOOD_FOR: Duration = Duration::from_secs(120);
 /// The longest wait that a provider's `Retry-After` can cause.
 const LONGEST_QUIET: Duration = Duration::from_secs(900);
 
@@ -96,35 +93,16 @@ pub struct Scaler<P, Q, C, W> {
     /// What failed in the last cycle: it is tried again from the next list, but is no reason to
     /// ask for one.
     failed: BTreeSet<Object>,
-    dirty: bool,
-    planned_at: Moment,
-    published_at: Option<Moment>,
+    pace: Pace,
+    /// Since when a list on demand may be made that is wanted.
+    wanted_list: Option<Moment>,
+    /// There was no room for the last probe that was due.
+    probes_are_full: bool,
     next_list: Moment,
     /// No list before this moment, whatever calls for one.
     quiet_until: Moment,
     failed_lists_in_a_row: u32,
     next_quota: Moment,
-    /// There was no room for a probe that is due: it is offered again when a result makes room,
-    /// or when the plan is looked at again. Until then its being due is no reason for a turn.
-    probes_are_full: bool,
-}
-
-/// What an action is about.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Object {
-    Replica(ReplicaId),
-    Address(ExternalAddressId),
-    Creation,
-}
-
-impl Object {
-    fn of(action: &Action) -> Self {
-        match action {
-            Action::MoveAddress { address, .. } => Self::Address(address.id.clone()),
-            Action::Delete { replica, .. } => Self::Replica(replica.clone()),
-            Action::Create { .. } => Self::Creation,
-        }
-    }
 }
 
 impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
@@ -138,14 +116,13 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             plan: Plan::default(),
             journal: Journal::default(),
             failed: BTreeSet::new(),
-            dirty: false,
-            planned_at: now,
-            published_at: None,
+            pace: Pace::new(now),
+            wanted_list: None,
+            probes_are_full: false,
             next_list: now,
             quiet_until: now,
             failed_lists_in_a_row: 0,
             next_quota: now,
-            probes_are_full: false,
             parts,
         }
     }
@@ -189,28 +166,39 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             let failure = result.outcome.as_ref().err().map(ProbeFailure::kind);
             let note = Note::Probed(result.latency, failure);
             self.parts.watcher.note(&note);
-            self.dirty |= self.memory.probed(&self.parts.policy, &result);
+            let heard = self.memory.probed(&self.parts.policy, &result);
+            self.pace.heard(&self.parts.policy, heard);
             Journal::probed(&self.memory, &result);
         }
         let now = self.parts.clock.now();
-        self.probes_are_full = false;
-        for target in self.memory.due_probes(&self.holders, now) {
-            let round = self
-                .memory
-                .probe_started(&self.parts.policy, &target.replica, now);
-            if !self.parts.probes.submit(&target, round) {
-                self.memory.probe_put_off(&target.replica, now);
-                self.probes_are_full = true;
-                break;
-            }
-        }
+        self.probes_are_full = !self.hand_over(now);
         self.next_probe(now)
     }
 
+    /// Hands over the probes that are due; `false`: there was no room for all.
+    fn hand_over(&mut self, now: Moment) -> bool {
+        loop {
+            let due = self.memory.due_probes(&self.holders, now);
+            if due.is_empty() {
+                return true;
+            }
+            for target in due {
+                let id = &target.replica;
+                let round = self.memory.probe_started(&self.parts.policy, id, now);
+                if !self.parts.probes.submit(&target, round) {
+                    self.memory.probe_put_off(id, now);
+                    return false;
+                }
+            }
+        }
+    }
+
     fn next_probe(&self, now: Moment) -> Moment {
-        let look_again = now + LOOK_AGAIN_AFTER;
-        let next = self.memory.next_probe().filter(|_| !self.probes_are_full);
-        next.unwrap_or(look_again)
+        let next = self.memory.next_probe().unwrap_or(now + LOOK_AGAIN_AFTER);
+        if self.probes_are_full {
+            return next.max(now + ROOM_IS_LOOKED_FOR_EVERY);
+        }
+        next
     }
 
     /// Makes the plan anew from the last list and all that is known now.
@@ -218,8 +206,6 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         if let Some(listing) = &self.listing {
             let now = self.parts.clock.now();
             let new = plan(&self.parts.policy, &self.memory, listing, now);
-            self.planned_at = now;
-            self.dirty = false;
             let mut journal = std::mem::take(&mut self.journal);
             journal.planned(
                 self.when(),
@@ -229,6 +215,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                 &self.parts.watcher,
             );
             self.journal = journal;
+            self.pace.planned(&new, now, self.parts.clock.now());
             self.plan = new;
         }
         &self.plan
@@ -268,6 +255,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     }
 
     fn list_is_due(&mut self) -> bool {
+        self.wanted_list = None;
         let now = self.parts.clock.now();
         if self.is_stopping() || now < self.quiet_until {
             return false;
@@ -279,7 +267,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             return false;
         };
         let listed = listing.taken;
-        if self.dirty || now.since(self.planned_at) >= LOOK_AGAIN_AFTER {
+        if self.pace.plan_is_due(now) {
             self.replan();
         }
         let is_wanted = self
@@ -287,14 +275,19 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             .actions
             .iter()
             .any(|action| !self.failed.contains(&Object::of(action)));
-        is_wanted && now.since(listed) >= LIST_ON_DEMAND_AT_MOST_EVERY
+        let may_be_made = listed + LIST_ON_DEMAND_AT_MOST_EVERY;
+        self.wanted_list = is_wanted.then_some(may_be_made);
+        is_wanted && now >= may_be_made
     }
 
     fn next_turn(&self, now: Moment) -> Moment {
-        let look_again = now + LOOK_AGAIN_AFTER;
-        let probe = self.next_probe(now);
-        let list = self.next_list.max(self.quiet_until);
-        probe.min(list).min(look_again)
+        let wanted = self.wanted_list.unwrap_or(self.next_list);
+        let list = self.next_list.min(wanted).max(self.quiet_until);
+        let plan = self.pace.next();
+        self.next_probe(now)
+            .min(list)
+            .min(plan)
+            .min(now + LOOK_AGAIN_AFTER)
     }
 
     /// One cycle: a new list, a new plan from it, and that plan applied.
@@ -321,7 +314,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let began = self.parts.clock.now();
         if !plan.actions.is_empty() {
             // An action may take its time: what is being done is shown before.
-            self.published_at = None;
+            self.pace.publish_now();
             self.publish(began);
         }
         self.apply(&plan);
@@ -384,7 +377,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         self.parts.probes.forget(&|id| memory.record(id).is_none());
         self.holders = listing.holders();
         self.listing = Some(listing);
-        self.dirty = true;
+        self.pace.changed();
     }
 
     /// Asks once for the fault of each server that ended in an error state.
@@ -416,213 +409,15 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         }
     }
 
-    /// Carries a plan out in its order, without choosing.
-    fn apply(&mut self, plan: &Plan) {
-        self.failed.clear();
-        let Some(listing) = self.listing.as_ref().filter(|_| !plan.actions.is_empty()) else {
-            return;
-        };
-        let now = self.parts.clock.now();
-        let broken = violations(&self.parts.policy, &self.memory, listing, plan, now);
-        if !broken.is_empty() {
-            let when = self.when();
-            return self.journal.refused(when, &broken, &self.parts.watcher);
-        }
-        let mut report = CycleReport {
-            taken: listing.taken,
-            available: plan.assessment.available,
-            actions: Vec::with_capacity(plan.actions.len()),
-        };
-        let mut moved = BTreeSet::new();
-        let mut gave_up = false;
-        for action in &plan.actions {
-            let sentence = self.words_of(plan).action(action);
-            let outcome = match self.hindrance(action, report.taken, &moved, gave_up) {
-                Some(why) => Outcome::Skipped(why),
-                None => match self.carry_out(plan, action, &sentence) {
-                    Ok(()) => Outcome::Done,
-                    Err(error) => {
-                        gave_up |= error.kind.concerns_the_provider();
-                        Outcome::Failed(chain(&error))
-                    }
-                },
-            };
-            match (&outcome, action) {
-                (Outcome::Done, Action::MoveAddress { address, .. }) => {
-                    moved.insert(address.id.clone());
-                }
-                (Outcome::Done, _) => {}
-                _ => {
-                    self.failed.insert(Object::of(action));
-                }
-            }
-            report.actions.push(ActionReport {
-                action: action.clone(),
-                sentence,
-                outcome,
-            });
-            self.parts.watcher.beat(self.parts.clock.now());
-            self.pump();
-        }
-        self.dirty = true;
-        self.journal.applied(report);
-    }
-
-    fn hindrance(
-        &self,
-        action: &Action,
-        listed: Moment,
-        moved: &BTreeSet<ExternalAddressId>,
-        gave_up: bool,
-    ) -> Option<&'static str> {
-        if self.is_stopping() {
-            return Some("the daemon is stopping");
-        }
-        if gave_up {
-            return Some("the provider failed at an earlier step");
-        }
-        let now = self.parts.clock.now();
-        if now < self.quiet_until {
-            return Some("the provider asked to wait");
-        }
-        if now.since(listed) > LIST_IS_GOOD_FOR {
-            return Some("the list is too old by now");
-        }
-        if self.dirty && !self.is_still_wanted(action, now) {
-            return Some("what was heard since speaks against it");
-        }
-        match action {
-            Action::Delete { after, .. } if !after.iter().all(|id| moved.contains(id)) => {
-                Some("its external address could not be moved")
-            }
-            _ => None,
-        }
-    }
-
-    /// Whether a plan made now would still have an action of the plan that is being applied. A
-    /// replica may have said something else in the meantime.
-    fn is_still_wanted(&self, action: &Action, now: Moment) -> bool {
-        let Some(listing) = &self.listing else {
-            return false;
-        };
-        let anew = plan(&self.parts.policy, &self.memory, listing, now);
-        anew.actions.iter().any(|other| match (action, other) {
-            (Action::Create { count }, Action::Create { count: now }) => now >= count,
-            (
-                Action::Delete {
-                    replica, reason, ..
-                },
-                Action::Delete {
-                    replica: same,
-                    reason: now,
-                    ..
-                },
-            ) => replica == same && reason == now,
-            (
-                Action::MoveAddress { address, to, .. },
-                Action::MoveAddress {
-                    address: same,
-                    to: now,
-                    ..
-                },
-            ) => address.id == same.id && to == now,
-            _ => false,
-        })
-    }
-
-    fn carry_out(
-        &mut self,
-        plan: &Plan,
-        action: &Action,
-        sentence: &str,
-    ) -> Result<(), ProviderError> {
-        let result = match action {
-            Action::MoveAddress {
-                address,
-                from,
-                to,
-                reason,
-            } => {
-                let moved = self.move_address(address, to);
-                if moved.is_ok() {
-                    self.note_move(from.as_ref(), *reason);
-                }
-                moved
-            }
-            Action::Delete {
-                replica, reason, ..
-            } => self.delete(replica, *reason),
-            Action::Create { count } => {
-                self.memory.creation_sent();
-                let result = self.parts.provider.create(*count);
-                let outcome = result
-                    .as_ref()
-                    .map_or_else(|error| Err(error.as_create_failure()), |()| Ok(()));
-                let now = self.parts.clock.now();
-                self.memory.creation_answered(count.get(), outcome, now);
-                result
-            }
-        };
-        let now = self.parts.clock.now();
-        if let Err(error) = &result {
-            self.obey(error, now);
-        }
-        let when = self.when();
-        self.journal.ended(
-            when,
-            &self.parts.policy,
-            (plan, action, sentence),
-            &result,
-            &self.parts.watcher,
-        );
-        result
-    }
-
-    fn note_move(&self, from: Option<&ReplicaId>, reason: MoveReason) {
-        let now = self.parts.clock.now();
-        let silent_since = from
-            .filter(|_| reason == MoveReason::HolderUnreachable)
-            .and_then(|id| self.memory.record(id)?.unreachable_since);
-        let outage = silent_since.map(|since| now.since(since));
-        self.parts.watcher.note(&Note::Moved(reason, outage));
-    }
-
-    fn move_address(
-        &mut self,
-        address: &ExternalAddress,
-        to: &ReplicaId,
-    ) -> Result<(), ProviderError> {
-        self.parts.provider.move_address(address, to)?;
-        // What is known now, so that the same move is not wanted again before the next list.
-        let listed = self
-            .listing
-            .iter_mut()
-            .flat_map(|l| &mut l.external_addresses);
-        for known in listed.filter(|known| known.id == address.id) {
-            known.holder = Holder::Server(to.clone());
-        }
-        Ok(())
-    }
-
-    fn delete(&mut self, replica: &ReplicaId, reason: DeleteReason) -> Result<(), ProviderError> {
-        self.parts.provider.delete(replica)?;
-        let now = self.parts.clock.now();
-        self.memory.deletion_accepted(replica, reason, now);
-        Ok(())
-    }
-
     fn publish(&mut self, now: Moment) {
-        let too_soon = self
-            .published_at
-            .is_some_and(|at| now.since(at) < PUBLISH_AT_MOST_EVERY);
-        if too_soon {
+        if !self.pace.publish_is_due(now) {
             return;
         }
-        if self.dirty {
+        if self.pace.has_news() {
             self.replan();
         }
-        self.published_at = Some(now);
         self.parts.watcher.publish(Arc::new(self.snapshot()));
+        self.pace.published(now, self.parts.clock.now());
     }
 
     fn words_of<'a>(&'a self, plan: &'a Plan) -> Words<'a> {

@@ -1,5 +1,6 @@
 //! What each replica is worth at a moment, and what that sums up to.
 
+use super::record::Clocks;
 use super::{Creating, Failed, Memory, Moment, Policy, Record, ReplicaId, ServerState};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -141,7 +142,7 @@ pub fn assess(policy: &Policy, memory: &Memory, now: Moment) -> Assessment {
     let replicas: Vec<Assessed> = memory
         .records()
         .map(|record| {
-            let phase = phase(policy, memory, record, now);
+            let phase = phase(policy, memory.clocks(), record, now);
             Assessed {
                 id: record.server.id.clone(),
                 name: record.server.name.clone(),
@@ -181,7 +182,7 @@ pub(super) fn count(policy: &Policy, phase: &Phase) -> u64 {
     }
 }
 
-pub(super) fn phase(policy: &Policy, memory: &Memory, record: &Record, now: Moment) -> Phase {
+pub(super) fn phase(policy: &Policy, clocks: Clocks, record: &Record, now: Moment) -> Phase {
     if record.delete_accepted.is_some() {
         return Phase::Leaving;
     }
@@ -193,12 +194,12 @@ pub(super) fn phase(policy: &Policy, memory: &Memory, record: &Record, now: Mome
         ServerState::Unknown => Phase::Unknown {
             counted: record.frozen_count,
         },
-        ServerState::Running(_) => running_phase(policy, memory, record, now),
+        ServerState::Running(_) => running_phase(policy, clocks, record, now),
     }
 }
 
-fn running_phase(policy: &Policy, memory: &Memory, record: &Record, now: Moment) -> Phase {
-    let active_for = memory.active_for(record, now);
+fn running_phase(policy: &Policy, clocks: Clocks, record: &Record, now: Moment) -> Phase {
+    let active_for = clocks.active_for(record, now);
     let grace_is_over = active_for >= policy.startup_grace;
     let silent = record.failures >= policy.failure_threshold;
     match record.answer.filter(|_| !silent) {

@@ -1,58 +1,15 @@
 //! What the scaler remembers from one observation to the next.
 
+use super::record::{Clocks, NextProbe, Record};
 use super::{
-    Answer, Backoff, BackoffCause, CloudTime, CreateFailure, Creating, DeleteReason, Failed,
-    Listing, Moment, Phase, Policy, ProbeFailure, ProbeResult, ReplicaId, Server, ServerState,
-    assess, creations::Creations,
+    Backoff, BackoffCause, CloudTime, CreateFailure, DeleteReason, Failed, Listing, Moment, Phase,
+    Policy, ProbeResult, ReplicaId, Server, ServerState, assess, creations::Creations,
+    schedule::Schedule,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
-
-/// What is remembered of one replica. It is dropped when the replica is gone from the lists.
-#[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
-pub struct Record {
-    /// The replica as last listed.
-    pub server: Server,
-    /// When a list first had it.
-    pub first_seen: Moment,
-    /// When a list first showed it running.
-    pub first_running: Option<Moment>,
-    /// Whether it was created after this scaler's first list.
-    pub born_here: bool,
-    /// Whether a list has shown it as anything but being created: it may have held a session.
-    pub may_have_run: bool,
-    /// The newest creation that it may stem from; 0: none.
-    creation: u64,
-    /// The last good answer; void once the replica has been out of service.
-    pub answer: Option<Answer>,
-    /// Whether it has ever given an answer that counts.
-    pub has_answered: bool,
-    /// Whether it has ever said that it is not done, so that "done" can be believed.
-    pub has_served: bool,
-    /// Failed probes in a row.
-    pub failures: u32,
-    /// The last probe's failure, if it failed.
-    pub last_failure: Option<ProbeFailure>,
-    /// When the last probe ended, and how long it took.
-    pub last_probe: Option<(Moment, Duration)>,
-    /// Since when it is unreachable.
-    pub unreachable_since: Option<Moment>,
-    /// What it counted when the provider last knew its state.
-    pub frozen_count: u64,
-    /// When its deletion was accepted.
-    pub delete_accepted: Option<Moment>,
-    /// Why it failed, as the provider tells it; `None`: not asked yet.
-    pub fault: Option<String>,
-    probe: ProbeSchedule,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct ProbeSchedule {
-    next: Moment,
-    under_way: Option<u64>,
-}
 
 /// A replica that is due to be probed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,17 +33,36 @@ pub struct ShrunkenList {
     pub previous: usize,
 }
 
+/// What a probe's result changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// Nothing that a decision depends on.
+    AsBefore,
+    /// The replica is what it was, but counts otherwise.
+    OtherCount {
+        /// What it counted.
+        before: u64,
+        /// What it counts now.
+        after: u64,
+    },
+    /// The replica is something else now.
+    OtherPhase,
+}
+
 /// All that is remembered. One thread owns it.
+///
+/// A record is shared with the snapshots that show it, and copied when it changes after that.
 #[derive(Debug, Clone, Default)]
 pub struct Memory {
-    records: BTreeMap<ReplicaId, Record>,
-    cloud_anchor: Option<(CloudTime, Moment)>,
+    records: BTreeMap<ReplicaId, Arc<Record>>,
+    schedule: Schedule,
+    clocks: Clocks,
     first_list: Option<CloudTime>,
-    shrunken: Option<ShrunkenList>,
     /// Replicas that went from the lists of late, with the newest creation that they may stem
     /// from. One that a list had only left out is no new one: it is not one of the servers that
     /// are being waited for, and does not show that the last creation succeeded.
     gone: BTreeMap<ReplicaId, (Moment, u64)>,
+    shrunken: Option<ShrunkenList>,
     creations: Creations,
     rounds: u64,
 }
@@ -96,16 +72,18 @@ impl Memory {
     /// left it out, or somebody has put it into the pool. Long enough for the cloud's own clocks
     /// to disagree.
     const NEW_SERVERS_SHOW_WITHIN: Duration = Duration::from_secs(300);
+    /// How many due replicas are named at once, beside the holders of external addresses.
+    const DUE_AT_ONCE: usize = 256;
 
     /// What is remembered of each replica, in the order of their ids.
-    pub fn records(&self) -> impl Iterator<Item = &Record> {
+    pub fn records(&self) -> impl ExactSizeIterator<Item = &Arc<Record>> {
         self.records.values()
     }
 
     /// What is remembered of one replica.
     #[must_use]
     pub fn record(&self, id: &ReplicaId) -> Option<&Record> {
-        self.records.get(id)
+        self.records.get(id).map(Arc::as_ref)
     }
 
     /// The list that is waiting to be confirmed, if the last one lacked too much.
@@ -135,35 +113,24 @@ impl Memory {
     /// The cloud's clock at `now`, carried on from its last answer by the monotonic clock.
     #[must_use]
     pub fn cloud_time(&self, now: Moment) -> Option<CloudTime> {
-        self.cloud_anchor
-            .map(|(time, at)| CloudTime(time.0.saturating_add(now.since(at).as_secs())))
+        self.clocks.cloud_time(now)
     }
 
-    /// A replica's age: on the cloud's clock, or since it was first seen where that is unknown, or
-    /// where that clock has been set back since.
+    /// A replica's age: on the cloud's clock, or since it was first seen where that is unknown.
     #[must_use]
     pub fn age(&self, record: &Record, now: Moment) -> Duration {
-        match (self.cloud_time(now), record.server.created) {
-            (Some(cloud_now), Some(created)) if created <= cloud_now => cloud_now.since(created),
-            _ => now.since(record.first_seen),
-        }
+        self.clocks.age(record, now)
     }
 
     /// How long a replica has been active: since its launch on the cloud's clock, else since it
     /// was first seen running, else since its creation.
     #[must_use]
     pub fn active_for(&self, record: &Record, now: Moment) -> Duration {
-        match (
-            self.cloud_time(now),
-            record.server.launched,
-            record.first_running,
-        ) {
-            (Some(cloud_now), Some(launched), _) if launched <= cloud_now => {
-                cloud_now.since(launched)
-            }
-            (_, _, Some(first_running)) => now.since(first_running),
-            _ => self.age(record, now),
-        }
+        self.clocks.active_for(record, now)
+    }
+
+    pub(super) fn clocks(&self) -> Clocks {
+        self.clocks
     }
 
     /// How long a replica has had to come up. One that was created under this scaler's eyes is
@@ -181,9 +148,9 @@ impl Memory {
     /// half of the pool, and at least two, has to be confirmed by the next one.
     pub fn observe(&mut self, policy: &Policy, listing: &Listing) -> bool {
         let now = listing.taken;
-        let previous_list = self.cloud_anchor.map(|(time, _)| time);
+        let previous_list = self.clocks.anchor.map(|(time, _)| time);
         if let Some(cloud_time) = listing.cloud_time {
-            self.cloud_anchor = Some((cloud_time, now));
+            self.clocks.anchor = Some((cloud_time, now));
         }
         let listed: BTreeSet<&ReplicaId> = listing.servers.iter().map(|s| &s.id).collect();
         let believed = self.weigh(&listed);
@@ -235,9 +202,11 @@ impl Memory {
         self.gone
             .retain(|_, (at, _)| now.since(*at) <= Self::NEW_SERVERS_SHOW_WITHIN);
         let before = self.records.len();
+        let schedule = &mut self.schedule;
         self.records.retain(|id, record| {
             let stays = listed.contains(id);
             if !stays {
+                schedule.moved(id, record.due(), None);
                 self.gone.insert(id.clone(), (now, record.creation));
             }
             stays
@@ -281,62 +250,30 @@ impl Memory {
             frozen_count: 0,
             delete_accepted: None,
             fault: None,
-            probe: ProbeSchedule {
-                next: now,
+            probe: NextProbe {
+                at: now,
                 under_way: None,
             },
         };
-        self.records.insert(server.id.clone(), record);
+        self.schedule.moved(&server.id, None, record.due());
+        self.records.insert(server.id.clone(), Arc::new(record));
     }
 
     fn update(&mut self, policy: &Policy, server: &Server, now: Moment) {
         let frozen = self
             .record(&server.id)
             .filter(|r| r.server.state != ServerState::Unknown)
-            .map(|r| assess::count(policy, &assess::phase(policy, self, r, now)));
-        let Some(record) = self.records.get_mut(&server.id) else {
-            return;
-        };
-        if server.state == ServerState::Unknown {
-            if let Some(count) = frozen {
-                record.frozen_count = count;
-            }
-            record.server.state = ServerState::Unknown;
-            return;
-        }
-        let was = std::mem::replace(&mut record.server, server.clone()).state;
-        // Nova at times shows a server that runs without its addresses. It is asked where it was
-        // last, and neither counts as a new one nor goes for having no address for too long.
-        if let ServerState::Running(address) = was
-            && record.server.state == ServerState::Creating(Creating::NoAddress)
-        {
-            record.server.state = ServerState::Running(address);
-        }
-        record.may_have_run |= !matches!(record.server.state, ServerState::Creating(_));
-        let settled = record
-            .delete_accepted
-            .is_some_and(|at| now.since(at) >= Policy::DELETION_SETTLES_WITHIN);
-        if settled && record.server.state != ServerState::Leaving {
-            record.delete_accepted = None;
-        }
-        if matches!(record.server.state, ServerState::Running(_)) {
-            record.first_running.get_or_insert(now);
-            if !matches!(was, ServerState::Running(_)) {
-                record.probe.next = now;
-            }
-            return;
-        }
-        record.probe.under_way = None;
-        // What it said before it was out of service says nothing of it afterwards, whatever the
-        // provider shows in between.
-        if matches!(
-            record.server.state,
-            ServerState::Held(_) | ServerState::Failed(_)
-        ) {
-            record.answer = None;
-            record.failures = 0;
-            record.unreachable_since = None;
-        }
+            .map(|r| assess::count(policy, &assess::phase(policy, self.clocks, r, now)));
+        self.change(&server.id, |record| record.listed(server, frozen, now));
+    }
+
+    /// Changes a record, and with it its place among those that wait for a probe.
+    fn change<T>(&mut self, id: &ReplicaId, change: impl FnOnce(&mut Record) -> T) -> Option<T> {
+        let record = Arc::make_mut(self.records.get_mut(id)?);
+        let before = record.due();
+        let outcome = change(record);
+        self.schedule.moved(id, before, record.due());
+        Some(outcome)
     }
 
     /// A new server that ended before it ever served, or did not come up in its time, is a failed
@@ -363,7 +300,7 @@ impl Memory {
         if record.has_served || !(is_ours || never_launched) {
             return None;
         }
-        match assess::phase(policy, self, record, now) {
+        match assess::phase(policy, self.clocks, record, now) {
             Phase::Failed(Failed::Error) => Some(BackoffCause::ServerError),
             Phase::Failed(Failed::Stopped) | Phase::Unreachable { .. } | Phase::Finished
                 if is_ours =>
@@ -375,77 +312,88 @@ impl Memory {
     }
 
     /// Takes in the result of a probe. A result of another round than the one under way is late
-    /// and changes nothing. Returns whether a decision may depend on what changed.
-    pub fn probed(&mut self, policy: &Policy, result: &ProbeResult) -> bool {
-        let Some(record) = self.records.get(&result.replica) else {
-            return false;
+    /// and changes nothing.
+    pub fn probed(&mut self, policy: &Policy, result: &ProbeResult) -> Heard {
+        let clocks = self.clocks;
+        let heard = self.change(&result.replica, |record| {
+            if record.probe.under_way != Some(result.round) {
+                return None;
+            }
+            let before = assess::phase(policy, clocks, record, result.finished);
+            let grace_is_over = clocks.active_for(record, result.finished) >= policy.startup_grace;
+            let came_up = record.take_result(policy, result, grace_is_over);
+            let after = assess::phase(policy, clocks, record, result.finished);
+            Some((before, after, came_up.then_some(record.creation)))
+        });
+        let Some((before, after, came_up)) = heard.flatten() else {
+            return Heard::AsBefore;
         };
-        if record.probe.under_way != Some(result.round) {
-            return false;
-        }
-        let before = assess::phase(policy, self, record, result.finished);
-        let grace_is_over = self.active_for(record, result.finished) >= policy.startup_grace;
-        let Some(record) = self.records.get_mut(&result.replica) else {
-            return false;
-        };
-        let came_up = record.take_result(policy, result, grace_is_over);
-        let creation = record.creation;
-        if came_up {
+        if let Some(creation) = came_up {
             self.creations.came_up(creation);
         }
-        self.record(&result.replica)
-            .is_some_and(|r| assess::phase(policy, self, r, result.finished) != before)
+        match (before, after) {
+            (before, after) if before == after => Heard::AsBefore,
+            (Phase::Serving { free: before }, Phase::Serving { free: after }) => {
+                Heard::OtherCount { before, after }
+            }
+            _ => Heard::OtherPhase,
+        }
     }
 
-    /// Which replicas are due to be probed, holders of external addresses first.
+    /// Which replicas are due to be probed, holders of external addresses first, then those that
+    /// have waited longest. There may be more: this is for handing them over bit by bit.
     #[must_use]
     pub fn due_probes(&self, holders: &BTreeSet<ReplicaId>, now: Moment) -> Vec<ProbeTarget> {
-        let mut due: Vec<ProbeTarget> = self
-            .records
-            .values()
-            .filter(|r| r.probe.under_way.is_none() && r.probe.next <= now && r.is_probed())
-            .filter_map(|r| match r.server.state {
-                ServerState::Running(address) => Some(ProbeTarget {
-                    replica: r.server.id.clone(),
+        let is_due = |id: &&ReplicaId| {
+            let due = self.record(id).and_then(Record::due);
+            due.is_some_and(|due| due <= now)
+        };
+        let urgent = holders.iter().filter(is_due).map(|id| (id, true));
+        let others = self.schedule.due(now).filter(|id| !holders.contains(*id));
+        let others = others.take(Self::DUE_AT_ONCE).map(|id| (id, false));
+        let mut due: Vec<ProbeTarget> = urgent
+            .chain(others)
+            .filter_map(|(id, urgent)| {
+                let record = self.record(id)?;
+                let ServerState::Running(address) = record.server.state else {
+                    return None;
+                };
+                Some(ProbeTarget {
+                    replica: id.clone(),
                     address,
-                    urgent: holders.contains(&r.server.id),
-                    suspect: r.failures > 0,
-                }),
-                _ => None,
+                    urgent,
+                    suspect: record.failures > 0,
+                })
             })
             .collect();
         due.sort_by_key(|target| (!target.urgent, target.suspect));
         due
     }
 
-    /// When the next probe is due, if any replica is to be probed and none is due already.
+    /// When the next probe is due, if any replica waits for one.
     #[must_use]
     pub fn next_probe(&self) -> Option<Moment> {
-        self.records
-            .values()
-            .filter(|r| r.probe.under_way.is_none() && r.is_probed())
-            .map(|r| r.probe.next)
-            .min()
+        self.schedule.next()
     }
 
     /// Notes that a replica is being probed and returns the round that its result must carry.
     pub fn probe_started(&mut self, policy: &Policy, id: &ReplicaId, now: Moment) -> u64 {
         self.rounds += 1;
-        if let Some(record) = self.records.get_mut(id) {
-            record.probe.under_way = Some(self.rounds);
-            record.probe.next = now + policy.probe_interval;
-        }
+        let probe = NextProbe {
+            at: now + policy.probe_interval,
+            under_way: Some(self.rounds),
+        };
+        self.change(id, |record| record.probe = probe);
         self.rounds
     }
 
     /// Takes back [`Memory::probe_started`]: the probe could not be handed over.
     pub fn probe_put_off(&mut self, id: &ReplicaId, now: Moment) {
-        if let Some(record) = self.records.get_mut(id) {
-            record.probe = ProbeSchedule {
-                next: now,
-                under_way: None,
-            };
-        }
+        let probe = NextProbe {
+            at: now,
+            under_way: None,
+        };
+        self.change(id, |record| record.probe = probe);
     }
 
     /// Notes that a creation is sent: servers that show from now on may stem from it.
@@ -465,12 +413,11 @@ impl Memory {
 
     /// Takes in that the provider accepted a replica's deletion, or no longer knows it.
     pub fn deletion_accepted(&mut self, id: &ReplicaId, reason: DeleteReason, now: Moment) {
-        let Some(record) = self.records.get_mut(id) else {
-            return;
-        };
-        record.delete_accepted = Some(now);
-        let creation = record.creation;
-        if reason == DeleteReason::StartupTimeout {
+        let creation = self.change(id, |record| {
+            record.delete_accepted = Some(now);
+            record.creation
+        });
+        if let Some(creation) = creation.filter(|_| reason == DeleteReason::StartupTimeout) {
             self.creations
                 .blame(creation, BackoffCause::NeverCameUp, now);
         }
@@ -478,42 +425,114 @@ impl Memory {
 
     /// Notes what the provider says of a failed server (an empty text: nothing).
     pub fn fault_read(&mut self, id: &ReplicaId, fault: &str) {
-        if let Some(record) = self.records.get_mut(id) {
-            record.fault = Some(fault.to_owned());
-        }
+        self.change(id, |record| record.fault = Some(fault.to_owned()));
     }
 }
 
-impl Record {
-    fn is_probed(&self) -> bool {
-        matches!(self.server.state, ServerState::Running(_)) && self.delete_accepted.is_none()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pool::{Answer, Creating, ProbeFailure};
+    use proptest::prelude::*;
+    use std::net::Ipv4Addr;
+
+    /// What the schedule must hold, by looking at every record.
+    fn waiting(memory: &Memory) -> Vec<(Moment, ReplicaId)> {
+        let due = |(id, record): (&ReplicaId, &Arc<Record>)| Some((record.due()?, id.clone()));
+        let mut waiting: Vec<_> = memory.records.iter().filter_map(due).collect();
+        waiting.sort();
+        waiting
     }
 
-    /// Returns whether it serves for the first time.
-    fn take_result(&mut self, policy: &Policy, result: &ProbeResult, grace_is_over: bool) -> bool {
-        self.probe.under_way = None;
-        self.last_probe = Some((result.finished, result.latency));
-        match &result.outcome {
-            Ok(answer) => {
-                self.answer = Some(*answer);
-                self.failures = 0;
-                self.last_failure = None;
-                self.unreachable_since = None;
-                let came_up = !self.has_served && !answer.termination;
-                self.has_served |= came_up;
-                self.has_answered |= self.has_served || grace_is_over;
-                came_up
-            }
-            Err(failure) => {
-                self.failures = self.failures.saturating_add(1);
-                self.last_failure = Some(failure.clone());
-                if self.failures >= policy.failure_threshold {
-                    self.unreachable_since.get_or_insert(result.finished);
+    fn server(number: usize, kind: u8) -> Server {
+        let address = Ipv4Addr::LOCALHOST.into();
+        Server {
+            id: ReplicaId::new(&number.to_string()),
+            name: String::new(),
+            state: match kind {
+                0 => ServerState::Creating(Creating::NoAddress),
+                1 => ServerState::Failed(Failed::Stopped),
+                2 => ServerState::Held("paused".to_owned()),
+                3 => ServerState::Unknown,
+                4 => ServerState::Leaving,
+                _ => ServerState::Running(address),
+            },
+            locked: false,
+            created: None,
+            launched: None,
+        }
+    }
+
+    /// What happens: to which replica, what, and so many milliseconds later.
+    type Step = (usize, u8, u64);
+
+    fn happen(memory: &mut Memory, rounds: &mut [u64], kinds: &mut [u8], step: Step, at: u64) {
+        let policy = Policy::default();
+        let now = Moment(Duration::from_millis(at));
+        let (number, what, _) = step;
+        let id = ReplicaId::new(&number.to_string());
+        match what {
+            0 => rounds[number] = memory.probe_started(&policy, &id, now),
+            1 => memory.probe_put_off(&id, now),
+            2 | 3 => {
+                let answer = Answer {
+                    free: 1,
+                    termination: false,
+                };
+                let outcome = if what == 2 {
+                    Ok(answer)
                 } else {
-                    let soon = policy.probe_interval.min(Policy::RETRY_AFTER_FAILED_PROBE);
-                    self.probe.next = result.finished + soon;
-                }
-                false
+                    Err(ProbeFailure::Timeout)
+                };
+                memory.probed(
+                    &policy,
+                    &ProbeResult {
+                        replica: id,
+                        round: rounds[number],
+                        finished: now,
+                        latency: Duration::from_millis(7),
+                        outcome,
+                    },
+                );
+            }
+            4 => memory.deletion_accepted(&id, DeleteReason::Termination, now),
+            what => {
+                kinds[number] = what % 9;
+                // 8: it is not listed.
+                let listed = kinds.iter().enumerate().filter(|(_, kind)| **kind != 8);
+                memory.observe(
+                    &policy,
+                    &Listing {
+                        taken: now,
+                        cloud_time: None,
+                        servers: listed.map(|(n, kind)| server(n, *kind)).collect(),
+                        external_addresses: Vec::new(),
+                    },
+                );
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn schedule_holds_exactly_those_that_wait(
+            steps in prop::collection::vec((0..6_usize, 0..20_u8, 0..2_000_u64), 1..120)
+        ) {
+            let mut memory = Memory::default();
+            let (mut rounds, mut kinds, mut at) = ([0; 6], [8; 6], 0);
+            for step in steps {
+                at += step.2;
+                happen(&mut memory, &mut rounds, &mut kinds, step, at);
+                let naive = waiting(&memory);
+                prop_assert_eq!(memory.next_probe(), naive.first().map(|(due, _)| *due));
+                let now = Moment(Duration::from_millis(at));
+                let due: Vec<ReplicaId> = memory.schedule.due(now).cloned().collect();
+                let naive: Vec<ReplicaId> = naive
+                    .into_iter()
+                    .filter(|(due, _)| *due <= now)
+                    .map(|(_, id)| id)
+                    .collect();
+                prop_assert_eq!(due, naive);
             }
         }
     }

@@ -14,6 +14,8 @@ mod memory;
 mod observation;
 mod plan;
 mod policy;
+mod record;
+mod schedule;
 mod snapshot;
 mod time;
 mod words;
@@ -23,13 +25,14 @@ pub use assess::{Assessed, Assessment, Phase, assess};
 pub use backoff::{Backoff, BackoffCause, CreateFailure};
 pub use event::{CycleStep, Event, EventKind, Events, Note, Numbers, Quota};
 pub use invariants::{Violation, violations};
-pub use memory::{Memory, ProbeTarget, Record, ShrunkenList};
+pub use memory::{Heard, Memory, ProbeTarget, ShrunkenList};
 pub use observation::{
     Creating, ExternalAddress, ExternalAddressId, Failed, Holder, Listing, ReplicaId, Server,
     ServerState,
 };
 pub use plan::{Action, Blocked, CreateBlock, DeleteBlock, DeleteReason, MoveReason, Plan, plan};
 pub use policy::Policy;
+pub use record::Record;
 pub use snapshot::{ActionReport, CycleReport, Incident, Outcome, Snapshot};
 pub use time::{CloudTime, Moment};
 pub use words::{Words, delete_reason, utc};

@@ -237,7 +237,7 @@ pub struct Plan {
 pub fn plan(policy: &Policy, memory: &Memory, listing: &Listing, now: Moment) -> Plan {
     let assessment = assess(policy, memory, now);
     let mut plan = Plan {
-        missing: missing(policy, assessment.available),
+        missing: policy.missing(assessment.available),
         ..Plan::default()
     };
     let deletions = plan_deletions(
@@ -272,14 +272,6 @@ pub fn plan(policy: &Policy, memory: &Memory, listing: &Listing, now: Moment) ->
     plan
 }
 
-/// How many replicas reach the floor from `available`.
-fn missing(policy: &Policy, available: u64) -> u64 {
-    policy
-        .floor
-        .saturating_sub(available)
-        .div_ceil(policy.capacity.get())
-}
-
 fn plan_deletions(
     policy: &Policy,
     memory: &Memory,
@@ -287,6 +279,7 @@ fn plan_deletions(
     when: (Moment, Moment),
     blocked: &mut Vec<Blocked>,
 ) -> Vec<(ReplicaId, DeleteReason)> {
+    let anyone_answers = assessment.anyone_answers();
     let mut deletions = Vec::new();
     for (record, assessed) in memory.records().zip(&assessment.replicas) {
         let Some((reason, block)) = wanted_deletion(policy, memory, record, assessed, when) else {
@@ -300,7 +293,7 @@ fn plan_deletions(
             Some(DeleteBlock::ShrunkenList {
                 missing: list.missing.len(),
             })
-        } else if reason == DeleteReason::UnreachableTimeout && !assessment.anyone_answers() {
+        } else if reason == DeleteReason::UnreachableTimeout && !anyone_answers {
             Some(DeleteBlock::NobodyAnswers)
         } else {
             None
@@ -536,7 +529,7 @@ fn plan_creation(
     let Some(max) = policy.max_count else {
         return missing;
     };
-    let pool = memory.records().count() as u64;
+    let pool = memory.records().len() as u64;
     let room = max
         .get()
         .saturating_sub(pool.saturating_add(memory.awaited(now)));

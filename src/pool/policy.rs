@@ -31,8 +31,16 @@ impl Policy {
     pub const CREATION_SETTLES_WITHIN: Duration = Duration::from_secs(30);
     /// How long after an accepted deletion the server may still be listed as if nothing was.
     pub const DELETION_SETTLES_WITHIN: Duration = Duration::from_secs(60);
-    /// The wait after a failed probe, unless the probe interval is shorter.
+    /// From the start of a failed probe to the next one, if it has ended by then, unless the probe interval is shorter.
     pub const RETRY_AFTER_FAILED_PROBE: Duration = Duration::from_secs(1);
+
+    /// How many replicas reach the floor from `available` resources.
+    #[must_use]
+    pub fn missing(&self, available: u64) -> u64 {
+        self.floor
+            .saturating_sub(available)
+            .div_ceil(self.capacity.get())
+    }
 }
 
 impl Default for Policy {

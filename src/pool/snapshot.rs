@@ -4,6 +4,7 @@ use super::{
     Action, Backoff, CloudTime, Events, ExternalAddress, Moment, Plan, Record, ShrunkenList,
 };
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// What came of an action.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +70,7 @@ pub struct Snapshot {
     /// The last plan: what each replica is worth, what would be done now, what is blocked.
     pub plan: Plan,
     /// What is remembered of each replica, in the order of `plan.assessment.replicas`.
-    pub records: Vec<Record>,
+    pub records: Vec<Arc<Record>>,
     /// The external addresses of the last list.
     pub external_addresses: Vec<ExternalAddress>,
     /// The wait before the next creation.
@@ -77,7 +78,7 @@ pub struct Snapshot {
     /// The list that waits to be confirmed.
     pub shrunken_list: Option<ShrunkenList>,
     /// The last cycles that had something to do, the newest last.
-    pub history: VecDeque<CycleReport>,
+    pub history: VecDeque<Arc<CycleReport>>,
     /// The last errors, the newest last.
     pub incidents: VecDeque<Incident>,
     /// The last decisions and changes of state.

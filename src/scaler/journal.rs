@@ -61,7 +61,7 @@ pub(super) struct Journal {
     numbers: Numbers,
     list_failures: u64,
     creation_failures: u32,
-    history: VecDeque<CycleReport>,
+    history: VecDeque<Arc<CycleReport>>,
     incidents: VecDeque<Incident>,
     events: Events,
     cycles: u64,
@@ -88,6 +88,13 @@ impl Journal {
     }
 
     pub(super) fn probed(memory: &Memory, result: &ProbeResult) {
+        let level = match result.outcome {
+            Ok(_) => log::Level::Trace,
+            Err(_) => log::Level::Debug,
+        };
+        if !log::log_enabled!(level) {
+            return;
+        }
         let name = memory
             .record(&result.replica)
             .map_or("(gone)", |record| record.server.name.as_str());
@@ -366,7 +373,7 @@ impl Journal {
         if self.history.len() == HISTORY {
             self.history.pop_front();
         }
-        self.history.push_back(report);
+        self.history.push_back(Arc::new(report));
     }
 
     fn incident(&mut self, when: When, event: Event, watcher: &dyn Watcher) {

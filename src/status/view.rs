@@ -200,7 +200,7 @@ fn replicas_view<'a>(
     let records: BTreeMap<&ReplicaId, &Record> = snapshot
         .records
         .iter()
-        .map(|record| (&record.server.id, record))
+        .map(|record| (&record.server.id, record.as_ref()))
         .collect();
     let since_assessed = now.since(snapshot.taken);
     let replicas = &snapshot.plan.assessment.replicas;

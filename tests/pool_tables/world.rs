@@ -8,8 +8,8 @@
 
 use simplescalevm::pool::{
     Action, Answer, BackoffCause, Blocked, CloudTime, CreateBlock, CreateFailure, Creating,
-    DeleteBlock, DeleteReason, ExternalAddress, ExternalAddressId, Failed, Holder, Listing, Memory,
-    Moment, MoveReason, Phase, Plan, Policy, ProbeFailure, ProbeResult, ReplicaId, Server,
+    DeleteBlock, DeleteReason, ExternalAddress, ExternalAddressId, Failed, Heard, Holder, Listing,
+    Memory, Moment, MoveReason, Phase, Plan, Policy, ProbeFailure, ProbeResult, ReplicaId, Server,
     ServerState, plan, violations,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -190,7 +190,7 @@ impl World {
             latency: s(0),
             outcome,
         };
-        self.memory.probed(&self.policy, &result)
+        self.memory.probed(&self.policy, &result) != Heard::AsBefore
     }
 
     /// It answers that so many resources are free.

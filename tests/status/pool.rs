@@ -9,6 +9,7 @@ use simplescalevm::pool::{
 use simplescalevm::status::Facts;
 use std::net::IpAddr;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// 2026-03-01T12:00:00Z, at the start of the process.
@@ -185,7 +186,7 @@ fn snapshot(policy: &Policy, memory: &Memory) -> Snapshot {
         external_addresses: listing.external_addresses,
         backoff: memory.backoff(),
         shrunken_list: None,
-        history: [cycle()].into(),
+        history: [Arc::new(cycle())].into(),
         incidents: [Incident {
             last: at(1_200),
             times: 3,

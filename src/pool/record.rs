@@ -1,0 +1,180 @@
+//! What is remembered of one replica, and how a list and an answer change it.
+
+use super::{
+    Answer, CloudTime, Creating, Moment, Policy, ProbeFailure, ProbeResult, Server, ServerState,
+};
+use std::time::Duration;
+
+/// What is remembered of one replica. It is dropped when the replica is gone from the lists.
+#[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+pub struct Record {
+    /// The replica as last listed.
+    pub server: Server,
+    /// When a list first had it.
+    pub first_seen: Moment,
+    /// When a list first showed it running.
+    pub first_running: Option<Moment>,
+    /// Whether it was created after this scaler's first list.
+    pub born_here: bool,
+    /// Whether a list has shown it as anything but being created: it may have held a session.
+    pub may_have_run: bool,
+    /// The newest creation that it may stem from; 0: none.
+    pub(super) creation: u64,
+    /// The last good answer; void once the replica has been out of service.
+    pub answer: Option<Answer>,
+    /// Whether it has ever given an answer that counts.
+    pub has_answered: bool,
+    /// Whether it has ever said that it is not done, so that "done" can be believed.
+    pub has_served: bool,
+    /// Failed probes in a row.
+    pub failures: u32,
+    /// The last probe's failure, if it failed.
+    pub last_failure: Option<ProbeFailure>,
+    /// When the last probe ended, and how long it took.
+    pub last_probe: Option<(Moment, Duration)>,
+    /// Since when it is unreachable.
+    pub unreachable_since: Option<Moment>,
+    /// What it counted when the provider last knew its state.
+    pub frozen_count: u64,
+    /// When its deletion was accepted.
+    pub delete_accepted: Option<Moment>,
+    /// Why it failed, as the provider tells it; `None`: not asked yet.
+    pub fault: Option<String>,
+    pub(super) probe: NextProbe,
+}
+
+/// When a replica is asked next, or the round in which it is being asked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NextProbe {
+    pub(super) at: Moment,
+    pub(super) under_way: Option<u64>,
+}
+
+/// The cloud's clock, carried on from its last answer by the monotonic clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Clocks {
+    pub(super) anchor: Option<(CloudTime, Moment)>,
+}
+
+impl Clocks {
+    pub(super) fn cloud_time(self, now: Moment) -> Option<CloudTime> {
+        self.anchor
+            .map(|(time, at)| CloudTime(time.0.saturating_add(now.since(at).as_secs())))
+    }
+
+    pub(super) fn age(self, record: &Record, now: Moment) -> Duration {
+        match (self.cloud_time(now), record.server.created) {
+            // Where that clock has been set back since, it says nothing.
+            (Some(cloud_now), Some(created)) if created <= cloud_now => cloud_now.since(created),
+            _ => now.since(record.first_seen),
+        }
+    }
+
+    pub(super) fn active_for(self, record: &Record, now: Moment) -> Duration {
+        match (
+            self.cloud_time(now),
+            record.server.launched,
+            record.first_running,
+        ) {
+            (Some(cloud_now), Some(launched), _) if launched <= cloud_now => {
+                cloud_now.since(launched)
+            }
+            (_, _, Some(first_running)) => now.since(first_running),
+            _ => self.age(record, now),
+        }
+    }
+}
+
+impl Record {
+    pub(super) fn is_probed(&self) -> bool {
+        matches!(self.server.state, ServerState::Running(_)) && self.delete_accepted.is_none()
+    }
+
+    /// When it is due to be probed, if it waits for that.
+    pub(super) fn due(&self) -> Option<Moment> {
+        let waits = self.probe.under_way.is_none() && self.is_probed();
+        waits.then_some(self.probe.at)
+    }
+
+    /// Takes in what a list says; `frozen`: what it counted until now, if that was known.
+    pub(super) fn listed(&mut self, server: &Server, frozen: Option<u64>, now: Moment) {
+        if server.state == ServerState::Unknown {
+            if let Some(count) = frozen {
+                self.frozen_count = count;
+            }
+            self.server.state = ServerState::Unknown;
+            return;
+        }
+        let was = std::mem::replace(&mut self.server, server.clone()).state;
+        // Nova at times shows a server that runs without its addresses. It is asked where it was
+        // last, and neither counts as a new one nor goes for having no address for too long.
+        if let ServerState::Running(address) = was
+            && self.server.state == ServerState::Creating(Creating::NoAddress)
+        {
+            self.server.state = ServerState::Running(address);
+        }
+        self.may_have_run |= !matches!(self.server.state, ServerState::Creating(_));
+        let settled = self
+            .delete_accepted
+            .is_some_and(|at| now.since(at) >= Policy::DELETION_SETTLES_WITHIN);
+        if settled && self.server.state != ServerState::Leaving {
+            self.delete_accepted = None;
+        }
+        if matches!(self.server.state, ServerState::Running(_)) {
+            self.first_running.get_or_insert(now);
+            if !matches!(was, ServerState::Running(_)) {
+                self.probe.at = now;
+            }
+            return;
+        }
+        self.probe.under_way = None;
+        // What it said before it was out of service says nothing of it afterwards, whatever the
+        // provider shows in between.
+        if matches!(
+            self.server.state,
+            ServerState::Held(_) | ServerState::Failed(_)
+        ) {
+            self.answer = None;
+            self.failures = 0;
+            self.unreachable_since = None;
+        }
+    }
+
+    /// Returns whether it serves for the first time.
+    pub(super) fn take_result(
+        &mut self,
+        policy: &Policy,
+        result: &ProbeResult,
+        grace_is_over: bool,
+    ) -> bool {
+        self.probe.under_way = None;
+        self.last_probe = Some((result.finished, result.latency));
+        match &result.outcome {
+            Ok(answer) => {
+                self.answer = Some(*answer);
+                self.failures = 0;
+                self.last_failure = None;
+                self.unreachable_since = None;
+                let came_up = !self.has_served && !answer.termination;
+                self.has_served |= came_up;
+                self.has_answered |= self.has_served || grace_is_over;
+                came_up
+            }
+            Err(failure) => {
+                self.failures = self.failures.saturating_add(1);
+                self.last_failure = Some(failure.clone());
+                if self.failures >= policy.failure_threshold {
+                    self.unreachable_since.get_or_insert(result.finished);
+                } else {
+                    let soon = policy.probe_interval.min(Policy::RETRY_AFTER_FAILED_PROBE);
+                    // Counted from its start, as the interval is: what did not answer in time
+                    // has been waited for already.
+                    let started = result.finished - result.latency;
+                    self.probe.at = started + soon;
+                }
+                false
+            }
+        }
+    }
+}
