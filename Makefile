@@ -74,6 +74,7 @@ demo: ## run the daemon against a mock cloud with callers (DEMO_SECONDS, ...; Ct
 test: ## all tests
 	$(CARGO) test --locked --no-fail-fast --package openstack-sdk-blocking --all-features
 	$(CARGO) test --locked --no-fail-fast --workspace
+	$(MAKE) --no-print-directory simulate
 
 test-client: ## test the mock cloud with the official OpenStack client (from PyPI)
 	mock/tests/openstack_client.sh

@@ -6,7 +6,7 @@ mod simulation;
 use simulation::{Options, churn, minimise, run};
 
 /// How many histories are run without optimisation; `make test` runs 2,000 with it.
-const HISTORIES: u64 = 200;
+const HISTORIES: u64 = 100;
 
 #[test]
 fn the_same_seed_is_the_same_history_byte_for_byte() {
