@@ -311,6 +311,16 @@ pub(crate) fn many_servers_in_pages(context: &Context) {
     for _ in 0..OTHERS / 50 {
         pool.user.must("POST", "compute", "/servers", &order);
     }
+    // The pool stays as it is while the others are being made: a list that lacked one of it would show here.
+    let ids = pool.ids();
+    wait("the others", 900, || {
+        sleep(Duration::from_secs(2));
+        assert_eq!(pool.ids(), ids, "the pool, while others are being made");
+        let others = pool.user.list_servers("name=%5Eothers&status=ACTIVE")?;
+        expect(others.len(), &OTHERS)
+    });
+    let log = pool.log();
+    assert!(!log.contains("the list lacks"), "a list was not whole");
     let victim = pool.servers().remove(0);
     pool.replicas.set(
         super::pool::address_of(&victim),
