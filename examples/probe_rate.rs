@@ -87,6 +87,7 @@ fn measure(replicas: usize, rounds: usize, hung: usize, port: u16, timeout: Dura
         .collect();
     let mut dead: Vec<bool> = vec![false; replicas];
     let mut costs = Vec::new();
+    let mut times = Vec::new();
     for round in 0..rounds {
         let (began, cpu_before) = (Instant::now(), cpu());
         for (index, job) in jobs.iter().enumerate() {
@@ -110,6 +111,7 @@ fn measure(replicas: usize, rounds: usize, hung: usize, port: u16, timeout: Dura
         let cost = (cpu().saturating_sub(cpu_before)).as_secs_f64() * 1e6 / replicas as f64;
         if round > 0 {
             costs.push(cost);
+            times.push(last_living.as_secs_f64() * 1e3);
         }
         println!(
             "round {round}: {good} good, last living {last_living:?}, all {:?}, {cost:.1} us of CPU per probe",
@@ -117,8 +119,13 @@ fn measure(replicas: usize, rounds: usize, hung: usize, port: u16, timeout: Dura
         );
     }
     costs.sort_by(f64::total_cmp);
-    if let Some(median) = costs.get(costs.len() / 2) {
-        println!("median {median:.1} us of CPU per probe, {}", memory());
+    times.sort_by(f64::total_cmp);
+    if let (Some(cost), Some(time)) = (costs.get(costs.len() / 2), times.get(times.len() / 2)) {
+        let least = times[0];
+        println!(
+            "median {cost:.1} us of CPU per probe; last living after {time:.1} ms (least {least:.1}); {}",
+            memory()
+        );
     }
     pool.stop().unwrap();
 }

@@ -3,8 +3,11 @@
 use super::ProbeJob;
 use std::collections::VecDeque;
 
-/// Jobs in the order of their importance: holders of external addresses first, and of them and of
-/// the others first those whose last probe was answered.
+/// Which lanes are open, in the order of [`Lanes`].
+pub(super) type Open = [bool; 4];
+
+/// Jobs in the order of their importance: holders of external addresses, those among them whose last
+/// probe failed, the others, and those among the others whose last probe failed.
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     lanes: [VecDeque<ProbeJob>; 4],
@@ -15,18 +18,21 @@ impl Lanes {
         self.lanes[lane(&job)].push_back(job);
     }
 
-    /// The next job; a suspect only if there is room for one.
-    pub(super) fn pop(&mut self, with_suspects: bool) -> Option<ProbeJob> {
-        let lanes = self.lanes.iter_mut().enumerate();
-        lanes
-            .filter(|(number, _)| with_suspects || number % 2 == 0)
-            .find_map(|(_, lane)| lane.pop_front())
+    /// The next job of the lanes that are open.
+    pub(super) fn pop(&mut self, open: Open) -> Option<ProbeJob> {
+        let mut lanes = self.lanes.iter_mut().zip(open);
+        lanes.find_map(|(lane, is_open)| if is_open { lane.pop_front() } else { None })
     }
 
     /// Whether [`Self::pop`] would find nothing.
-    pub(super) fn is_empty(&self, with_suspects: bool) -> bool {
-        let mut lanes = self.lanes.iter().enumerate();
-        lanes.all(|(number, lane)| lane.is_empty() || !with_suspects && number % 2 == 1)
+    pub(super) fn is_empty(&self, open: Open) -> bool {
+        let mut lanes = self.lanes.iter().zip(open);
+        lanes.all(|(lane, is_open)| !is_open || lane.is_empty())
+    }
+
+    /// Whether a replica waits that holds nothing and did not answer last time.
+    pub(super) fn has_suspects(&self) -> bool {
+        !self.lanes[3].is_empty()
     }
 }
 
@@ -59,13 +65,14 @@ mod tests {
             lanes.push(job(round, round % 2 == 1, round >= 6));
         }
         let mut order = Vec::new();
-        for with_suspects in [false, true] {
-            while let Some(job) = lanes.pop(with_suspects) {
+        assert!(lanes.has_suspects());
+        for open in [[true, false, true, false], [true; 4]] {
+            while let Some(job) = lanes.pop(open) {
                 order.push(job.round);
             }
-            assert!(lanes.is_empty(with_suspects));
-            assert_eq!(lanes.is_empty(true), with_suspects);
+            assert!(lanes.is_empty(open));
         }
+        assert!(!lanes.has_suspects());
         assert_eq!(order, [1, 3, 5, 0, 2, 4, 7, 9, 11, 6, 8, 10]);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::ProbeJob;
 use super::failure::{is_out_of_descriptors, local, of_io};
-use super::lanes::Lanes;
+use super::lanes::{Lanes, Open};
 use super::link::Link;
 use super::pool::{Clock, Report};
 use super::recipe::Recipe;
@@ -26,6 +26,9 @@ const MAX_BEGUN: usize = 64;
 
 /// How many sockets are dealt with before results are handed over.
 const MAX_EVENTS: usize = 256;
+
+/// How long suspects wait for the living to answer.
+const HOLDING: Duration = Duration::from_millis(50);
 
 /// How long a kept connection may lie idle. Servers mostly close it earlier.
 const MAX_IDLE: Duration = Duration::from_secs(60);
@@ -100,6 +103,8 @@ pub(super) struct Shard {
     begun: VecDeque<(Moment, usize, u64)>,
     busy: usize,
     busy_suspects: usize,
+    /// Since when suspects wait.
+    suspects_since: Option<Moment>,
     /// Where the next idle connection to give up is looked for.
     hand: usize,
     serial: u64,
@@ -120,6 +125,7 @@ impl Shard {
             begun: VecDeque::new(),
             busy: 0,
             busy_suspects: 0,
+            suspects_since: None,
             hand: 0,
             serial: 0,
             again: Vec::new(),
@@ -166,7 +172,8 @@ impl Shard {
             }
         }
         for number in std::mem::take(&mut self.again) {
-            self.go_on(number, Ready::ToRead);
+            // Whether the end was seen is forgotten: it is taken for granted, at the price of a look.
+            self.go_on(number, Ready::Ending);
         }
         for event in events {
             if event.token() != BELL {
@@ -188,7 +195,7 @@ impl Shard {
         }
         let is_called = !self.parts.inbox.is_empty() || bell.is_over.load(Ordering::SeqCst);
         let timeout = if is_idle && !is_called {
-            self.next_end()
+            self.time_to_wait()
         } else {
             Some(Duration::ZERO)
         };
@@ -197,7 +204,15 @@ impl Shard {
         outcome
     }
 
-    fn next_end(&mut self) -> Option<Duration> {
+    fn time_to_wait(&mut self) -> Option<Duration> {
+        let holding = self.end_of_holding().map(|end| end.since(self.now));
+        match (self.time_to_next_end(), holding) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+
+    fn time_to_next_end(&mut self) -> Option<Duration> {
         while let Some(&(started, number, serial)) = self.begun.front() {
             if self.is_under_way(number, serial) {
                 let end = started + self.parts.recipe.settings.timeout;
@@ -226,25 +241,45 @@ impl Shard {
         }
     }
 
-    /// Whether suspects may begin: at most half of the sockets are theirs.
-    fn has_room_for_suspects(&self) -> bool {
-        self.busy_suspects < self.parts.max_open / 2
+    /// The lanes whose jobs may begin.
+    fn open_lanes(&self) -> Open {
+        let has_room = self.busy_suspects < self.parts.max_open / 2;
+        [
+            true,
+            has_room,
+            true,
+            has_room && self.end_of_holding().is_none(),
+        ]
+    }
+
+    /// Until when suspects wait so that those who live can be asked and answer undisturbed: a suspect
+    /// mostly wants a new connection, which costs as much as five exchanges. Holders of addresses never wait.
+    fn end_of_holding(&self) -> Option<Moment> {
+        let are_the_living_done = self.busy == self.busy_suspects;
+        let end = self.suspects_since? + HOLDING;
+        (!are_the_living_done && self.now < end).then_some(end)
     }
 
     /// Whether something waits that can be begun: a free socket, or one whose connection is idle.
     fn can_begin(&self) -> bool {
-        self.busy < self.parts.max_open && !self.lanes.is_empty(self.has_room_for_suspects())
+        self.busy < self.parts.max_open && !self.lanes.is_empty(self.open_lanes())
     }
 
     fn begin_waiting(&mut self) {
+        if self.lanes.has_suspects() {
+            self.suspects_since.get_or_insert(self.now);
+        }
         for _ in 0..MAX_BEGUN {
             if !self.can_begin() {
                 break;
             }
-            let Some(job) = self.lanes.pop(self.has_room_for_suspects()) else {
+            let Some(job) = self.lanes.pop(self.open_lanes()) else {
                 break;
             };
             self.begin(job);
+        }
+        if !self.lanes.has_suspects() {
+            self.suspects_since = None;
         }
     }
 

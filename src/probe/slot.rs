@@ -171,7 +171,9 @@ impl Slot {
             (Ok(Progress::More), Then::End) => self.broken(recipe, room, Broken::Lost),
             (Ok(Progress::Whole { reusable }), _) => {
                 let outcome = exchange.answer(recipe, &mut room.spare);
-                let reusable = reusable && then != Then::End && outcome.is_ok();
+                // INVARIANT: only a connection on which nothing is left to be seen is kept: a socket is
+                // watched for its edges, so that an end known already would never be told again.
+                let reusable = reusable && then == Then::Wait && outcome.is_ok();
                 Step::Done { outcome, reusable }
             }
             (Err(failure), _) => failed(failure),

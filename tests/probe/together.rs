@@ -135,21 +135,36 @@ fn bytes_that_nobody_asked_for_end_a_connection() {
 }
 
 #[test]
-fn a_kept_connection_that_the_replica_ends_is_closed_at_once() {
+fn a_connection_that_the_replica_ends_is_closed_at_once() {
+    const COUNT: u8 = 40;
     let mut net = Net::new(22);
-    let (gone_in, gone) = crossbeam_channel::bounded(1);
-    let (address, _) = net.serve(1, move |mut talk: Talk| {
-        talk.hear();
-        talk.say(ok(GOOD).as_bytes());
-        talk.stream.shutdown(std::net::Shutdown::Write).unwrap();
-        // Returns when the other side has closed as well.
-        talk.hang();
-        gone_in.send(()).unwrap();
-    });
+    let (gone_in, gone) = crossbeam_channel::bounded(usize::from(COUNT));
+    let addresses: Vec<IpAddr> = (1..=COUNT)
+        .map(|host| {
+            let gone_in = gone_in.clone();
+            let script = move |mut talk: Talk| {
+                talk.hear();
+                talk.say(ok(GOOD).as_bytes());
+                // Some ends come together with the answer, some when the connection is idle.
+                thread::sleep(Duration::from_millis(u64::from(host / 4)));
+                talk.stream.shutdown(std::net::Shutdown::Write).unwrap();
+                // Returns when the other side has closed as well.
+                talk.hang();
+                gone_in.send(()).unwrap();
+            };
+            net.serve(host, script).0
+        })
+        .collect();
     let mut pool = pool(&net, LONG);
-    pool.submit(job(address)).unwrap();
-    assert_eq!(next(&mut pool).outcome, good());
-    gone.recv_timeout(LONG).unwrap();
+    for address in addresses {
+        pool.submit(job(address)).unwrap();
+    }
+    for _ in 0..COUNT {
+        assert_eq!(next(&mut pool).outcome, good());
+    }
+    for _ in 0..COUNT {
+        gone.recv_timeout(LONG).unwrap();
+    }
     pool.stop().unwrap();
 }
 
