@@ -45,7 +45,8 @@ pub enum ProbeFailure {
     },
     /// The answer is larger than 64 KiB.
     TooLarge,
-    /// The probe could not be made at all (out of file descriptors, say).
+    /// The probe could not be made at all (out of file descriptors, say): it says nothing of
+    /// the replica, and does not count as one of its failures.
     Local(String),
 }
 

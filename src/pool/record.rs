@@ -161,6 +161,11 @@ impl Record {
                 self.has_answered |= self.has_served || grace_is_over;
                 came_up
             }
+            // It was not asked, so its silence says nothing.
+            Err(failure @ ProbeFailure::Local(_)) => {
+                self.last_failure = Some(failure.clone());
+                false
+            }
             Err(failure) => {
                 self.failures = self.failures.saturating_add(1);
                 self.last_failure = Some(failure.clone());

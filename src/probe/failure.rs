@@ -40,7 +40,12 @@ pub(super) fn of_io(error: &io::Error) -> ProbeFailure {
         ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => {
             ProbeFailure::Unroutable(text())
         }
-        _ => ProbeFailure::Local(text()),
+        ErrorKind::OutOfMemory
+        | ErrorKind::AddrNotAvailable
+        | ErrorKind::AddrInUse
+        | ErrorKind::PermissionDenied => ProbeFailure::Local(text()),
+        _ if is_out_of_descriptors(error) => ProbeFailure::Local(text()),
+        _ => ProbeFailure::Unroutable(text()),
     }
 }
 

@@ -30,6 +30,17 @@ fn at_the_threshold_it_is_unreachable_counts_zero_and_is_not_deleted() {
 }
 
 #[test]
+fn probe_that_this_machine_could_not_make_says_nothing_of_the_replica() {
+    let mut world = World::floor(1);
+    world.serving(&["a"]);
+    for _ in 0..50 {
+        let local = ProbeFailure::Local("too many open files".to_owned());
+        assert!(!world.probe("a", Err(local)));
+    }
+    check(&world, "a serving 1 = 1", "");
+}
+
+#[test]
 fn threshold_of_one_means_the_first_failure() {
     let mut world = World::new();
     world.policy.failure_threshold = 1;
