@@ -18,23 +18,21 @@ pub(super) fn raise(settings: &Settings) {
     }
 }
 
-/// One per replica that the settings allow or call for, one per probe, and the status server's.
+/// One per replica that the settings allow or call for, whether it is being probed or its connection
+/// is kept, and the status server's.
 fn needed(settings: &Settings) -> u64 {
     let policy = &settings.policy;
     let for_the_floor = policy.floor.div_ceil(policy.capacity.get());
     let replicas = policy.max_count.map_or(for_the_floor, u64::from);
-    let probes = settings.probe_threads.get() as u64;
     let clients = StatusServer::MAX_CONNECTIONS as u64;
-    replicas
-        .saturating_add(probes)
-        .saturating_add(clients + FOR_THE_REST)
+    replicas.saturating_add(clients + FOR_THE_REST)
 }
 
 fn too_few(limit: u64, needed: u64) -> String {
     format!(
         "only {limit} file descriptors may be open, and up to {needed} are needed for these \
          settings: raise the hard limit (systemd: LimitNOFILE={needed}; docker: \
-         --ulimit nofile={needed}), or lower REPLICA_MAX_COUNT or PROBE_THREADS"
+         --ulimit nofile={needed}), or lower REPLICA_MAX_COUNT"
     )
 }
 
@@ -51,19 +49,18 @@ mod tests {
                 ("OS_USERNAME", "u"),
                 ("OS_PASSWORD", "p"),
                 ("OS_PROJECT_ID", "x"),
-                ("PROBE_THREADS", "10"),
             ];
             let environment = Environment::from_pairs(base.iter().chain(more).copied());
             let settings = Settings::from_environment(&environment).unwrap();
             assert_eq!(needed(&settings), expected, "{more:?}");
         };
-        check(&[], 3 + 10 + 32 + 32);
-        check(&[("REPLICA_MAX_COUNT", "1000")], 1000 + 10 + 32 + 32);
+        check(&[], 3 + 32 + 32);
+        check(&[("REPLICA_MAX_COUNT", "1000")], 1000 + 32 + 32);
         let large = [
             ("REPLICA_MIN_AVAILABLE_RESOURCES", "1001"),
             ("REPLICA_CAPACITY", "10"),
         ];
-        check(&large, 101 + 10 + 32 + 32);
+        check(&large, 101 + 32 + 32);
     }
 
     #[test]
