@@ -10,7 +10,7 @@ pub use journal::chain;
 
 use crate::pool::{
     CycleStep, Failed, Listing, Memory, Moment, Note, Phase, Plan, Policy, ProbeFailure,
-    ProbeResult, ProbeTarget, ReplicaId, ServerState, Snapshot, Words, plan,
+    ProbeResult, ProbeTarget, ReplicaId, ServerState, Snapshot, Words, plan, standbys,
 };
 use crate::provider::{Provider, ProviderError};
 use apply::Object;
@@ -52,6 +52,8 @@ pub trait Watcher {
 const LIST_ON_DEMAND_AT_MOST_EVERY: Duration = Duration::from_secs(1);
 /// When a probe for which there was no room is handed over again, unless one ends before.
 const ROOM_IS_LOOKED_FOR_EVERY: Duration = Duration::from_millis(20);
+/// For how many standbys a move is prepared.
+const STANDBYS_PREPARED: usize = 4;
 /// How many failed servers are asked for their fault in one cycle.
 const FAULTS_READ_IN_A_CYCLE: usize = 5;
 /// The longest wait that a provider's `Retry-After` can cause.
@@ -225,7 +227,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     pub fn is_undecided(&self) -> bool {
         self.memory
             .records()
-            .zip(&self.plan.assessment.replicas)
+            .zip(self.plan.assessment.replicas.iter())
             .any(|(record, assessed)| {
                 assessed.phase == Phase::Checking
                     || (assessed.address.is_some() && record.last_probe.is_none())
@@ -283,7 +285,13 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     fn next_turn(&self, now: Moment) -> Moment {
         let wanted = self.wanted_list.unwrap_or(self.next_list);
         let list = self.next_list.min(wanted).max(self.quiet_until);
-        let plan = self.pace.next();
+        // While no list may be made, there is no plan to be made for one either.
+        let plans = self.listing.is_some() && now >= self.quiet_until && !self.is_stopping();
+        let plan = if plans {
+            self.pace.next()
+        } else {
+            now + LOOK_AGAIN_AFTER
+        };
         self.next_probe(now)
             .min(list)
             .min(plan)
@@ -320,6 +328,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         self.apply(&plan);
         self.stepped(CycleStep::Apply, began);
         if plan.actions.is_empty() {
+            self.prepare_moves();
             self.read_quota();
         } else {
             let soon = self.parts.clock.now() + QUOTA_SOON;
@@ -332,6 +341,27 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         self.parts.watcher.note(&Note::Stepped(step, took));
     }
 
+    /// Looks up, in a quiet cycle, what moves to the next standbys would need: when a holder
+    /// dies, each request counts.
+    fn prepare_moves(&mut self) {
+        let Some(listing) = &self.listing else {
+            return;
+        };
+        let count = listing.external_addresses.len().min(STANDBYS_PREPARED);
+        for id in standbys(&self.memory, &self.plan.assessment, listing, count) {
+            if self.is_stopping() {
+                return;
+            }
+            if let Err(error) = self.parts.provider.prepare_move(&id) {
+                log::debug!("a move to {id} cannot be prepared: {}", chain(&error));
+                if error.kind.concerns_the_provider() {
+                    return;
+                }
+            }
+            self.parts.watcher.beat(self.parts.clock.now());
+        }
+    }
+
     /// Asks what the provider allows, seldom and only in a quiet cycle: it is for people.
     fn read_quota(&mut self) {
         let now = self.parts.clock.now();
@@ -339,6 +369,9 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             return;
         }
         self.next_quota = now + QUOTA_EVERY;
+        if let Err(error) = self.parts.provider.prepare_creation() {
+            log::debug!("a creation cannot be prepared: {}", chain(&error));
+        }
         match self.parts.provider.quota() {
             Ok(Some(quota)) => self.parts.watcher.note(&Note::Quota(quota)),
             Ok(None) => {}

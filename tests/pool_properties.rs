@@ -121,7 +121,7 @@ fn check_sums(policy: &Policy, memory: &Memory, made: &Plan, now: Moment) -> Tes
     let sum = counted + u128::from(memory.awaited(now)) * capacity;
     let most = u128::from(u64::MAX);
     prop_assert_eq!(u128::from(seen.available), sum.min(most));
-    for replica in &seen.replicas {
+    for replica in seen.replicas.iter() {
         let right = match replica.phase {
             Phase::Serving { free } => replica.counts == free,
             Phase::Creating(_) | Phase::Starting | Phase::Checking => {
@@ -291,7 +291,7 @@ fn run_with_restart(policy: &Policy, before: &[Event], after: &[Event]) -> TestC
     }
     fresh.observe(policy, &last);
     let asked = plan(policy, &fresh, &last, now).assessment;
-    for replica in &asked.replicas {
+    for replica in asked.replicas.iter() {
         let runs = replica.address.is_some();
         prop_assert!(!runs || replica.counts == policy.capacity.get());
     }

@@ -4,6 +4,7 @@ use super::record::Clocks;
 use super::{Creating, Failed, Memory, Moment, Policy, Record, ReplicaId, ServerState};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What a replica is at a moment, from the list and its answers together.
@@ -79,7 +80,7 @@ pub struct Assessed {
     /// Its id.
     pub id: ReplicaId,
     /// Its name.
-    pub name: String,
+    pub name: Arc<str>,
     /// What it is.
     pub phase: Phase,
     /// What it adds to the available resources.
@@ -96,7 +97,7 @@ pub struct Assessed {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Assessment {
     /// The replicas, in the order of their ids.
-    pub replicas: Vec<Assessed>,
+    pub replicas: Arc<Vec<Assessed>>,
     /// Servers of accepted creations that no list has shown yet.
     pub awaited: u64,
     /// Available resources: what can be taken now, and what is on its way.
@@ -108,7 +109,7 @@ impl Assessment {
     #[must_use]
     pub fn by_phase(&self) -> BTreeMap<&'static str, usize> {
         let mut counts = BTreeMap::new();
-        for replica in &self.replicas {
+        for replica in self.replicas.iter() {
             *counts.entry(replica.phase.name()).or_default() += 1;
         }
         counts
@@ -145,7 +146,7 @@ pub fn assess(policy: &Policy, memory: &Memory, now: Moment) -> Assessment {
             let phase = phase(policy, memory.clocks(), record, now);
             Assessed {
                 id: record.server.id.clone(),
-                name: record.server.name.clone(),
+                name: Arc::clone(&record.name),
                 counts: count(policy, &phase),
                 phase,
                 locked: record.server.locked,
@@ -163,7 +164,7 @@ pub fn assess(policy: &Policy, memory: &Memory, now: Moment) -> Assessment {
         u64::saturating_add,
     );
     Assessment {
-        replicas,
+        replicas: Arc::new(replicas),
         awaited,
         available,
     }

@@ -65,6 +65,7 @@ pub struct Memory {
     shrunken: Option<ShrunkenList>,
     creations: Creations,
     rounds: u64,
+    lists: u64,
 }
 
 impl Memory {
@@ -84,6 +85,11 @@ impl Memory {
     #[must_use]
     pub fn record(&self, id: &ReplicaId) -> Option<&Record> {
         self.records.get(id).map(Arc::as_ref)
+    }
+
+    /// Whether the last list has it.
+    pub(super) fn is_listed(&self, record: &Record) -> bool {
+        record.listed == self.lists
     }
 
     /// The list that is waiting to be confirmed, if the last one lacked too much.
@@ -148,6 +154,7 @@ impl Memory {
     /// half of the pool, and at least two, has to be confirmed by the next one.
     pub fn observe(&mut self, policy: &Policy, listing: &Listing) -> bool {
         let now = listing.taken;
+        self.lists += 1;
         let previous_list = self.clocks.anchor.map(|(time, _)| time);
         if let Some(cloud_time) = listing.cloud_time {
             self.clocks.anchor = Some((cloud_time, now));
@@ -228,13 +235,18 @@ impl Memory {
         };
         let creation = if let Some((_, creation)) = self.gone.remove(&server.id) {
             creation
-        } else {
+        } else if is_new {
             self.creations.server_shown();
-            if is_new { self.creations.newest() } else { 0 }
+            self.creations.newest()
+        } else {
+            // It was there before, and a list had left it out, or could not say whose it is.
+            0
         };
         let running = matches!(server.state, ServerState::Running(_));
         let record = Record {
             server: server.clone(),
+            name: server.name.as_str().into(),
+            listed: self.lists,
             first_seen: now,
             first_running: running.then_some(now),
             born_here,
@@ -264,7 +276,11 @@ impl Memory {
             .record(&server.id)
             .filter(|r| r.server.state != ServerState::Unknown)
             .map(|r| assess::count(policy, &assess::phase(policy, self.clocks, r, now)));
-        self.change(&server.id, |record| record.listed(server, frozen, now));
+        let lists = self.lists;
+        self.change(&server.id, |record| {
+            record.listed = lists;
+            record.take_listed(server, frozen, now);
+        });
     }
 
     /// Changes a record, and with it its place among those that wait for a probe.

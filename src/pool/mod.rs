@@ -30,7 +30,9 @@ pub use observation::{
     Creating, ExternalAddress, ExternalAddressId, Failed, Holder, Listing, ReplicaId, Server,
     ServerState,
 };
-pub use plan::{Action, Blocked, CreateBlock, DeleteBlock, DeleteReason, MoveReason, Plan, plan};
+pub use plan::{
+    Action, Blocked, CreateBlock, DeleteBlock, DeleteReason, MoveReason, Plan, plan, standbys,
+};
 pub use policy::Policy;
 pub use record::Record;
 pub use snapshot::{ActionReport, CycleReport, Incident, Outcome, Snapshot};

@@ -5,7 +5,7 @@ use super::{
     Holder, Listing, Memory, Moment, Phase, Policy, Record, ReplicaId, assess,
 };
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::time::Duration;
 
@@ -281,7 +281,7 @@ fn plan_deletions(
 ) -> Vec<(ReplicaId, DeleteReason)> {
     let anyone_answers = assessment.anyone_answers();
     let mut deletions = Vec::new();
-    for (record, assessed) in memory.records().zip(&assessment.replicas) {
+    for (record, assessed) in memory.records().zip(assessment.replicas.iter()) {
         let Some((reason, block)) = wanted_deletion(policy, memory, record, assessed, when) else {
             continue;
         };
@@ -414,7 +414,7 @@ fn plan_moves(
     // INVARIANT: first what is about to go, then what is silent, then what is free: with few
     // standbys, an address that a caller may still be using matters more than an unused one.
     wanted.sort_by(|(a, _, x), (b, _, y)| (a, &x.id).cmp(&(b, &y.id)));
-    let mut standbys = standbys(memory, assessment, listing).into_iter();
+    let mut standbys = standbys(memory, assessment, listing, wanted.len()).into_iter();
     let mut moves = Vec::new();
     for (reason, from, address) in wanted {
         match standbys.next() {
@@ -458,18 +458,33 @@ fn reason_to_move(
         .map(|r| (reason, Some(r.server.id.clone())))
 }
 
-/// Serving replicas without an external address, the oldest first so that the choice is stable.
-fn standbys(memory: &Memory, assessment: &Assessment, listing: &Listing) -> Vec<ReplicaId> {
+/// So many serving replicas without an external address, the oldest first so that the choice is
+/// stable.
+#[must_use]
+pub fn standbys(
+    memory: &Memory,
+    assessment: &Assessment,
+    listing: &Listing,
+    count: usize,
+) -> Vec<ReplicaId> {
+    if count == 0 {
+        return Vec::new();
+    }
     let holders = listing.holders();
-    let listed: BTreeSet<&ReplicaId> = listing.servers.iter().map(|s| &s.id).collect();
     let mut standbys: Vec<(Reverse<Duration>, &ReplicaId)> = memory
         .records()
-        .zip(&assessment.replicas)
-        .filter(|(_, assessed)| matches!(assessed.phase, Phase::Serving { .. }))
+        .zip(assessment.replicas.iter())
+        .filter(|(record, assessed)| {
+            matches!(assessed.phase, Phase::Serving { .. }) && memory.is_listed(record)
+        })
         .map(|(record, assessed)| (Reverse(assessed.age), &record.server.id))
-        .filter(|(_, id)| listed.contains(id) && !holders.contains(*id))
+        .filter(|(_, id)| !holders.contains(*id))
         .collect();
-    standbys.sort();
+    if count < standbys.len() {
+        standbys.select_nth_unstable(count);
+        standbys.truncate(count);
+    }
+    standbys.sort_unstable();
     standbys.into_iter().map(|(_, id)| id.clone()).collect()
 }
 

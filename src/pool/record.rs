@@ -3,6 +3,7 @@
 use super::{
     Answer, CloudTime, Creating, Moment, Policy, ProbeFailure, ProbeResult, Server, ServerState,
 };
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What is remembered of one replica. It is dropped when the replica is gone from the lists.
@@ -11,6 +12,10 @@ use std::time::Duration;
 pub struct Record {
     /// The replica as last listed.
     pub server: Server,
+    /// Its name, as plans share it.
+    pub(super) name: Arc<str>,
+    /// The last list that had it, by its number.
+    pub(super) listed: u64,
     /// When a list first had it.
     pub first_seen: Moment,
     /// When a list first showed it running.
@@ -98,13 +103,16 @@ impl Record {
     }
 
     /// Takes in what a list says; `frozen`: what it counted until now, if that was known.
-    pub(super) fn listed(&mut self, server: &Server, frozen: Option<u64>, now: Moment) {
+    pub(super) fn take_listed(&mut self, server: &Server, frozen: Option<u64>, now: Moment) {
         if server.state == ServerState::Unknown {
             if let Some(count) = frozen {
                 self.frozen_count = count;
             }
             self.server.state = ServerState::Unknown;
             return;
+        }
+        if *self.name != *server.name {
+            self.name = server.name.as_str().into();
         }
         let was = std::mem::replace(&mut self.server, server.clone()).state;
         // Nova at times shows a server that runs without its addresses. It is asked where it was

@@ -4,6 +4,7 @@ use super::{
     Action, Assessment, Backoff, Blocked, CloudTime, CreateBlock, DeleteBlock, DeleteReason,
     ExternalAddress, ExternalAddressId, Moment, MoveReason, ReplicaId, Snapshot,
 };
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ pub struct Words<'a> {
     now: Moment,
     cloud_now: Option<CloudTime>,
     /// How many replicas have a name, since a provider's names need not be unique.
-    namesakes: BTreeMap<&'a str, usize>,
+    namesakes: OnceCell<BTreeMap<&'a str, usize>>,
 }
 
 impl<'a> Words<'a> {
@@ -33,10 +34,6 @@ impl<'a> Words<'a> {
         floor: u64,
         (now, cloud_now): (Moment, Option<CloudTime>),
     ) -> Self {
-        let mut namesakes = BTreeMap::new();
-        for replica in &assessment.replicas {
-            *namesakes.entry(replica.name.as_str()).or_default() += 1;
-        }
         Self {
             assessment,
             addresses,
@@ -44,7 +41,7 @@ impl<'a> Words<'a> {
             floor,
             now,
             cloud_now,
-            namesakes,
+            namesakes: OnceCell::new(),
         }
     }
 
@@ -65,7 +62,7 @@ impl<'a> Words<'a> {
     pub fn name(&self, id: &ReplicaId) -> Option<&'a str> {
         let replicas = &self.assessment.replicas;
         let index = replicas.binary_search_by(|r| r.id.cmp(id)).ok()?;
-        replicas.get(index).map(|r| r.name.as_str())
+        replicas.get(index).map(|r| &*r.name)
     }
 
     /// A replica, so that it can be told from the others: its name, with its id where others
@@ -74,13 +71,25 @@ impl<'a> Words<'a> {
     pub fn replica(&self, id: &ReplicaId) -> String {
         match self.name(id).filter(|name| !name.is_empty()) {
             None => Self::printable(id.as_str()),
-            Some(name) if self.namesakes.get(name) == Some(&1) => Self::printable(name),
+            Some(name) if self.is_unique(name) => Self::printable(name),
             Some(name) => format!(
                 "{} [{}]",
                 Self::printable(name),
                 Self::printable(id.as_str())
             ),
         }
+    }
+
+    /// The names are counted when the first one is to be told.
+    fn is_unique(&self, name: &str) -> bool {
+        let namesakes = self.namesakes.get_or_init(|| {
+            let mut namesakes = BTreeMap::new();
+            for replica in self.assessment.replicas.iter() {
+                *namesakes.entry(&*replica.name).or_default() += 1;
+            }
+            namesakes
+        });
+        namesakes.get(name) == Some(&1)
     }
 
     /// An external address; its id where the last list does not have it.
@@ -332,11 +341,12 @@ mod tests {
     use super::*;
     use crate::pool::{Assessed, BackoffCause, Phase};
     use std::num::NonZeroU64;
+    use std::sync::Arc;
 
     fn assessment(names: &[(&str, &str)]) -> Assessment {
         let replicas = names.iter().map(|(id, name)| Assessed {
             id: ReplicaId::new(id),
-            name: (*name).to_owned(),
+            name: (*name).into(),
             phase: Phase::Starting,
             counts: 1,
             locked: false,
@@ -344,7 +354,7 @@ mod tests {
             address: None,
         });
         Assessment {
-            replicas: replicas.collect(),
+            replicas: Arc::new(replicas.collect()),
             awaited: 0,
             available: 1,
         }

@@ -37,6 +37,16 @@ pub trait Provider: Send {
     /// Why a server failed, if the provider tells.
     fn fault(&mut self, replica: &ReplicaId) -> Result<Option<String>, ProviderError>;
 
+    /// Looks up what a creation needs, so that the next one is one request.
+    fn prepare_creation(&mut self) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
+    /// Looks up what a move to this server needs, so that it is one request.
+    fn prepare_move(&mut self, _to: &ReplicaId) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
     /// What the provider allows, and what is used of it, if it tells. For people only: nothing
     /// is decided by it.
     fn quota(&mut self) -> Result<Option<Quota>, ProviderError> {

@@ -92,7 +92,7 @@ fn in_words(snapshot: &Snapshot) -> String {
         "{} resources are available, the floor is {}.\n",
         assessment.available, snapshot.floor
     );
-    for replica in &assessment.replicas {
+    for replica in assessment.replicas.iter() {
         text.push_str(&format!(
             "  {:<12} counts {:<4} {}\n",
             replica.phase.name(),

@@ -166,11 +166,12 @@ impl Journal {
                 ..Event::new(EventKind::Found, text)
             };
             self.keep(when, event);
-            for (record, assessed) in memory.records().zip(replicas) {
+            for (record, assessed) in memory.records().zip(replicas.iter()) {
                 self.known_now(when.0, record, assessed, watcher);
             }
         }
-        for (record, assessed) in memory.records().zip(replicas) {
+        let unchanged = self.skip_unchanged(replicas);
+        for (record, assessed) in memory.records().zip(replicas.iter()).skip(unchanged) {
             let before = self.known_now(when.0, record, assessed, watcher);
             if before != Some(assessed.phase.name()) {
                 let name = words.replica(&assessed.id);
@@ -192,6 +193,19 @@ impl Journal {
         self.creation_failures = failures;
     }
 
+    /// How many replicas, from the first on, are what they were: two walks in the same order are
+    /// cheaper than looking each of them up.
+    fn skip_unchanged(&self, replicas: &[Assessed]) -> usize {
+        let same = |((id, known), assessed): &((&ReplicaId, &Known), &Assessed)| {
+            let is_new_here = !known.has_served && matches!(assessed.phase, Phase::Serving { .. });
+            **id == assessed.id
+                && known.phase == assessed.phase.name()
+                && Arc::ptr_eq(&known.name, &assessed.name)
+                && !is_new_here
+        };
+        self.known.iter().zip(replicas).take_while(same).count()
+    }
+
     /// Remembers a replica as it is now, and returns the phase as it was.
     fn known_now(
         &mut self,
@@ -207,7 +221,7 @@ impl Journal {
             Some(known) => known,
             None => self.known.entry(assessed.id.clone()).or_insert(Known {
                 phase,
-                name: assessed.name.as_str().into(),
+                name: Arc::clone(&assessed.name),
                 aged: (assessed.age, now),
                 // Of one that was here before, the first answer says nothing.
                 has_served: !record.born_here,
@@ -218,8 +232,8 @@ impl Journal {
             known.has_served = true;
             watcher.note(&Note::Ready(assessed.age));
         }
-        if *known.name != *assessed.name {
-            known.name = assessed.name.as_str().into();
+        if !Arc::ptr_eq(&known.name, &assessed.name) {
+            known.name = Arc::clone(&assessed.name);
         }
         let before = std::mem::replace(&mut known.phase, phase);
         (!is_new).then_some(before)
@@ -451,7 +465,7 @@ fn changed(
     };
     Event {
         replica: Some(assessed.id.clone()),
-        name: Some(assessed.name.as_str().into()),
+        name: Some(Arc::clone(&assessed.name)),
         states: (before, Some(phase)),
         numbers: Some(numbers),
         ..Event::new(kind, text)
@@ -469,7 +483,7 @@ fn acted(plan: &Plan, action: &Action, sentence: &str) -> Event {
     let assessed = replica.and_then(|id| plan.assessment.replica(id));
     Event {
         replica: replica.cloned(),
-        name: assessed.map(|r| r.name.as_str().into()),
+        name: assessed.map(|r| Arc::clone(&r.name)),
         reason: Some(reason),
         ..Event::new(kind, sentence.to_owned())
     }

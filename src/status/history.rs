@@ -48,7 +48,7 @@ impl Default for History {
 impl Sample {
     fn of(snapshot: &Snapshot) -> Self {
         let mut by_phase = [0_u16; PHASES];
-        for replica in &snapshot.plan.assessment.replicas {
+        for replica in snapshot.plan.assessment.replicas.iter() {
             let index = Phase::NAMES.iter().position(|n| *n == replica.phase.name());
             if let Some(count) = index.and_then(|index| by_phase.get_mut(index)) {
                 *count = count.saturating_add(1);

@@ -223,7 +223,7 @@ fn replicas_view<'a>(
 fn assessed_view(assessed: &Assessed, since_assessed: Duration) -> Map<String, Value> {
     object(json!({
         "id": assessed.id.as_str(),
-        "name": assessed.name,
+        "name": *assessed.name,
         "state": assessed.phase.name(),
         "counts": assessed.counts,
         "locked": assessed.locked,

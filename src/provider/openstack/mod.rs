@@ -39,6 +39,8 @@ pub struct OpenStack {
     addresses: BTreeMap<ReplicaId, IpAddr>,
     /// The port of each replica that an external address was moved to or may be moved to.
     ports: BTreeMap<ReplicaId, Port>,
+    /// Those whose port was asked for ahead of a move.
+    ports_asked: BTreeSet<ReplicaId>,
 }
 
 impl OpenStack {
@@ -53,6 +55,7 @@ impl OpenStack {
             network_name: None,
             addresses: BTreeMap::new(),
             ports: BTreeMap::new(),
+            ports_asked: BTreeSet::new(),
         }
     }
 
@@ -146,12 +149,16 @@ impl OpenStack {
         Ok(port)
     }
 
-    fn order(&mut self, count: NonZeroU64) -> Result<CreateServer, ProviderError> {
+    fn resolved(&mut self) -> Result<Resolved, ProviderError> {
         let resolved = match self.resolved.take() {
             Some(resolved) => resolved,
             None => self.template.resolve(&self.cloud)?,
         };
-        self.resolved = Some(resolved.clone());
+        Ok(self.resolved.insert(resolved).clone())
+    }
+
+    fn order(&mut self, count: NonZeroU64) -> Result<CreateServer, ProviderError> {
+        let resolved = self.resolved()?;
         let template = &self.template;
         Ok(CreateServer {
             name: template.name.clone(),
@@ -220,6 +227,7 @@ impl Provider for OpenStack {
             .collect();
         let listed: BTreeSet<&ReplicaId> = servers.iter().map(|server| &server.id).collect();
         self.ports.retain(|id, _| listed.contains(id));
+        self.ports_asked.retain(|id| listed.contains(id));
         Ok(Listing {
             taken: now,
             cloud_time: list.date.map(CloudTime),
@@ -294,6 +302,18 @@ impl Provider for OpenStack {
             .server(replica.as_str())
             .map_err(failed("the server cannot be read"))?;
         Ok(server.fault.map(|fault| fault.message))
+    }
+
+    fn prepare_creation(&mut self) -> Result<(), ProviderError> {
+        self.resolved().map(drop)
+    }
+
+    /// Asks once: a replica without a port on the wanted network is not asked for in each cycle.
+    fn prepare_move(&mut self, to: &ReplicaId) -> Result<(), ProviderError> {
+        if self.ports.contains_key(to) || !self.ports_asked.insert(to.clone()) {
+            return Ok(());
+        }
+        self.port_of(to).map(drop)
     }
 
     fn quota(&mut self) -> Result<Option<Quota>, ProviderError> {
