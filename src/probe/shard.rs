@@ -13,6 +13,7 @@ use mio::event::Event;
 use mio::{Events, Poll, Token, Waker};
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -337,24 +338,25 @@ impl Shard {
         if self.open() >= self.parts.max_open {
             self.give_up_an_idle_one();
         }
-        let recipe = &self.parts.recipe;
-        let link = match Link::open(recipe, job.address) {
-            Err(error) if is_out_of_descriptors(&error) => {
-                if !self.give_up_an_idle_one() {
-                    return Err(error);
-                }
-                Link::open(&self.parts.recipe, job.address)?
-            }
-            other => other?,
-        };
+        let link = self.open_link(job.address)?;
         Ok(Box::new(Slot {
             replica: job.replica.clone(),
             address: job.address,
             link,
             is_owned: true,
             idle_since: self.now,
+            idle_looks: 0,
             exchange: Some(Exchange::new(job, self.now, self.serial, false)),
         }))
+    }
+
+    fn open_link(&mut self, address: IpAddr) -> io::Result<Link> {
+        match Link::open(&self.parts.recipe, address) {
+            Err(error) if is_out_of_descriptors(&error) && self.give_up_an_idle_one() => {
+                Link::open(&self.parts.recipe, address)
+            }
+            other => other,
+        }
     }
 
     /// A number for a new slot.
@@ -419,7 +421,7 @@ impl Shard {
     /// A replica may close a kept connection at the very moment at which it is used again. That says
     /// nothing of the replica, so it is asked once more, over a new connection, in the time that is left.
     fn ask_anew(&mut self, number: usize, mut slot: Box<Slot>) {
-        match Link::open(&self.parts.recipe, slot.address) {
+        match self.open_link(slot.address) {
             Ok(link) => {
                 slot.link = link;
                 if let Some(exchange) = &mut slot.exchange {
@@ -451,6 +453,7 @@ impl Shard {
         }
         if is_reusable && slot.is_owned {
             slot.idle_since = self.now;
+            slot.idle_looks = 0;
             self.slots[number] = Some(slot);
         } else {
             self.close(number, &slot);

@@ -11,6 +11,9 @@ use std::net::IpAddr;
 /// How often a socket is looked at before the others have their turn.
 const MAX_LOOKS: usize = 8;
 
+/// How often an idle connection may have news that are not HTTP, such as the tickets of TLS.
+const MAX_IDLE_LOOKS: u8 = 16;
+
 /// Room that all exchanges of a thread use by turns.
 pub(super) struct Room {
     buffers: Buffers,
@@ -61,6 +64,8 @@ pub(super) struct Slot {
     /// Whether the connection may be kept: false once the replica has moved or is gone.
     pub(super) is_owned: bool,
     pub(super) idle_since: Moment,
+    /// How often it had news while it was idle, for which there is no other limit.
+    pub(super) idle_looks: u8,
     pub(super) exchange: Option<Exchange>,
 }
 
@@ -154,9 +159,11 @@ impl Slot {
         let then = heard.then;
         let Some(exchange) = &mut self.exchange else {
             // Nobody asked: bytes say that the connection is not what it should be.
+            self.idle_looks += 1;
+            let is_quiet = heard.bytes.is_empty() && self.idle_looks < MAX_IDLE_LOOKS;
             return match then {
-                Then::Wait if heard.bytes.is_empty() => Step::Wait,
-                Then::Look if heard.bytes.is_empty() => Step::Again,
+                Then::Wait if is_quiet => Step::Wait,
+                Then::Look if is_quiet => Step::Again,
                 _ => Step::Close,
             };
         };

@@ -7,8 +7,9 @@ use simplescalevm::probe::{ProbeJob, ProbePool};
 use socket2::{Domain, Socket, Type};
 use std::collections::HashMap;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
@@ -214,5 +215,31 @@ fn two_probes_of_one_replica_at_a_time_are_both_answered() {
     }
     assert_eq!(pool.under_way(), 0);
     assert!(seen.connections() <= 15);
+    pool.stop().unwrap();
+}
+
+#[test]
+fn an_ipv6_replica() {
+    let Ok(listener) = TcpListener::bind("[::1]:0") else {
+        // Not every machine that runs this has IPv6.
+        return;
+    };
+    let socket = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let stream = stream.unwrap();
+            let talk = Talk {
+                stream,
+                number: 0,
+                seen: Arc::default(),
+            };
+            always(ok(GOOD))(talk);
+        }
+    });
+    let mut pool = ProbePool::start(&settings(socket.port(), LONG), &clock()).unwrap();
+    for _ in 0..2 {
+        pool.submit(job(socket.ip())).unwrap();
+        assert_eq!(next(&mut pool).outcome, good());
+    }
     pool.stop().unwrap();
 }
