@@ -1,7 +1,10 @@
 //! What a probe costs, and how long a round takes: the probe pool alone, against a server of this program's own that is
 //! every replica of 127.0.0.0/8 and runs in a process of its own.
 //!
-//! `cargo run --release --example probe_rate -- [REPLICAS [ROUNDS [PERCENT_HUNG [kept|closed [TIMEOUT_MS]]]]]`
+//! `cargo run --release --example probe_rate -- [REPLICAS [ROUNDS [PERCENT_HUNG [kept|closed [TIMEOUT_MS [EVERY_MS]]]]]]`
+//!
+//! A round begins when the last one has ended, and not before `EVERY_MS` after its beginning: rounds in a row find warm caches,
+//! so that rounds with and without replicas that hang are only to be compared with the same value.
 //!
 //! Prints, per round, the time until the last living replica's result and until the last result at all, and at the end the
 //! CPU time per probe of a round: user and system, all threads.
@@ -51,12 +54,19 @@ fn main() {
         .read_exact(&mut line)
         .unwrap();
     let port: u16 = std::str::from_utf8(&line).unwrap().trim().parse().unwrap();
-    measure(replicas, rounds, hung, port, timeout);
+    let every = Duration::from_millis(number(5, 0) as u64);
+    measure(replicas, rounds, hung, port, (timeout, every));
     server.kill().unwrap();
     server.wait().unwrap();
 }
 
-fn measure(replicas: usize, rounds: usize, hung: usize, port: u16, timeout: Duration) {
+fn measure(
+    replicas: usize,
+    rounds: usize,
+    hung: usize,
+    port: u16,
+    (timeout, every): (Duration, Duration),
+) {
     let settings = ProbeSettings {
         protocol: Protocol::Http,
         port: NonZeroU16::new(port).unwrap(),
@@ -117,6 +127,7 @@ fn measure(replicas: usize, rounds: usize, hung: usize, port: u16, timeout: Dura
             "round {round}: {good} good, last living {last_living:?}, all {:?}, {cost:.1} us of CPU per probe",
             began.elapsed()
         );
+        std::thread::sleep(every.saturating_sub(began.elapsed()));
     }
     costs.sort_by(f64::total_cmp);
     times.sort_by(f64::total_cmp);
