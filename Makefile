@@ -112,5 +112,8 @@ include tests/fuzz.mk
 # Targets of the page's and the metrics' tests.
 include tests/browser.mk
 
+# Targets of the measurements.
+include tools/bench/bench.mk
+
 # Targets of the tests against a real OpenStack, where they are there.
 -include tests/openstack/openstack.mk

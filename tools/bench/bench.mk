@@ -1,0 +1,12 @@
+# Targets of the measurements; included by the Makefile. See docs/BENCHMARKS.md.
+
+.PHONY: bench bench-smoke
+
+# What it is compared with is named by BEFORE: another static program of the daemon (none: HAProxy alone).
+BEFORE ?=
+
+bench: ## measure the daemon beside HAProxy: cost of a probe, reaction, failover, size (BEFORE=old-program; wants root)
+	@CARGO='$(CARGO)' BEFORE='$(BEFORE)' tools/bench.sh '$(TARGET_DIR)'
+
+bench-smoke: ## the same, briefly and without optimisation: that the measurements still run
+	@CARGO='$(CARGO)' tools/bench.sh '$(TARGET_DIR)' --quick
