@@ -2,9 +2,11 @@
 
 use super::pool::{Context, PATIENCE_S, Pool, address_of};
 use super::replicas::Behaviour;
-use super::rig::{expect, stays, wait};
-use super::runner::TOKEN_TTL_S;
+use super::rig::{Undo, expect, stays, wait};
 use serde_json::json;
+
+/// Life of a token in seconds.
+const TOKEN_TTL_S: u64 = 60;
 
 /// Runs on past the end of several tokens. `OPENSTACK_TOKEN_SECONDS` sets how long.
 pub(crate) fn short_tokens(context: &Context) {
@@ -12,6 +14,8 @@ pub(crate) fn short_tokens(context: &Context) {
         .ok()
         .and_then(|text| text.parse().ok());
     let time_s = given.unwrap_or(TOKEN_TTL_S * 5 / 2);
+    let _undo = Undo(&context.rig, &["token-ttl", "3600"]);
+    context.rig.ctl(&["token-ttl", &TOKEN_TTL_S.to_string()]);
     let mut pool = Pool::new(context, 2);
     pool.bring_up(2);
     let ids = pool.ids();

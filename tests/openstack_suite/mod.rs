@@ -22,7 +22,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         Shared,
         keeping::floor_reached_and_kept,
     ),
-    ("tokens of 60 s", Shared, login::short_tokens),
     (
         "termination",
         Shared,
@@ -97,4 +96,5 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         Alone,
         making::many_servers_in_pages,
     ),
+    ("tokens of 60 s", Alone, login::short_tokens),
 ];
