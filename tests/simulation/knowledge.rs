@@ -148,8 +148,8 @@ impl Life {
                     heard.address_seen = true;
                 }
                 ServerState::Creating(Creating::NoAddress) if heard.address_seen => {}
-                // Nothing is known of it, so nothing that was known becomes void.
-                ServerState::Unknown => {}
+                // Nothing is known of it, so no answer becomes void; but where it was, is forgotten.
+                ServerState::Unknown => heard.address_seen = false,
                 ServerState::Creating(_) | ServerState::Leaving => {
                     heard.round = None;
                     heard.address_seen = false;
