@@ -104,7 +104,7 @@ fn measure(size: u32) {
     for trial in 0..TRIALS {
         let now = at(100 + 10 * trial as u64);
         rounds.push(timed(|| {
-            probes = round(&mut memory, &policy, &holders, now)
+            probes = round(&mut memory, &policy, &holders, now);
         }));
         let list = listing(size, now);
         lists.push(timed(|| memory.observe(&policy, &list)));

@@ -257,6 +257,7 @@ mod tests {
         }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "it stands beside failures")]
     fn good(body: &str, reusable: bool) -> Outcome {
         Ok((body.as_bytes().to_vec(), reusable))
     }

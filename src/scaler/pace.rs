@@ -1,7 +1,7 @@
 //! When the plan is made again and when a snapshot is published, so that neither a large pool nor
 //! a restless one takes more than a small part of the scaler's time.
 
-use crate::pool::{Heard, Moment, Plan, Policy};
+use crate::pool::{Blocked, Heard, Moment, Plan, Policy};
 use std::time::Duration;
 
 /// How long a plan may be looked at again without anything new, so that time alone can act.
@@ -104,7 +104,7 @@ impl Pace {
         self.missing = plan.missing;
         self.planned_at = began;
         self.rests_until = ended + rest;
-        let untils = plan.blocked.iter().filter_map(|blocked| blocked.until());
+        let untils = plan.blocked.iter().filter_map(Blocked::until);
         let soonest = untils.filter(|until| *until > began).min();
         let look_again = began + LOOK_AGAIN_AFTER;
         self.look_again = soonest.map_or(look_again, |until| until.min(look_again));
