@@ -320,6 +320,18 @@ fn wanted_deletion(
     assessed: &Assessed,
     (listed, now): (Moment, Moment),
 ) -> Option<(DeleteReason, Option<DeleteBlock>)> {
+    // Most replicas of a large pool are of no interest here, and their records need not be read.
+    let is_safe = matches!(
+        assessed.phase,
+        Phase::Serving { .. }
+            | Phase::Checking
+            | Phase::Held
+            | Phase::Unknown { .. }
+            | Phase::Leaving
+    );
+    if is_safe {
+        return None;
+    }
     let startup_is_over_at = |moment| {
         let startup_time = memory.startup_time(record, moment);
         let timeout = policy.startup_timeout;
@@ -471,13 +483,16 @@ pub fn standbys(
         return Vec::new();
     }
     let holders = listing.holders();
+    // What a believed list lacks is forgotten.
+    let all_are_listed = memory.shrunken_list().is_none();
     let mut standbys: Vec<(Reverse<Duration>, &ReplicaId)> = memory
         .records()
         .zip(assessment.replicas.iter())
         .filter(|(record, assessed)| {
-            matches!(assessed.phase, Phase::Serving { .. }) && memory.is_listed(record)
+            matches!(assessed.phase, Phase::Serving { .. })
+                && (all_are_listed || memory.is_listed(record))
         })
-        .map(|(record, assessed)| (Reverse(assessed.age), &record.server.id))
+        .map(|(_, assessed)| (Reverse(assessed.age), &assessed.id))
         .filter(|(_, id)| !holders.contains(*id))
         .collect();
     if count < standbys.len() {

@@ -100,6 +100,9 @@ def per_probe(options, count, seconds, runs):
         return {
             name: {
                 "us_per_probe": median([w[name]["us"] for w in windows]),
+                # A list of the pool is in few of the windows: the mean has its share.
+                "us_overall": sum(w[name]["us"] * w[name]["rate"] for w in windows)
+                / sum(w[name]["rate"] for w in windows),
                 "ratio": median([w[name]["us"] / w["haproxy"]["us"] for w in windows]),
                 "rate": median([w[name]["rate"] for w in windows]),
             }
