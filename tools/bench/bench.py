@@ -14,7 +14,7 @@ FULL = {
     "per_probe": [(1000, 6, 6), (8000, 8, 5)],
     "idle": 30,
     "dead": ["0", "10", "50"],
-    "rounds": 4,
+    "rounds": 6,
     "reaction": (100, 5),
     "failover": (9, 3),
     "slow_failover": (6, 6),
