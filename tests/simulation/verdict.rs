@@ -6,7 +6,7 @@ use super::scenario::{Fault, GuestKind};
 use super::server::{Guest, Maker, Nova, Vm};
 use super::world::World;
 use simplescalevm::pool::{
-    Backoff, Creating, ExternalAddress, Failed, Holder, Policy, ReplicaId, Server, ServerState,
+    Creating, ExternalAddress, Failed, Holder, Policy, ReplicaId, Server, ServerState,
 };
 use std::time::Duration;
 
@@ -248,7 +248,8 @@ impl World {
         let wait = match known.failures {
             0 => Duration::ZERO,
             _ if known.was_quota => Duration::ZERO,
-            failures => Backoff::delay(failures),
+            // Not the product's own arithmetic, or both would be wrong together.
+            failures => Duration::from_secs((10 << (failures - 1).min(10)).min(900)),
         };
         let too_soon = now - known.failed_at < ms(wait);
         let failures = known.failures;
