@@ -89,7 +89,7 @@ fn in_words(snapshot: &Snapshot) -> String {
     let words = Words::of(snapshot, snapshot.taken);
     let assessment = &snapshot.plan.assessment;
     let mut text = format!(
-        "{} resources are available, the floor is {}.\n",
+        "Available resources: {}; the floor is {}.\n",
         assessment.available, snapshot.floor
     );
     for replica in assessment.replicas.iter() {
