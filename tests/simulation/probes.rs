@@ -34,10 +34,9 @@ impl Probes for SimProbes {
             world.strikes(Fault::ProbeSlow),
         );
         let fast = world.rng.range(1, 40);
-        let loss = lost.then_some(match fast % 4 {
+        let loss = lost.then_some(match fast % 3 {
             0 => ProbeFailure::Timeout,
             1 => ProbeFailure::ConnectionLost,
-            2 => ProbeFailure::Local("out of file descriptors".to_owned()),
             _ => ProbeFailure::Status(500),
         });
         let latency = match (&loss, slow) {

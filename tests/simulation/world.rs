@@ -284,7 +284,6 @@ impl World {
                     && vm.nova == Nova::PoweringOn
                 {
                     vm.nova = Nova::Active;
-                    self.give_address(&id);
                     self.boot(&id);
                 }
             }
