@@ -402,7 +402,9 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     }
 
     fn take_in(&mut self, listing: Listing) {
-        if !self.memory.observe(&self.parts.policy, &listing) {
+        let arrived = self.parts.clock.now();
+        let policy = &self.parts.policy;
+        if !self.memory.observe_late(policy, &listing, arrived) {
             let when = self.when();
             self.journal.disbelieved(when, &self.memory);
         }

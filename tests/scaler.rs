@@ -293,6 +293,24 @@ fn an_answer_lost_after_the_effect_makes_no_second_batch() {
 }
 
 #[test]
+fn a_list_that_takes_long_makes_nobody_older() {
+    // Found by the simulation, seed 10505: the cloud's clock in a list is that of its answer. Carried
+    // on from when the list was asked for, it ran ahead, and every grace was over too soon.
+    let mut bench = Bench::new(1);
+    bench.add("a", bench::running());
+    bench.turn();
+    for _ in 0..3 {
+        bench.fails("a");
+        bench.wait(s(5));
+        bench.turn();
+    }
+    bench.wait(s(180));
+    bench.takes("list", s(100));
+    bench.turn();
+    bench.did("list, list");
+}
+
+#[test]
 fn a_jump_of_the_clouds_clock_changes_nothing_for_what_was_born_here() {
     let mut bench = Bench::new(1);
     bench.turn();

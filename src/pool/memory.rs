@@ -153,24 +153,31 @@ impl Memory {
     /// Takes in a complete list. Returns whether it is believed: a list that lacks more than
     /// half of the pool, and at least two, has to be confirmed by the next one.
     pub fn observe(&mut self, policy: &Policy, listing: &Listing) -> bool {
+        self.observe_late(policy, listing, listing.taken)
+    }
+
+    /// Takes in a complete list that arrived some time after it was asked for. What it shows is
+    /// not older than its being asked for; but the cloud's clock in it is that of the answer, and
+    /// a list may take long. Nobody must become older by that.
+    pub fn observe_late(&mut self, policy: &Policy, listing: &Listing, arrived: Moment) -> bool {
         let now = listing.taken;
         self.lists += 1;
         let previous_list = self.clocks.anchor.map(|(time, _)| time);
         if let Some(cloud_time) = listing.cloud_time {
-            self.clocks.anchor = Some((cloud_time, now));
+            self.clocks.anchor = Some((cloud_time, arrived));
         }
         let listed: BTreeSet<&ReplicaId> = listing.servers.iter().map(|s| &s.id).collect();
         let believed = self.weigh(&listed);
         if believed {
-            self.drop_gone(&listed, now);
+            self.drop_gone(&listed, arrived);
         }
         for server in &listing.servers {
             match self.records.contains_key(&server.id) {
-                true => self.update(policy, server, now),
+                true => self.update(policy, server, (now, arrived)),
                 // A server of which the provider cannot say anything is only of the pool if it
                 // was before.
                 false if server.state == ServerState::Unknown => {}
-                false => self.admit(server, previous_list, now),
+                false => self.admit(server, previous_list, arrived),
             }
         }
         self.blame_failed_creations(policy, now);
@@ -243,7 +250,7 @@ impl Memory {
             0
         };
         let running = matches!(server.state, ServerState::Running(_));
-        let record = Record {
+        let mut record = Record {
             server: server.clone(),
             name: server.name.as_str().into(),
             listed: self.lists,
@@ -259,6 +266,8 @@ impl Memory {
             last_failure: None,
             last_probe: None,
             unreachable_since: None,
+            silent_until: None,
+            without_address: None,
             frozen_count: 0,
             delete_accepted: None,
             fault: None,
@@ -267,19 +276,20 @@ impl Memory {
                 under_way: None,
             },
         };
+        record.note_address(now);
         self.schedule.moved(&server.id, None, record.due());
         self.records.insert(server.id.clone(), Arc::new(record));
     }
 
-    fn update(&mut self, policy: &Policy, server: &Server, now: Moment) {
+    fn update(&mut self, policy: &Policy, server: &Server, when: (Moment, Moment)) {
         let frozen = self
             .record(&server.id)
             .filter(|r| r.server.state != ServerState::Unknown)
-            .map(|r| assess::count(policy, &assess::phase(policy, self.clocks, r, now)));
+            .map(|r| assess::count(policy, &assess::phase(policy, self.clocks, r, when.0)));
         let lists = self.lists;
         self.change(&server.id, |record| {
             record.listed = lists;
-            record.take_listed(server, frozen, now);
+            record.take_listed(server, frozen, when);
         });
     }
 

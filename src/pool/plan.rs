@@ -340,7 +340,7 @@ fn wanted_deletion(
     let silent = record.failures >= policy.failure_threshold;
     // Silence lasts until the last failed probe and not until now: this thread may have stood
     // still, and nobody was asked in the meantime.
-    let silent_until = record.last_probe.map_or(now, |(ended, _)| ended);
+    let silent_until = record.silent_until.unwrap_or(now);
     let wanted = |reason| Some((reason, None));
     match assessed.phase {
         Phase::Failed(Failed::Error) => wanted(DeleteReason::Error),
@@ -348,8 +348,14 @@ fn wanted_deletion(
         Phase::Finished => wanted(DeleteReason::Termination),
         // By the list: it may have been finished since.
         Phase::Creating(why) if startup_is_over_at(listed) => {
-            let block = (!never_ran(record, why)).then_some(DeleteBlock::MayHaveRun);
-            Some((DeleteReason::StartupTimeout, block))
+            if !never_ran(record, why) {
+                return Some((DeleteReason::StartupTimeout, Some(DeleteBlock::MayHaveRun)));
+            }
+            // One list without its address may be a moment's mistake.
+            let known_for = record.time_without_address();
+            let is_known = why == Creating::Building
+                || policy.startup_timeout.is_some_and(|time| known_for >= time);
+            is_known.then_some((DeleteReason::StartupTimeout, None))
         }
         Phase::Starting | Phase::Unreachable { .. }
             if silent

@@ -40,6 +40,11 @@ pub struct Record {
     pub last_probe: Option<(Moment, Duration)>,
     /// Since when it is unreachable.
     pub unreachable_since: Option<Moment>,
+    /// When it last did not answer, if it has not answered since.
+    pub silent_until: Option<Moment>,
+    /// When a list last showed it active without an address, and for how long lists have done so
+    /// without a break.
+    pub(super) without_address: Option<(Moment, Duration)>,
     /// What it counted when the provider last knew its state.
     pub frozen_count: u64,
     /// When its deletion was accepted.
@@ -102,8 +107,30 @@ impl Record {
         waits.then_some(self.probe.at)
     }
 
-    /// Takes in what a list says; `frozen`: what it counted until now, if that was known.
-    pub(super) fn take_listed(&mut self, server: &Server, frozen: Option<u64>, now: Moment) {
+    /// For how long lists have shown it active without an address.
+    pub(super) fn time_without_address(&self) -> Duration {
+        self.without_address
+            .map_or(Duration::ZERO, |(_, time)| time)
+    }
+
+    /// Takes in that a list shows it without an address, or not. Between two lists that are far
+    /// apart, nobody knows: this thread may have stood still.
+    pub(super) fn note_address(&mut self, now: Moment) {
+        const KNOWN_BETWEEN_LISTS: Duration = Duration::from_secs(60);
+        let lacks_one = self.server.state == ServerState::Creating(Creating::NoAddress);
+        let (last, time) = self.without_address.unwrap_or((now, Duration::ZERO));
+        let more = now.since(last).min(KNOWN_BETWEEN_LISTS);
+        self.without_address = lacks_one.then_some((now, time.saturating_add(more)));
+    }
+
+    /// Takes in what a list says that was asked for at one moment and arrived at another;
+    /// `frozen`: what it counted until now, if that was known.
+    pub(super) fn take_listed(
+        &mut self,
+        server: &Server,
+        frozen: Option<u64>,
+        (asked, arrived): (Moment, Moment),
+    ) {
         if server.state == ServerState::Unknown {
             if let Some(count) = frozen {
                 self.frozen_count = count;
@@ -123,16 +150,17 @@ impl Record {
             self.server.state = ServerState::Running(address);
         }
         self.may_have_run |= !matches!(self.server.state, ServerState::Creating(_));
+        self.note_address(arrived);
         let settled = self
             .delete_accepted
-            .is_some_and(|at| now.since(at) >= Policy::DELETION_SETTLES_WITHIN);
+            .is_some_and(|at| asked.since(at) >= Policy::DELETION_SETTLES_WITHIN);
         if settled && self.server.state != ServerState::Leaving {
             self.delete_accepted = None;
         }
         if matches!(self.server.state, ServerState::Running(_)) {
-            self.first_running.get_or_insert(now);
+            self.first_running.get_or_insert(arrived);
             if !matches!(was, ServerState::Running(_)) {
-                self.probe.at = now;
+                self.probe.at = arrived;
             }
             return;
         }
@@ -146,6 +174,7 @@ impl Record {
             self.answer = None;
             self.failures = 0;
             self.unreachable_since = None;
+            self.silent_until = None;
         }
     }
 
@@ -164,6 +193,7 @@ impl Record {
                 self.failures = 0;
                 self.last_failure = None;
                 self.unreachable_since = None;
+                self.silent_until = None;
                 let came_up = !self.has_served && !answer.termination;
                 self.has_served |= came_up;
                 self.has_answered |= self.has_served || grace_is_over;
@@ -177,6 +207,7 @@ impl Record {
             Err(failure) => {
                 self.failures = self.failures.saturating_add(1);
                 self.last_failure = Some(failure.clone());
+                self.silent_until = Some(result.finished);
                 if self.failures >= policy.failure_threshold {
                     self.unreachable_since.get_or_insert(result.finished);
                 } else {

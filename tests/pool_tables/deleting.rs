@@ -1,7 +1,7 @@
 //! 2.4: who is deleted, why and when.
 
 use crate::world::{BUILDING, ERROR, NO_ADDRESS, OLD, STOPPED, World, check, id, running, s};
-use simplescalevm::pool::{DeleteReason, ServerState};
+use simplescalevm::pool::{DeleteReason, ProbeFailure, ServerState};
 
 /// A server that is created under the scaler's eyes and runs at once.
 fn born_here(world: &mut World, name: &str) {
@@ -162,11 +162,47 @@ fn startup_timeout_of_one_born_here_that_never_got_an_address() {
     world.wait(1);
     world.add("a", NO_ADDRESS, 0);
     world.list();
-    world.wait(899);
+    for _ in 0..29 {
+        world.wait(30);
+        world.list();
+    }
+    world.wait(29);
+    world.list();
     world.does("");
     world.wait(1);
     world.list();
     world.does("delete a startup-timeout");
+}
+
+#[test]
+fn startup_timeout_spares_one_without_an_address_that_lists_have_not_shown_so_for_all_that_time() {
+    // Found by the simulation, seeds 2077 and 18256: this thread stands still while a new server
+    // comes up and takes a session, and the next list shows it without its address for a moment.
+    for first in [BUILDING, NO_ADDRESS] {
+        let mut world = World::new();
+        world.list();
+        world.wait(1);
+        world.add("a", first, 0);
+        world.list();
+        world.wait(2_000);
+        world.state("a", NO_ADDRESS);
+        world.list();
+        world.does("");
+    }
+}
+
+#[test]
+fn probe_that_could_not_be_made_here_does_not_lengthen_a_silence() {
+    let mut world = World::new();
+    world.policy.unreachable_timeout = Some(s(600));
+    world.serving(&["a", "b"]);
+    world.fails("a", 3);
+    world.wait(600);
+    let local = ProbeFailure::Local("out of file descriptors".to_owned());
+    world.probe("a", Err(local));
+    world.does("");
+    world.fails("a", 1);
+    world.does("delete a unreachable-timeout");
 }
 
 #[test]

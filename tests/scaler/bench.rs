@@ -7,7 +7,7 @@
 
 use simplescalevm::pool::{
     Answer, CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Moment, Policy,
-    ProbeResult, ProbeTarget, ReplicaId, Server, ServerState, Snapshot,
+    ProbeFailure, ProbeResult, ProbeTarget, ReplicaId, Server, ServerState, Snapshot,
 };
 use simplescalevm::provider::{Provider, ProviderError, ProviderErrorKind};
 use simplescalevm::scaler::{Clock, Parts, Probes, Scaler, Watcher};
@@ -240,13 +240,14 @@ impl Bench {
     }
 
     pub(crate) fn add(&mut self, name: &str, state: ServerState) {
+        let runs = matches!(state, ServerState::Running(_));
         let server = Server {
             id: ReplicaId::new(name),
             name: name.to_owned(),
             state,
             locked: false,
             created: Some(self.cloud_time),
-            launched: None,
+            launched: runs.then_some(self.cloud_time),
         };
         self.shared.lock().servers.insert(name.to_owned(), server);
     }
@@ -269,6 +270,13 @@ impl Bench {
         self.shared
             .lock()
             .hear(name, Answer { free, termination }, 0);
+    }
+
+    /// The probe that is under way fails.
+    pub(crate) fn fails(&mut self, name: &str) {
+        self.answers(name, 0, false);
+        let mut state = self.shared.lock();
+        state.results.back_mut().unwrap().outcome = Err(ProbeFailure::Timeout);
     }
 
     /// An answer to an earlier probe than the one that is under way.

@@ -46,8 +46,9 @@ impl Shared {
         match ambush {
             Ambush::Stall(ms) => {
                 world.note(30, || format!("the thread stands still for {ms} ms"));
-                let until = world.now + ms;
+                let (before, until) = (world.now, world.now + ms);
                 world.pass(until, false);
+                world.judge.stalled(before, until);
             }
             Ambush::Kill => {
                 world.killed = true;

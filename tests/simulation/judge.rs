@@ -1,7 +1,7 @@
 //! The invariants. Each has a name and a bound, and is checked at the moment at which it could be
 //! broken, against what is true in the world and what the scaler had been told.
 
-use super::knowledge::{Creation, Life};
+use super::knowledge::{Creation, KNOWN_BETWEEN_LISTS_MS, Life};
 use super::scenario::Scenario;
 use simplescalevm::pool::{
     Action, Blocked, Listing, Policy, ProbeResult, ProbeTarget, ReplicaId, Snapshot,
@@ -239,6 +239,18 @@ impl Judge {
             settled: false,
         });
         number
+    }
+
+    /// The thread stood still after a list had arrived and before it looked at the clock: to the
+    /// scaler, the list came afterwards.
+    pub(crate) fn stalled(&mut self, before: u64, after: u64) {
+        for heard in self.lives.iter_mut().flat_map(|l| l.heard.values_mut()) {
+            if let Some((last, time)) = &mut heard.without_address
+                && *last == before
+            {
+                (*last, *time) = (after, *time + KNOWN_BETWEEN_LISTS_MS);
+            }
+        }
     }
 
     /// Bound: a connection is kept for at most each replica that is remembered.

@@ -2,7 +2,8 @@
 //! by which its deeds are judged. A restarted scaler begins with an empty one.
 
 use simplescalevm::pool::{
-    Answer, Creating, ExternalAddress, Listing, Policy, ProbeResult, ReplicaId, Server, ServerState,
+    Answer, Creating, ExternalAddress, Listing, Policy, ProbeFailure, ProbeResult, ReplicaId,
+    Server, ServerState,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,8 @@ pub(crate) struct Heard {
     pub(crate) ran: bool,
     pub(crate) first_listed: u64,
     pub(crate) address_seen: bool,
+    /// When a list last showed it active without an address, and for how long lists have.
+    pub(crate) without_address: Option<(u64, u64)>,
     /// As last listed.
     pub(crate) leaves: bool,
 }
@@ -35,6 +38,14 @@ impl Heard {
 
     pub(crate) fn is_silent(&self, policy: &Policy) -> bool {
         self.failures >= policy.failure_threshold
+    }
+
+    /// Between two lists that are far apart, nobody knows.
+    fn note_address(&mut self, state: &ServerState, now: u64) {
+        let lacks_one = *state == ServerState::Creating(Creating::NoAddress) && !self.address_seen;
+        let (last, time) = self.without_address.unwrap_or((now, 0));
+        let time = time + (now - last).min(KNOWN_BETWEEN_LISTS_MS);
+        self.without_address = lacks_one.then_some((now, time));
     }
 
     fn out_of_service(&mut self) {
@@ -78,6 +89,8 @@ impl Creation {
 /// How long lists and answers of the cloud may lag behind a creation, and behind a deletion.
 pub(crate) const SETTLES_MS: u64 = 30_000;
 pub(crate) const DELETION_SETTLES_MS: u64 = 60_000;
+pub(crate) const KNOWN_BETWEEN_LISTS_MS: u64 = 60_000;
+const KNOWN_FOR_MS: u64 = 300_000;
 
 /// One process of a scaler, from its start to its end.
 #[derive(Debug, Default)]
@@ -86,7 +99,9 @@ pub(crate) struct Life {
     pub(crate) turn_began: u64,
     pub(crate) listed: Option<Listed>,
     pub(crate) heard: BTreeMap<ReplicaId, Heard>,
-    pub(crate) ever_listed: BTreeSet<ReplicaId>,
+    /// Replicas that lists no longer had, and since when: known for five minutes.
+    pub(crate) gone: BTreeMap<ReplicaId, u64>,
+    pub(crate) cloud_time: Option<u64>,
     pub(crate) deleted: BTreeMap<ReplicaId, u64>,
     pub(crate) creations: Vec<Creation>,
     /// What was done since the last list.
@@ -115,6 +130,9 @@ impl Life {
             .collect();
         let shrunken = self.weigh(&servers);
         if !shrunken {
+            self.gone.retain(|_, at| now - *at <= KNOWN_FOR_MS);
+            let went = self.heard.keys().filter(|id| !servers.contains_key(*id));
+            self.gone.extend(went.map(|id| (id.clone(), now)));
             self.heard.retain(|id, _| servers.contains_key(id));
             self.deleted.retain(|id, _| servers.contains_key(id));
         }
@@ -124,7 +142,16 @@ impl Life {
             if server.state == ServerState::Unknown && !self.heard.contains_key(&server.id) {
                 continue;
             }
-            if self.ever_listed.insert(server.id.clone())
+            let is_first = !self.heard.contains_key(&server.id);
+            let is_new = is_first && self.gone.remove(&server.id).is_none();
+            let is_young = match (self.cloud_time, server.created) {
+                (Some(list), Some(created)) => {
+                    list.saturating_sub(created.0) <= KNOWN_FOR_MS / 1_000
+                }
+                _ => true,
+            };
+            if is_new
+                && is_young
                 && let Some(open) = self.creations.iter_mut().find(|c| c.is_open())
             {
                 open.shown += 1;
@@ -133,9 +160,12 @@ impl Life {
                 .heard
                 .entry(server.id.clone())
                 .or_insert_with(|| Heard {
-                    first_listed: asked,
+                    first_listed: now,
                     ..Heard::default()
                 });
+            if server.state != ServerState::Unknown {
+                heard.note_address(&server.state, now);
+            }
             heard.leaves = server.state == ServerState::Leaving;
             let accepted = self.deleted.get(&server.id);
             let settled = accepted.is_some_and(|at| asked >= at + DELETION_SETTLES_MS);
@@ -165,6 +195,9 @@ impl Life {
             let until = creation.answered.map(|at| at + SETTLES_MS);
             creation.settled |= until.is_some_and(|until| asked >= until);
         }
+        self.cloud_time = listing
+            .cloud_time
+            .map_or(self.cloud_time, |time| Some(time.0));
         self.done.clear();
         self.given.clear();
         self.listed = Some(Listed {
@@ -211,6 +244,8 @@ impl Life {
                 heard.served |= first;
                 first
             }
+            // It was not asked.
+            Err(ProbeFailure::Local(_)) => false,
             Err(_) => {
                 heard.failures += 1;
                 heard.last_failed = Some(now);

@@ -110,7 +110,7 @@ impl World {
             return;
         };
         let done = match what {
-            1 => {
+            1 if vm.nova == Nova::Active => {
                 vm.nova = Nova::Stopped;
                 vm.power_off();
                 "stops"

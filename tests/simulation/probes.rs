@@ -34,9 +34,10 @@ impl Probes for SimProbes {
             world.strikes(Fault::ProbeSlow),
         );
         let fast = world.rng.range(1, 40);
-        let loss = lost.then_some(match fast % 3 {
+        let loss = lost.then_some(match fast % 4 {
             0 => ProbeFailure::Timeout,
             1 => ProbeFailure::ConnectionLost,
+            2 => ProbeFailure::Local("out of file descriptors".to_owned()),
             _ => ProbeFailure::Status(500),
         });
         let latency = match (&loss, slow) {

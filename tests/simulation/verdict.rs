@@ -116,6 +116,8 @@ impl World {
             // One that was being built may have come up since the list; in time, if the cloud's
             // clock is wrong.
             Some(Ground::NeverCameUp) if self.cloud_jumped && !heard.ran => true,
+            // Lists have said for the whole startup time that it has no address.
+            Some(Ground::NeverCameUp) if heard.without_address.is_some() => true,
             Some(Ground::Silent | Ground::NeverCameUp) => heard.is_silent(&self.judge.policy),
             // Somebody has started it again since the list.
             Some(Ground::Failed) => self.scenario.faults.has(Fault::OperatorServers),
@@ -342,8 +344,12 @@ fn borne_out(policy: &Policy, ground: Ground, server: &Server, heard: &Heard, no
     if matches!(server.state, ServerState::Creating(Creating::Building)) {
         return true;
     }
+    let without = heard.without_address.map_or(0, |(_, time)| time);
+    if !heard.ran && matches!(server.state, ServerState::Creating(_)) {
+        return startup.is_some_and(|limit| without >= limit);
+    }
     let Some(last) = heard.last_failed.filter(|last| *last <= now) else {
-        return matches!(server.state, ServerState::Creating(_));
+        return false;
     };
     let came_up_in_time = startup.is_some_and(|limit| last >= heard.first_listed + limit);
     let unreachable = policy.unreachable_timeout.map(ms);

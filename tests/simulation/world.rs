@@ -284,6 +284,7 @@ impl World {
                     && vm.nova == Nova::PoweringOn
                 {
                     vm.nova = Nova::Active;
+                    self.give_address(&id);
                     self.boot(&id);
                 }
             }
