@@ -107,6 +107,13 @@ computes_mapped() {
 }
 wait_for 60 "nova-compute" computes_mapped
 say "$COMPUTES compute hosts are mapped"
+# The scheduler passes over a host whose last heartbeat, perhaps from before a stop, is over a minute old.
+computes_alive() {
+    [ "$(sql -N -e "set time_zone = '+00:00'; select count(*) from nova_cell1.services
+        where \`binary\` = 'nova-compute' and unix_timestamp(updated_at) >= $t0")" -ge "$COMPUTES" ]
+}
+wait_for 90 "heartbeat of every nova-compute" computes_alive
+say "$COMPUTES compute hosts are alive"
 python3 "$here/fixtures.py" smoke
 bash "$here/openrc.sh" scaler > "$BASE/openrc"
 bash "$here/openrc.sh" admin > "$BASE/openrc-admin"

@@ -49,7 +49,7 @@ MUTANTS = [
     ("MaxCountExceeded", ("let room = max\n        .get()\n", "let room = max\n        .get()\n        .saturating_add(1)\n"), UNGUARDED),
     ("AddressTaken", ("Phase::Unreachable { .. } => MoveReason::HolderUnreachable,\n            _ => return None,",
                       "_ => MoveReason::HolderUnreachable,"), UNGUARDED),
-    ("AddressMisplaced", ("listed.contains(id) && !holders.contains(*id)", "listed.contains(id)"), UNGUARDED),
+    ("AddressMisplaced", (".filter(|(_, id)| !holders.contains(*id))", ""), UNGUARDED),
     ("AddressMisplaced", ("!self.is_still_wanted(action, now) {", "self.is_still_wanted(action, now + Duration::MAX) {")),
     ("StaleList", ("LIST_IS_GOOD_FOR: Duration = Duration::from_secs(120)", "LIST_IS_GOOD_FOR: Duration = Duration::from_secs(120_000)")),
     ("StaleList", (CYCLE, CYCLE + " else { let p = self.replan().clone(); self.apply(&p); }")),
