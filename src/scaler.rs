@@ -48,7 +48,7 @@ pub trait Watcher {
     fn note(&self, _: &Note) {}
 }
 
-/// The least time between two lists, unless a list is due anyway.
+/// The least time between two lists that are made because an action is called for.
 const LIST_ON_DEMAND_AT_MOST_EVERY: Duration = Duration::from_secs(1);
 /// When a probe for which there was no room is handed over again, unless one ends before.
 const ROOM_IS_LOOKED_FOR_EVERY: Duration = Duration::from_millis(20);
@@ -98,6 +98,7 @@ pub struct Scaler<P, Q, C, W> {
     pace: Pace,
     /// Since when a list on demand may be made that is wanted.
     wanted_list: Option<Moment>,
+    listed_on_demand: Option<Moment>,
     /// There was no room for the last probe that was due.
     probes_are_full: bool,
     next_list: Moment,
@@ -120,6 +121,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             failed: BTreeSet::new(),
             pace: Pace::new(now),
             wanted_list: None,
+            listed_on_demand: None,
             probes_are_full: false,
             next_list: now,
             quiet_until: now,
@@ -265,10 +267,9 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         if now >= self.next_list {
             return true;
         }
-        let Some(listing) = &self.listing else {
+        if self.listing.is_none() {
             return false;
-        };
-        let listed = listing.taken;
+        }
         if self.pace.plan_is_due(now) {
             self.replan();
         }
@@ -277,7 +278,9 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             .actions
             .iter()
             .any(|action| !self.failed.contains(&Object::of(action)));
-        let may_be_made = listed + LIST_ON_DEMAND_AT_MOST_EVERY;
+        let may_be_made = self
+            .listed_on_demand
+            .map_or(now, |at| at + LIST_ON_DEMAND_AT_MOST_EVERY);
         self.wanted_list = is_wanted.then_some(may_be_made);
         is_wanted && now >= may_be_made
     }
@@ -301,6 +304,9 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// One cycle: a new list, a new plan from it, and that plan applied.
     fn cycle(&mut self) {
         let asked = self.parts.clock.now();
+        if self.wanted_list.take().is_some() {
+            self.listed_on_demand = Some(asked);
+        }
         let listed = self.parts.provider.list(asked);
         self.stepped(CycleStep::List, asked);
         match listed {

@@ -148,16 +148,19 @@ impl Judge {
         }
     }
 
-    /// Bound: 1 s between the beginnings of two lists (scenarios draw no shorter
-    /// `SCALING_INTERVAL`); after failed ones 2 s, 4 s, ... up to `SCALING_INTERVAL`.
+    /// Bound: 1 s between the beginnings of two lists on demand. One of them may follow a list that
+    /// was due at once, so of two gaps in a row one is 1 s (scenarios draw no shorter
+    /// `SCALING_INTERVAL`). After failed ones 2 s, 4 s, ... up to `SCALING_INTERVAL`.
     pub(crate) fn list_begins(&mut self, number: usize, now: u64) {
         let interval = self.scaling_interval_ms;
         let life = self.life(number);
         let failures = life.list_failures.min(10);
         let wait = (1_000 << failures).min(interval);
-        let too_soon = life.list_began.is_some_and(|at| now - at < 1_000)
+        let follows_at_once = life.list_began.is_some_and(|at| now - at < 1_000);
+        let too_soon = (follows_at_once && life.list_followed_at_once)
             || (failures > 0 && now - life.listing_failed_at < wait);
         life.list_began = Some(now);
+        life.list_followed_at_once = follows_at_once;
         if too_soon {
             let text = format!("after {failures} failed ones");
             self.violated(number, now, Invariant::ListsTooOften, text);

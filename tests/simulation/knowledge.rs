@@ -110,6 +110,7 @@ pub(crate) struct Life {
     pub(crate) missing: Option<BTreeSet<ReplicaId>>,
     pub(crate) quiet_until: u64,
     pub(crate) list_began: Option<u64>,
+    pub(crate) list_followed_at_once: bool,
     pub(crate) list_failures: u32,
     pub(crate) listing_failed_at: u64,
     /// Creations that came to nothing since a new replica served, and what follows from them.

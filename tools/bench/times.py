@@ -53,7 +53,7 @@ def reaction_trials(options, program, trials, interval, creations, deletions):
     daemon = Daemon(program, cloud, PROBE_INTERVAL=interval, REPLICA_MIN_AVAILABLE_RESOURCES=4)
     daemon.wait_serving(4)
     time.sleep(1.5)
-    cloud.call("POST", "faults", {"service": "nova", "delay": API_ANSWER})
+    cloud.call("POST", "faults", {"service": "nova", "delay_after": API_ANSWER})
     for _ in range(trials):
         # Lists on demand are a second apart: what is measured is a pool that was quiet for so long.
         time.sleep(1.2 + random.random() * interval)
