@@ -4,13 +4,16 @@ use super::Facts;
 use super::view_events::{IN_STATUS, event_view};
 use super::view_plan::{action_view, blocked_view, going_because, plan_view};
 use crate::pool::{
-    Assessed, Backoff, Blocked, Creating, CycleReport, ExternalAddress, Failed, Holder, Incident,
-    Moment, Outcome, Phase, Record, ReplicaId, ServerState, Snapshot, Words, utc,
+    Backoff, Blocked, Creating, CycleReport, ExternalAddress, Failed, Holder, Incident, Moment,
+    Outcome, Phase, ProbeFailure, Record, ReplicaId, ServerState, Snapshot, Words, delete_reason,
+    utc,
 };
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// The body of `GET /`: the keys of the reference, and the most important of the rest.
@@ -153,7 +156,7 @@ impl<I> Lazily<I> {
     }
 }
 
-impl<I: Iterator<Item = Value>> Serialize for Lazily<I> {
+impl<I: Iterator<Item: Serialize>> Serialize for Lazily<I> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.take().into_iter().flatten())
     }
@@ -175,16 +178,43 @@ fn by_state(snapshot: &Snapshot) -> Map<String, Value> {
         .collect()
 }
 
+/// A replica in `/status`. Written without a tree of values: there may be thousands. Of one that is
+/// not remembered everything that only the memory knows is `null`.
+#[derive(Serialize)]
+struct ReplicaView<'a> {
+    address: Option<IpAddr>,
+    age_seconds: u64,
+    blocked: Option<Value>,
+    counts: u64,
+    detail: Option<&'a str>,
+    external_addresses: Vec<IpAddr>,
+    failures: Option<u32>,
+    fault: Option<&'a str>,
+    free: Option<u64>,
+    has_served: Option<bool>,
+    id: &'a str,
+    last_failure: Option<String>,
+    last_failure_kind: Option<&'static str>,
+    last_probe_seconds_ago: Option<u64>,
+    latency_ms: Option<u64>,
+    locked: bool,
+    name: &'a str,
+    reason: Option<&'static str>,
+    reason_text: Option<&'static str>,
+    state: &'static str,
+    termination: Option<bool>,
+    unreachable_seconds: Option<u64>,
+}
+
 fn replicas_view<'a>(
     snapshot: &'a Snapshot,
     words: &'a Words<'a>,
     now: Moment,
-) -> impl Iterator<Item = Value> {
-    let mut held_addresses: BTreeMap<&ReplicaId, Vec<String>> = BTreeMap::new();
+) -> impl Iterator<Item = ReplicaView<'a>> {
+    let mut held_addresses: BTreeMap<&ReplicaId, Vec<IpAddr>> = BTreeMap::new();
     for address in &snapshot.external_addresses {
         if let Holder::Server(id) = &address.holder {
-            let held = held_addresses.entry(id).or_default();
-            held.push(address.address.to_string());
+            held_addresses.entry(id).or_default().push(address.address);
         }
     }
     let going = going_because(snapshot);
@@ -205,56 +235,44 @@ fn replicas_view<'a>(
     let since_assessed = now.since(snapshot.taken);
     let replicas = &snapshot.plan.assessment.replicas;
     replicas.iter().map(move |assessed| {
-        let mut view = assessed_view(assessed, since_assessed);
         let id = &assessed.id;
+        let record = records.get(id).copied();
+        let answer = record.and_then(|r| r.answer);
+        let last_probe = record.and_then(|r| r.last_probe);
+        let failure = record.and_then(|r| r.last_failure.as_ref());
+        let unreachable_since = match assessed.phase {
+            Phase::Unreachable { since } => Some(since),
+            _ => record.and_then(|r| r.unreachable_since),
+        };
         let reason = going.get(id);
-        view.insert("reason".to_owned(), json!(reason.map(|r| r.name())));
-        let reason_text = reason.map(|r| crate::pool::delete_reason(*r));
-        view.insert("reason_text".to_owned(), json!(reason_text));
-        let blocked = kept.get(id).map(|b| blocked_view(b, words, now));
-        view.insert("blocked".to_owned(), json!(blocked));
-        let addresses = held_addresses.get(id).map_or(&[][..], Vec::as_slice);
-        view.insert("external_addresses".to_owned(), json!(addresses));
-        view.extend(record_view(records.get(id).copied(), &assessed.phase, now));
-        Value::Object(view)
+        ReplicaView {
+            address: assessed.address,
+            age_seconds: seconds(assessed.age.saturating_add(since_assessed)),
+            blocked: kept.get(id).map(|b| blocked_view(b, words, now)),
+            counts: assessed.counts,
+            detail: record.map(|r| detail(&r.server.state)),
+            external_addresses: held_addresses.remove(id).unwrap_or_default(),
+            failures: record.map(|r| r.failures),
+            // An empty fault was asked for and is not there.
+            fault: record
+                .and_then(|r| r.fault.as_deref())
+                .filter(|fault| !fault.is_empty()),
+            free: answer.map(|a| a.free),
+            has_served: record.map(|r| r.has_served),
+            id: id.as_str(),
+            last_failure: failure.map(ToString::to_string),
+            last_failure_kind: failure.map(ProbeFailure::kind),
+            last_probe_seconds_ago: last_probe.map(|(at, _)| seconds(now.since(at))),
+            latency_ms: last_probe.map(|(_, latency)| milliseconds(latency)),
+            locked: assessed.locked,
+            name: &assessed.name,
+            reason: reason.map(|r| r.name()),
+            reason_text: reason.map(|r| delete_reason(*r)),
+            state: assessed.phase.name(),
+            termination: answer.map(|a| a.termination),
+            unreachable_seconds: unreachable_since.map(|since| seconds(now.since(since))),
+        }
     })
-}
-
-fn assessed_view(assessed: &Assessed, since_assessed: Duration) -> Map<String, Value> {
-    object(json!({
-        "id": assessed.id.as_str(),
-        "name": *assessed.name,
-        "state": assessed.phase.name(),
-        "counts": assessed.counts,
-        "locked": assessed.locked,
-        "age_seconds": seconds(assessed.age.saturating_add(since_assessed)),
-        "address": assessed.address.map(|address| address.to_string()),
-    }))
-}
-
-/// The fields are there even if nothing is remembered, as `null`.
-fn record_view(record: Option<&Record>, phase: &Phase, now: Moment) -> Map<String, Value> {
-    let answer = record.and_then(|r| r.answer);
-    let last_probe = record.and_then(|r| r.last_probe);
-    let failure = record.and_then(|r| r.last_failure.as_ref());
-    let unreachable_since = match phase {
-        Phase::Unreachable { since } => Some(*since),
-        _ => record.and_then(|r| r.unreachable_since),
-    };
-    object(json!({
-        "detail": record.map(|r| detail(&r.server.state)),
-        "free": answer.map(|a| a.free),
-        "termination": answer.map(|a| a.termination),
-        "has_served": record.map(|r| r.has_served),
-        "failures": record.map(|r| r.failures),
-        "last_failure": failure.map(ToString::to_string),
-        "last_failure_kind": failure.map(crate::pool::ProbeFailure::kind),
-        "last_probe_seconds_ago": last_probe.map(|(at, _)| seconds(now.since(at))),
-        "latency_ms": last_probe.map(|(_, latency)| milliseconds(latency)),
-        "unreachable_seconds": unreachable_since.map(|since| seconds(now.since(since))),
-        // An empty fault was asked for and is not there.
-        "fault": record.and_then(|r| r.fault.as_deref()).filter(|fault| !fault.is_empty()),
-    }))
 }
 
 /// The provider's view of a server.
