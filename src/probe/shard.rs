@@ -28,6 +28,9 @@ const MAX_BEGUN: usize = 64;
 /// How many sockets are dealt with before results are handed over.
 const MAX_EVENTS: usize = 256;
 
+/// How many exchanges that are over may be remembered, beside twice those under way.
+const MAX_OVER: usize = 1024;
+
 /// How long suspects wait for the living to answer.
 const HOLDING: Duration = Duration::from_millis(50);
 
@@ -310,12 +313,14 @@ impl Shard {
         };
         self.busy += 1;
         self.busy_suspects += usize::from(job.suspect);
-        self.begun.push_back((self.now, number, self.serial));
-        if self.begun.len() > 2 * self.busy + 1024 {
+        // INVARIANT: every exchange under way is in `begun`, or its time would never be up. So this
+        // one, whose slot is not in its place yet, is added after those that are over are dropped.
+        if self.begun.len() > 2 * self.busy + MAX_OVER {
             let slots = &self.slots;
             self.begun
                 .retain(|&(_, number, serial)| is_under_way(slots, number, serial));
         }
+        self.begun.push_back((self.now, number, self.serial));
         self.ask(number, slot);
     }
 

@@ -60,6 +60,33 @@ fn four_hundred_that_hang_delay_none_of_four_hundred_that_live() {
 }
 
 #[test]
+fn one_that_hangs_ends_in_time_however_many_answered_since_another_hung() {
+    // Somewhere there the thread drops what it remembers of those that answered.
+    const ANSWERED: std::ops::Range<u16> = 1_018..1_034;
+    let trial = |answered| {
+        let mut settings = settings(everybody(), SHORT * 10);
+        settings.threads = NonZeroUsize::MIN;
+        let mut pool = ProbePool::start(&settings, &clock()).unwrap();
+        let replica = |host| job(Ipv4Addr::new(127, 70, 0, host).into());
+        pool.submit(replica(1)).unwrap();
+        for _ in 0..answered {
+            pool.submit(replica(2)).unwrap();
+            assert_eq!(next(&mut pool).outcome, good());
+        }
+        pool.submit(replica(3)).unwrap();
+        for _ in 0..2 {
+            assert_eq!(next(&mut pool).outcome, Err(ProbeFailure::Timeout));
+        }
+        pool.stop().unwrap();
+    };
+    thread::scope(|scope| {
+        for answered in ANSWERED {
+            scope.spawn(move || trial(answered));
+        }
+    });
+}
+
+#[test]
 fn every_failure_among_others() {
     let mut net = Net::new(20);
     let first = net.serve(1, always(ok(GOOD))).0;
