@@ -462,6 +462,22 @@ fn what_only_the_check_wants_to_see_is_no_fault() {
 }
 
 #[test]
+fn a_nova_that_does_not_tell_locks_is_a_hint() {
+    let cloud = quick_cloud();
+    let hidden = json!({ "service": "compute", "method": "GET", "path": "/v2.1/$", "status": 403 });
+    cloud.add_fault(&hidden).unwrap();
+    check(
+        &cloud,
+        &[],
+        &[
+            ("hint locks", "a locked one may be deleted"),
+            ("->", "let this machine read Nova's versions"),
+        ],
+        "Nothing is wrong. One hint is worth a look.",
+    );
+}
+
+#[test]
 fn as_json() {
     let cloud = quick_cloud(|c| c.quota_instances = 2);
     let output = program(&["check", "--json"], &variables(&cloud, &[CALM]))

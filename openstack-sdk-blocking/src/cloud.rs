@@ -1,6 +1,6 @@
 //! The session: one token, the catalog, what discovery found, and the way of every request.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use crate::clock::monotonic_now;
 use crate::compute::Compute;
 use crate::config::{Auth, CloudConfig};
 use crate::discovery::{self, Endpoint, Start};
+use crate::endpoints::Endpoints;
 use crate::error::{Error, ErrorKind, Service};
 use crate::identity::{self, Catalog, Token, TokenInfo};
 use crate::image::Image;
@@ -59,7 +60,9 @@ pub struct Cloud {
 struct State {
     token: Option<Token>,
     catalog: Option<Arc<Catalog>>,
-    endpoints: BTreeMap<Service, Endpoint>,
+    endpoints: Endpoints,
+    /// This token was asked for only to see the catalog anew: the next wrong URL is not answered with a login again.
+    catalog_is_new: bool,
 }
 
 /// A request to a service, relative to its endpoint.
@@ -200,37 +203,44 @@ impl Cloud {
         })?;
         let redactor = self.redactor(call.body);
         if (200..300).contains(&response.status) {
-            Ok(Answer {
+            return Ok(Answer {
                 path,
                 response,
                 redactor,
-            })
-        } else {
-            Err(Error::from_status(
-                call.service,
-                call.method,
-                &path,
-                &response,
-                &redactor,
-            ))
+            });
+        }
+        let error = Error::from_status(call.service, call.method, &path, &response, &redactor);
+        self.doubt_endpoint(&error, call.service);
+        Err(error)
+    }
+
+    /// A service that is not where it was, or that has not the microversion any more (406, "Microversions" of the
+    /// Compute API guide), is looked for again with the next request.
+    fn doubt_endpoint(&self, error: &Error, service: Service) {
+        let is_elsewhere = error.kind() == ErrorKind::WrongUrl;
+        if !is_elsewhere && error.status() != Some(406) {
+            return;
+        }
+        let mut state = self.lock();
+        state.endpoints.remove(service);
+        if is_elsewhere && !state.catalog_is_new {
+            state.catalog_is_new = true;
+            state.token = None;
         }
     }
 
-    /// The endpoint of a service, found once and kept over logins.
+    /// The endpoint of a service, found once and kept for as long as the catalog says the same.
     pub(crate) fn endpoint(&self, service: Service) -> Result<Endpoint, Error> {
         let catalog = {
             let mut state = self.lock();
-            if let Some(endpoint) = state.endpoints.get(&service) {
+            if let Some(endpoint) = state.endpoints.get(service) {
                 return Ok(endpoint.clone());
             }
             self.ensure_token(&mut state)?;
             state.catalog.clone().unwrap_or_default()
         };
-        let text = catalog.url(
-            service,
-            self.config.region.as_deref(),
-            self.config.interface,
-        )?;
+        let (region, interface) = (self.config.region.as_deref(), self.config.interface);
+        let text = catalog.url(service, region, interface)?;
         let catalog_url = Url::parse(text).map_err(|expected| {
             Error::config(
                 ErrorKind::Catalog,
@@ -242,7 +252,8 @@ impl Cloud {
             Start::Ask(url) => self.discover(service, &catalog_url, &url)?,
         };
         log::debug!("{service}: endpoint {}", endpoint.url);
-        self.lock().endpoints.insert(service, endpoint.clone());
+        let mut state = self.lock();
+        state.endpoints.put(service, text, endpoint.clone());
         Ok(endpoint)
     }
 
@@ -262,15 +273,9 @@ impl Cloud {
         };
         match response.status {
             200..=300 => Ok(discovery::read(service, catalog_url, asked, &response)
-                .unwrap_or_else(|| {
-                    log::warn!("{service}: {asked} did not list its versions; going on without");
-                    discovery::fallback(service, catalog_url)
-                })),
+                .unwrap_or_else(|| discovery::fallback(service, catalog_url))),
             301..=499 if !matches!(response.status, 408 | 413 | 429) => {
-                log::debug!(
-                    "{service}: {asked} does not tell its versions ({})",
-                    response.status
-                );
+                log::debug!("{service}: {asked}/ answered with {}", response.status);
                 Ok(discovery::fallback(service, catalog_url))
             }
             _ => Err(Error::from_status(
@@ -326,20 +331,23 @@ impl Cloud {
         if let Some(token) = state.token.as_ref().filter(|token| token.is_fresh(now)) {
             return Ok(token.value.clone());
         }
+        if state.token.is_some() {
+            state.catalog_is_new = false;
+        }
         let (token, catalog) = self.log_in(state)?;
         let value = token.value.clone();
         state.token = Some(token);
-        state.catalog = Some(Arc::new(catalog));
-        // Without microversions, servers do not tell whether they are locked: that must not last for ever.
+        let (region, interface) = (self.config.region.as_deref(), self.config.interface);
         state
             .endpoints
-            .retain(|service, endpoint| *service == Service::Identity || !endpoint.provisional);
+            .keep_those(|service, url| catalog.first_url(service, region, interface) == Some(url));
+        state.catalog = Some(Arc::new(catalog));
         Ok(value)
     }
 
     fn log_in(&self, state: &mut State) -> Result<(Token, Catalog), Error> {
         let service = Service::Identity;
-        let endpoint = match state.endpoints.get(&service) {
+        let endpoint = match state.endpoints.get(service) {
             Some(endpoint) => endpoint.clone(),
             None => match discovery::start(service, &self.auth_url) {
                 Start::Known(url) => Endpoint::known(url),
@@ -348,7 +356,8 @@ impl Cloud {
         };
         let path = format!("{}/auth/tokens", endpoint.url.path());
         let mut request = self.request(Method::Post, format!("{}/auth/tokens", endpoint.url));
-        state.endpoints.insert(service, endpoint);
+        let asked = &self.config.auth_url;
+        state.endpoints.put(service, asked, endpoint);
         request
             .headers
             .push(("content-type", "application/json".to_owned()));

@@ -32,7 +32,7 @@ pub(crate) struct Endpoint {
     pub(crate) url: Url,
     /// The lowest and the highest microversion, if the service has any.
     pub(crate) microversions: Option<(Microversion, Microversion)>,
-    /// Discovery failed: worth another try after the next login.
+    /// Discovery failed: worth another try soon.
     pub(crate) provisional: bool,
 }
 
@@ -45,7 +45,16 @@ impl Endpoint {
             provisional: false,
         }
     }
+
+    /// Whether servers can tell here that they are locked.
+    pub(crate) fn tells_locks(&self) -> bool {
+        self.microversions
+            .is_some_and(|(_, highest)| highest >= LOCKED_MICROVERSION)
+    }
 }
+
+/// From this one on, servers tell whether they are locked (Compute API, "REST API Version History", 2.9).
+const LOCKED_MICROVERSION: Microversion = Microversion(2, 9);
 
 /// How to go on from a service's URL in the catalog.
 #[derive(Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use serde_json::Value;
 use crate::clock;
 use crate::redact::Redactor;
 use crate::transport::{Method, Response, TransportError, TransportErrorKind};
+use crate::url;
 
 const MAX_MESSAGE_CHARS: usize = 400;
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
@@ -48,7 +49,7 @@ impl fmt::Display for Service {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A quota is used up: 403 with Nova's quota message, 409 `OverQuota` from Neutron, 413.
+    /// A quota is used up: 403 with one of Nova's messages about it, 409 `OverQuota` from Neutron, 413.
     Quota,
     /// 409: the object is in a state that forbids this, or somebody else was faster.
     Conflict,
@@ -211,7 +212,11 @@ impl Error {
         let said = Said::read(answer, redactor);
         let retry_after = retry_after(answer, &said);
         let kind = classify(service, answer, &said, retry_after);
-        let mut built = Self::config(kind, said.message);
+        let message = match redirected(service, answer) {
+            Some(text) => redactor.scrub(&text),
+            None => said.message,
+        };
+        let mut built = Self::config(kind, message);
         built.0.request = Some((service, method, path.to_owned()));
         built.0.status = Some(answer.status);
         built.0.request_id = request_id(answer).map(|id| redactor.scrub(&id));
@@ -335,7 +340,7 @@ fn classify(
     match answer.status {
         300..=399 => ErrorKind::WrongUrl,
         401 => ErrorKind::Unauthorized,
-        403 if said.message.to_ascii_lowercase().contains("quota") => ErrorKind::Quota,
+        403 if tells_of_a_quota(&said.message) => ErrorKind::Quota,
         403 => ErrorKind::Forbidden,
         404 => not_found(service, answer, said),
         409 if said.kind == "OverQuota" => ErrorKind::Quota,
@@ -348,6 +353,16 @@ fn classify(
         400..=499 => ErrorKind::BadRequest,
         _ => ErrorKind::BadAnswer,
     }
+}
+
+/// Nova's words, of which not all name the quota: `Quota exceeded for ...`, `Maximum number of ports exceeded`
+/// (`nova/exception.py`, `PortLimitExceeded`), and with unified limits `Project X is over a limit for [...]`
+/// (`oslo_limit/exception.py`, `ProjectOverLimit`).
+fn tells_of_a_quota(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    message.contains("quota")
+        || message.contains("over a limit for")
+        || (message.contains("maximum number of") && message.contains("exceeded"))
 }
 
 /// Nova, Neutron and Keystone answer in JSON for an object that is not there; Neutron does so for an unknown path too,
@@ -365,6 +380,25 @@ fn not_found(service: Service, answer: &Response, said: &Said) -> ErrorKind {
     } else {
         ErrorKind::WrongUrl
     }
+}
+
+/// Where a redirect leads, and which setting should lead there; redirects are not followed.
+fn redirected(service: Service, answer: &Response) -> Option<String> {
+    /// What a login adds to the identity service's URL.
+    const LOGIN: &str = "/auth/tokens";
+    if !(300..400).contains(&answer.status) {
+        return None;
+    }
+    let place = url::without_secrets(answer.header("location")?);
+    let place = place.trim_end_matches('/');
+    let remedy = match service {
+        Service::Identity => format!(
+            "set OS_AUTH_URL to {}",
+            place.strip_suffix(LOGIN).unwrap_or(place)
+        ),
+        _ => format!("the catalog's URL of {service} has to lead there (openstack endpoint set)"),
+    };
+    Some(format!("redirected to {place}: {remedy}"))
 }
 
 fn request_id(answer: &Response) -> Option<String> {

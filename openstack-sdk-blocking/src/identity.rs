@@ -160,20 +160,46 @@ impl Catalog {
         region: Option<&str>,
         interface: Interface,
     ) -> Result<&str, Error> {
-        let mut found = self.endpoints(service).filter(|endpoint| {
-            Interface::parse(&endpoint.interface) == Some(interface)
-                && region.is_none_or(|region| endpoint.is_in(region))
-        });
+        let mut found = self.matching(service, region, interface);
         let Some(first) = found.next() else {
             return Err(self.nothing(service, region, interface));
         };
         if found.any(|other| other.url != first.url) {
-            let region: String = first.region().chars().take(100).collect();
-            log::warn!(
-                "{service}: the catalog has endpoints in several regions and none is configured; taking {region}"
-            );
+            let taken: String = first.region().chars().take(100).collect();
+            match region {
+                None => log::warn!(
+                    "{service}: the catalog has endpoints in several regions and none is configured; taking {taken}"
+                ),
+                Some(_) => log::warn!(
+                    "{service}: the catalog has several {} endpoints in region {taken}; taking the first",
+                    interface.as_str()
+                ),
+            }
         }
         Ok(&first.url)
+    }
+
+    /// The URL of a service, if there is one.
+    pub(crate) fn first_url(
+        &self,
+        service: Service,
+        region: Option<&str>,
+        interface: Interface,
+    ) -> Option<&str> {
+        let first = self.matching(service, region, interface).next()?;
+        Some(&first.url)
+    }
+
+    fn matching(
+        &self,
+        service: Service,
+        region: Option<&str>,
+        interface: Interface,
+    ) -> impl Iterator<Item = &CatalogEndpoint> {
+        self.endpoints(service).filter(move |endpoint| {
+            Interface::parse(&endpoint.interface) == Some(interface)
+                && region.is_none_or(|region| endpoint.is_in(region))
+        })
     }
 
     fn endpoints(&self, service: Service) -> impl Iterator<Item = &CatalogEndpoint> {

@@ -7,6 +7,7 @@ mod cloud;
 mod compute;
 mod config;
 mod discovery;
+mod endpoints;
 mod error;
 mod identity;
 mod image;

@@ -83,6 +83,19 @@ impl fmt::Display for Url {
     }
 }
 
+/// Scheme, host and path of a URL, or what a relative one has of them: without user name, password and query.
+pub(crate) fn without_secrets(text: &str) -> String {
+    let bare = text.trim().split(['?', '#']).next().unwrap_or_default();
+    let (before, rest) = match bare.find("//") {
+        Some(at) => bare.split_at(at + 2),
+        None => ("", bare),
+    };
+    let end = rest.find('/').unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{before}{host}{path}")
+}
+
 /// Percent-encodes everything but the unreserved characters of RFC 3986, section 2.3, so that an id or a name can
 /// neither leave its path segment nor add a query parameter.
 pub(crate) fn encode(text: &str) -> String {
@@ -116,7 +129,7 @@ pub(crate) fn query<'a>(pairs: impl IntoIterator<Item = (&'a str, Option<String>
 
 #[cfg(test)]
 mod tests {
-    use super::{Url, encode, query};
+    use super::{Url, encode, query, without_secrets};
 
     #[test]
     fn parses_and_prints() {
@@ -143,6 +156,22 @@ mod tests {
                 (Err(problem), Err(part)) => assert!(problem.contains(part), "{problem}"),
                 (got, _) => panic!("{text}: {got:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn what_is_shown_of_a_url_holds_no_secret() {
+        let cases = [
+            (
+                "https://u:p@cloud/identity/v3?token=x#y",
+                "https://cloud/identity/v3",
+            ),
+            ("https://cloud", "https://cloud"),
+            ("//u@cloud/v3", "//cloud/v3"),
+            ("/v3/auth/tokens?x", "/v3/auth/tokens"),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(without_secrets(text), expected, "{text}");
         }
     }
 

@@ -57,6 +57,11 @@ impl<'a> Compute<'a> {
         }))
     }
 
+    /// Whether servers tell if they are locked ([`Server::locked`]), for which Nova has to offer microversion 2.9.
+    pub fn tells_locks(&self) -> Result<bool, Error> {
+        Ok(self.cloud.endpoint(NOVA)?.tells_locks())
+    }
+
     /// All servers, every page (Compute API, "List Servers Detailed", `GET /servers/detail`).
     ///
     /// While servers are being built, a page without a next link is not believed to be the last: Nova keeps such a

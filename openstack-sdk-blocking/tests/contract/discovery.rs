@@ -231,6 +231,107 @@ fn a_discovery_that_failed_is_tried_again_after_the_next_login() {
 }
 
 #[test]
+fn a_service_that_moves_is_found_at_its_new_url() {
+    // The old URL does not answer as Nova any more; or it does, and the catalog has another one after a login.
+    for (lifetime, old_answers) in [(3600, false), (0, true)] {
+        let script = || {
+            let logins = AtomicUsize::new(0);
+            let lists = AtomicUsize::new(0);
+            move |request: &Received| {
+                let port = request.header("host")?.rsplit(':').next()?.parse().ok()?;
+                match request.path.as_str() {
+                    "/v3/auth/tokens" => {
+                        let path = match logins.fetch_add(1, Ordering::SeqCst) {
+                            0 => "/compute/v2.1",
+                            _ => "/nova/v2.1",
+                        };
+                        Some(token(port, lifetime, path))
+                    }
+                    "/compute/v2.1/servers/detail" if !old_answers => {
+                        let is_first = lists.fetch_add(1, Ordering::SeqCst) == 0;
+                        (!is_first).then(|| Reply::Http(404, Vec::new(), String::new()))
+                    }
+                    "/nova/v2.1/" => Some(nova_versions("2.90")),
+                    "/nova/v2.1/servers/detail" => Some(ok(&json!({"servers": []}))),
+                    _ => None,
+                }
+            }
+        };
+        over_each_transport(
+            script,
+            |_| {},
+            |name, server, cloud| {
+                for _ in 0..3 {
+                    let _ = cloud.compute().list_servers(&ServerQuery::default());
+                }
+                let last = server.last();
+                assert_eq!(last.path, "/nova/v2.1/servers/detail", "{name}");
+                assert_eq!(
+                    last.header("openstack-api-version"),
+                    Some("compute 2.79"),
+                    "{name}"
+                );
+            },
+        );
+    }
+}
+
+#[test]
+fn a_url_that_stays_wrong_is_one_more_login_and_not_one_per_request() {
+    let script = || {
+        |request: &Received| {
+            let gone = request.path == "/compute/v2.1/servers/detail";
+            gone.then(|| Reply::Http(404, Vec::new(), String::new()))
+        }
+    };
+    over_each_transport(
+        script,
+        |_| {},
+        |name, server, cloud| {
+            for _ in 0..5 {
+                let list = cloud.compute().list_servers(&ServerQuery::default());
+                assert_eq!(list.unwrap_err().kind(), ErrorKind::WrongUrl, "{name}");
+            }
+            assert_eq!(server.count("POST", "/v3/auth/tokens"), 2, "{name}");
+        },
+    );
+}
+
+#[test]
+fn a_microversion_that_is_refused_is_negotiated_anew() {
+    let script = || {
+        let asked = AtomicUsize::new(0);
+        move |request: &Received| match request.path.as_str() {
+            "/compute/v2.1/" if asked.fetch_add(1, Ordering::SeqCst) > 0 => {
+                Some(nova_versions("2.60"))
+            }
+            "/compute/v2.1/servers/detail"
+                if request.header("openstack-api-version") == Some("compute 2.79") =>
+            {
+                let body = json!({"computeFault": {"code": 406, "message": "Version 2.79 is not supported"}});
+                Some(status(406, &body))
+            }
+            _ => None,
+        }
+    };
+    over_each_transport(
+        script,
+        |_| {},
+        |name, server, cloud| {
+            let list = || cloud.compute().list_servers(&ServerQuery::default());
+            assert_eq!(list().unwrap_err().status(), Some(406), "{name}");
+            assert!(list().is_ok(), "{name}");
+            assert_eq!(
+                server.last().header("openstack-api-version"),
+                Some("compute 2.60"),
+                "{name}"
+            );
+            assert_eq!(server.count("POST", "/v3/auth/tokens"), 1, "{name}");
+        },
+    );
+}
+
+#[test]
 fn a_failed_discovery_leaves_no_doubt_about_a_creation() {
     let script =
         || |request: &Received| (request.path == "/compute/v2.1/").then(|| status(503, &json!({})));

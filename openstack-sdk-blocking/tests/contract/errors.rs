@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use openstack_sdk_blocking::{
-    CreateServer, Error, ErrorKind, FloatingIpQuery, FloatingIpUpdate, Service,
+    Cloud, CreateServer, Error, ErrorKind, FloatingIpQuery, FloatingIpUpdate, Service,
 };
 use serde_json::json;
 
@@ -61,6 +61,20 @@ fn nova_cases() -> Vec<Case> {
             "Invalid key_name provided.",
         ),
         case(Compute, 403, &nova_quota, Kind::Quota, quota),
+        case(
+            Compute,
+            403,
+            r#"{"forbidden": {"code": 403, "message": "Maximum number of ports exceeded"}}"#,
+            Kind::Quota,
+            "Maximum number of ports exceeded",
+        ),
+        case(
+            Compute,
+            403,
+            r#"{"forbidden": {"code": 403, "message": "Project p1 is over a limit for [Resource servers is over limit of 2 due to current usage 2 and delta 1]"}}"#,
+            Kind::Quota,
+            "Project p1 is over a limit for [Resource servers is over limit of 2 due to current usage 2 and delta 1]",
+        ),
         case(
             Compute,
             403,
@@ -229,6 +243,51 @@ fn every_status_has_its_meaning() {
             },
         );
     }
+}
+
+#[test]
+fn a_redirect_is_told_with_its_target_and_without_its_secrets() {
+    let script = || {
+        |request: &Received| {
+            let target = match request.path.as_str() {
+                "/v3/auth/tokens" if request.header("user-agent") == Some("redirect me") => {
+                    "https://u:hidden@cloud/identity/v3/auth/tokens?hidden=1"
+                }
+                "/network/v2.0/floatingips/x" => "/neutron/v2.0/floatingips/x",
+                _ => return None,
+            };
+            let headers = vec![("Location", target.to_owned())];
+            Some(Reply::Http(301, headers, "<html>Moved</html>".to_owned()))
+        }
+    };
+    let check = |agent: &str, act: fn(&Cloud) -> Error, expected: &str| {
+        over_each_transport(
+            script,
+            |config| agent.clone_into(&mut config.user_agent),
+            |name, _, cloud| {
+                let error = act(cloud);
+                assert_eq!(error.kind(), ErrorKind::WrongUrl, "{name}");
+                assert_eq!(error.to_string(), expected, "{name}");
+            },
+        );
+    };
+    check(
+        "redirect me",
+        |cloud| cloud.authenticate().unwrap_err(),
+        "identity: POST /v3/auth/tokens was answered with 301, which is not this API's answer (is the URL wrong?): \
+         redirected to https://cloud/identity/v3/auth/tokens: set OS_AUTH_URL to https://cloud/identity/v3",
+    );
+    check(
+        "a test",
+        |cloud| {
+            let change = FloatingIpUpdate::detach();
+            let changed = cloud.network().update_floating_ip("x", &change, None);
+            changed.unwrap_err()
+        },
+        "network: PUT /network/v2.0/floatingips/x was answered with 301, which is not this API's answer (is the URL \
+         wrong?): redirected to /neutron/v2.0/floatingips/x: the catalog's URL of network has to lead there \
+         (openstack endpoint set)",
+    );
 }
 
 #[test]

@@ -54,6 +54,7 @@ pub fn check(cloud: &Cloud, template: &ServerTemplate, demands: &Demands<'_>) ->
     let mut report = Report::default();
     if let Some(token) = login::login(&mut report, cloud) {
         let pool = pool(&mut report, cloud, template, demands.wall_clock);
+        locks(&mut report, cloud);
         let flavor = servers::flavor(&mut report, cloud, template);
         servers::image(&mut report, cloud, template, flavor.as_ref());
         servers::network(&mut report, cloud, template, demands);
@@ -196,6 +197,19 @@ fn pool(
         clock(report, date, wall_clock);
     }
     Some(servers)
+}
+
+/// Whether the daemon will see that a server is locked. That compute cannot be reached at all is told with the pool.
+fn locks(report: &mut Report, cloud: &Cloud) {
+    if matches!(cloud.compute().tells_locks(), Ok(false)) {
+        report.hint(
+            "locks",
+            "Nova offers no microversion from 2.9 on: servers do not tell whether they are locked, \
+             and a locked one may be deleted",
+            "let this machine read Nova's versions: GET on the compute endpoint of the catalog, without the \
+             project's id, has to be answered with them",
+        );
+    }
 }
 
 fn clock(report: &mut Report, cloud: u64, here: u64) {
