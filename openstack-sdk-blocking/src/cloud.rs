@@ -108,7 +108,7 @@ impl Cloud {
         let transport_config = crate::transport::TransportConfig {
             ca_file: config.ca_file.clone(),
             insecure: config.insecure,
-            proxy_from_env: config.proxy_from_env,
+            proxies: config.proxies.clone(),
         };
         #[cfg(feature = "ureq")]
         let made = crate::transport::UreqTransport::new(&transport_config);

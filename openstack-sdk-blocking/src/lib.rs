@@ -12,6 +12,7 @@ mod error;
 mod identity;
 mod image;
 mod network;
+mod proxy;
 mod redact;
 mod secret;
 mod transport;
@@ -35,6 +36,7 @@ pub use network::{
     FixedIp, FloatingIp, FloatingIpQuery, FloatingIpUpdate, Network, NetworkInfo, Port,
     PortDetails, PortQuery, SecurityGroup, SecurityGroupRule, Subnet,
 };
+pub use proxy::Proxies;
 pub use secret::Secret;
 #[cfg(feature = "reqwest")]
 pub use transport::ReqwestTransport;

@@ -421,6 +421,97 @@ fn a_hand_edited_file_gets_a_clear_answer() {
 }
 
 #[test]
+fn keys_that_would_send_requests_elsewhere_are_refused_by_name() {
+    let entry = |more: &str| {
+        format!(
+            "clouds:\n  pool:\n    auth: {{auth_url: http://k, username: u, password: p}}\n    {more}\n"
+        )
+    };
+    let check = |vars: Vars<'_>, more: &str, expected: &[&str]| {
+        let vars: Vec<_> = vars.iter().copied().chain([("OS_CLOUD", "pool")]).collect();
+        let text = entry(more);
+        let files = [
+            ("./clouds.yaml", text.as_str()),
+            ("./clouds-public.yaml", PUBLIC),
+        ];
+        let got = match read(&vars, &files) {
+            Ok(_) => Vec::new(),
+            Err(problems) => problems.iter().map(ToString::to_string).collect(),
+        };
+        assert_eq!(got.len(), expected.len(), "{more}: {got:?}");
+        for (got, expected) in got.iter().zip(expected) {
+            assert!(got.starts_with(expected), "{more}: {got}");
+        }
+    };
+    check(&[], "profile: ovh", &[]);
+    check(
+        &[],
+        "profile: vexxhost",
+        &[
+            "./clouds.yaml: clouds.pool.profile: is \"vexxhost\", which is not in ./clouds-public.yaml; put its auth_url \
+           below \"auth\", what else it sets into the entry, and remove this key",
+        ],
+    );
+    for key in ["identity", "compute", "network", "image"] {
+        check(
+            &[],
+            &format!("{key}_endpoint_override: http://other"),
+            &[&format!(
+                "./clouds.yaml: clouds.pool.{key}_endpoint_override: is not supported: the cloud's catalog"
+            )],
+        );
+    }
+    check(&[], "compute_endpoint_override:", &[]);
+    check(&[], "volume_endpoint_override: http://other", &[]);
+    let certificate = [
+        "./clouds.yaml: clouds.pool.cert: client certificates are not supported",
+        "./clouds.yaml: clouds.pool.key: client certificates are not supported",
+    ];
+    check(&[], "cert: /c.pem\n    key: /k.pem", &certificate);
+    let regions = "regions: [A, {name: B, values: {auth: {auth_url: http://b}}}]";
+    let refused = ["./clouds.yaml: clouds.pool.regions: values of a region are not supported"];
+    check(&[], regions, &[]);
+    check(&[("OS_REGION_NAME", "B")], regions, &refused);
+    check(&[], &format!("{regions}\n    region_name: B"), &refused);
+    let none = problems(
+        &[("OS_CLOUD", "pool")],
+        &[("./clouds.yaml", &entry("profile: ovh"))],
+    );
+    assert!(
+        none[0].contains("not in a clouds-public.yaml in ., /etc/openstack"),
+        "{none:?}"
+    );
+}
+
+#[test]
+fn proxies_and_the_ca_file_are_named_by_where_they_are_from() {
+    let with = |more: &[(&'static str, &'static str)]| {
+        let vars: Vec<_> = RENATER
+            .iter()
+            .copied()
+            .chain(more.iter().copied())
+            .collect();
+        let yaml = "clouds:\n  pool:\n    cacert: /y.pem\n";
+        read(&vars, &[("./clouds.yaml", yaml)])
+    };
+    let origin = |more| with(more).unwrap().ca_file_origin;
+    assert_eq!(origin(&[]), None);
+    assert_eq!(
+        origin(&[("SSL_CERT_FILE", "/s.pem")]).as_deref(),
+        Some("SSL_CERT_FILE")
+    );
+    let both = [("SSL_CERT_FILE", "/s.pem"), ("OS_CACERT", "/c.pem")];
+    assert_eq!(origin(&both).as_deref(), Some("OS_CACERT"));
+    let yaml = origin(&[("OS_CLOUD", "pool")]);
+    assert_eq!(yaml.as_deref(), Some("./clouds.yaml: clouds.pool.cacert"));
+
+    let proxies = with(&[("https_proxy", "p:1")]).unwrap().proxies;
+    assert_eq!(proxies.of("https://x").unwrap().expose(), "http://p:1");
+    let refused = with(&[("HTTPS_PROXY", "socks5://p:1")]).unwrap_err();
+    assert_eq!(refused[0].variable, "HTTPS_PROXY");
+}
+
+#[test]
 fn a_pasted_file_does_not_fill_the_message() {
     let long = "x".repeat(100_000);
     let yaml = format!("clouds: {{pool: {{auth: {{{long}: []}}, interface: \"{long}\"}}}}");

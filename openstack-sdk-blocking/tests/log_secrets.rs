@@ -62,7 +62,6 @@ fn no_secret_is_logged() {
     };
     let mut config = CloudConfig::new(format!("http://{address}/v3"), auth, Scope::Unscoped);
     config.timeout = Duration::from_secs(5);
-    config.proxy_from_env = false;
     let cloud = Cloud::new(config).unwrap();
     cloud
         .compute()

@@ -304,10 +304,10 @@ fn cloud(reader: &mut Reader<'_>, environment: &Environment) -> CloudConfig {
     };
     match CloudConfig::from_vars(&vars, &read_yaml) {
         Ok(cloud) => {
-            let check = |path: &PathBuf| files::authorities("OS_CACERT", path).err();
-            reader
-                .problems
-                .extend(cloud.ca_file.as_ref().and_then(check));
+            let origin = cloud.ca_file_origin.as_deref().unwrap_or("OS_CACERT");
+            let check = |path: &PathBuf| files::authorities(origin, path).err();
+            let problem = cloud.ca_file.as_ref().and_then(check);
+            reader.problems.extend(problem);
             cloud
         }
         Err(problems) => {

@@ -25,6 +25,20 @@ const ENTRY_KEYS: &[&str] = &[
     "insecure",
 ];
 
+const OVERRIDE: &str = "is not supported: the cloud's catalog says where its services are; remove the key, and have \
+                        the catalog mended if its URL is wrong (openstack endpoint set)";
+const CLIENT_CERTIFICATE: &str = "client certificates are not supported; remove the key, and log in by password or application credential";
+
+/// The keys of an entry that decide where requests go or who sends them, but not here, and what is said of them.
+const UNSUPPORTED: &[(&str, &str)] = &[
+    ("identity_endpoint_override", OVERRIDE),
+    ("compute_endpoint_override", OVERRIDE),
+    ("network_endpoint_override", OVERRIDE),
+    ("image_endpoint_override", OVERRIDE),
+    ("cert", CLIENT_CERTIFICATE),
+    ("key", CLIENT_CERTIFICATE),
+];
+
 /// The settings of one cloud: its profile's, then its own, then those of `secure.yaml`.
 pub(super) fn read(
     cloud: &str,
@@ -46,7 +60,13 @@ pub(super) fn read(
         );
         return Err(vec![ConfigProblem::new("OS_CLOUD", problem)]);
     };
-    let (own, profile) = entry(&path, &text, "clouds", cloud)?.ok_or_else(|| {
+    let region = vars("OS_REGION_NAME");
+    let wanted = Wanted {
+        section: "clouds",
+        name: cloud,
+        region: region.as_deref(),
+    };
+    let (own, profile) = entry(&path, &text, wanted)?.ok_or_else(|| {
         let problem = format!(
             "is {}, but {} has no such entry below \"clouds\"",
             shown(cloud),
@@ -55,7 +75,7 @@ pub(super) fn read(
         vec![ConfigProblem::new("OS_CLOUD", problem)]
     })?;
     let mut settings = match profile {
-        Some(profile) => public(&profile, vars, files)?,
+        Some(profile) => public(&profile, wanted.region, vars, files)?,
         None => Settings::new(),
     };
     settings.extend(own);
@@ -67,20 +87,40 @@ pub(super) fn read(
         files,
     )?;
     if let Some((path, text)) = secure
-        && let Some((secret, _)) = entry(&path, &text, "clouds", cloud)?
+        && let Some((secret, _)) = entry(&path, &text, wanted)?
     {
         settings.extend(secret);
     }
     Ok(settings)
 }
 
-fn public(profile: &str, vars: Lookup<'_>, files: ReadFile<'_>) -> Result<Settings, Problems> {
-    let Some((path, text)) = find("clouds-public", None, "", vars, files)? else {
-        log::debug!("profile {profile}: there is no clouds-public.yaml");
-        return Ok(Settings::new());
+/// The settings of a profile. openstacksdk has profiles built in; those are not known here.
+fn public(
+    profile: &Profile,
+    region: Option<&str>,
+    vars: Lookup<'_>,
+    files: ReadFile<'_>,
+) -> Result<Settings, Problems> {
+    let wanted = Wanted {
+        section: "public-clouds",
+        name: &profile.name,
+        region,
     };
-    Ok(entry(&path, &text, "public-clouds", profile)?
-        .map_or_else(Settings::new, |(settings, _)| settings))
+    let (place, found) = match find("clouds-public", None, "", vars, files)? {
+        Some((path, text)) => (path.display().to_string(), entry(&path, &text, wanted)?),
+        None => (
+            format!("a clouds-public.yaml in {}", join(&directories(vars))),
+            None,
+        ),
+    };
+    found.map(|(settings, _)| settings).ok_or_else(|| {
+        let problem = format!(
+            "is {}, which is not in {place}; put its auth_url below \"auth\", what else it sets into the entry, and \
+             remove this key",
+            shown(&profile.name)
+        );
+        vec![ConfigProblem::new(&profile.origin, problem)]
+    })
 }
 
 fn directories(vars: Lookup<'_>) -> Vec<PathBuf> {
@@ -134,10 +174,27 @@ fn find(
     Ok(None)
 }
 
-type Entry = (Settings, Option<String>);
+/// Which entry of a file is read.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    section: &'a str,
+    name: &'a str,
+    /// The region that a variable sets.
+    region: Option<&'a str>,
+}
+
+/// The entry of `clouds-public.yaml` that an entry builds on.
+struct Profile {
+    name: String,
+    /// `FILE: key`.
+    origin: String,
+}
+
+type Entry = (Settings, Option<Profile>);
 
 /// The settings below `section: name:`, and the profile that it builds on.
-fn entry(path: &Path, text: &str, section: &str, name: &str) -> Result<Option<Entry>, Problems> {
+fn entry(path: &Path, text: &str, wanted: Wanted<'_>) -> Result<Option<Entry>, Problems> {
+    let Wanted { section, name, .. } = wanted;
     let root = yaml::parse(text)
         .map_err(|problem| vec![ConfigProblem::new(path.display().to_string(), problem)])?;
     let place = Place {
@@ -183,11 +240,14 @@ fn entry(path: &Path, text: &str, section: &str, name: &str) -> Result<Option<En
             "regions",
         );
     }
+    let own_region = settings.get("region_name").map(|region| &*region.value);
+    place.refuse(&mut problems, cloud, wanted.region.or(own_region));
     if problems.is_empty() {
-        let profile = cloud
-            .get("profile")
-            .or_else(|| cloud.get("cloud"))
-            .and_then(scalar);
+        let profile = ["profile", "cloud"].into_iter().find_map(|key| {
+            let name = scalar(cloud.get(key)?).filter(|name| !name.is_empty())?;
+            let origin = place.origin(key);
+            Some(Profile { name, origin })
+        });
         Ok(Some((settings, profile)))
     } else {
         Err(problems)
@@ -213,6 +273,30 @@ impl Place<'_> {
         }
     }
 
+    /// `FILE: key`.
+    fn origin(&self, key: &str) -> String {
+        format!(
+            "{}: {}.{}.{key}",
+            self.path.display(),
+            self.section,
+            self.name
+        )
+    }
+
+    /// Keys that other tools know and that decide where requests go, or who sends them: to pass over them in silence
+    /// would be to ask somewhere else.
+    fn refuse(&self, problems: &mut Problems, cloud: &Node, region: Option<&str>) {
+        for (key, problem) in UNSUPPORTED {
+            if cloud.get(key).is_some_and(is_something) {
+                problems.push(ConfigProblem::new(self.origin(key), *problem));
+            }
+        }
+        if region_values(cloud, region).is_some_and(is_something) {
+            let problem = "values of a region are not supported: put them into the entry itself, one entry per region";
+            problems.push(ConfigProblem::new(self.origin("regions"), problem));
+        }
+    }
+
     fn add(
         &self,
         settings: &mut Settings,
@@ -221,12 +305,7 @@ impl Place<'_> {
         value: &Node,
         shown: &str,
     ) {
-        let origin = format!(
-            "{}: {}.{}.{shown}",
-            self.path.display(),
-            self.section,
-            self.name
-        );
+        let origin = self.origin(shown);
         match scalar(value) {
             Some(value) if value.is_empty() => {}
             Some(value) => {
@@ -236,6 +315,27 @@ impl Place<'_> {
             None => problems.push(ConfigProblem::new(origin, "expected one plain value")),
         }
     }
+}
+
+fn is_something(node: &Node) -> bool {
+    match node {
+        Node::Null => false,
+        Node::Scalar(text) => !text.is_empty(),
+        Node::List(list) => !list.is_empty(),
+        Node::Map(pairs) => !pairs.is_empty(),
+    }
+}
+
+/// What `regions` sets for the region that is used: that one, or else the first.
+fn region_values<'n>(cloud: &'n Node, region: Option<&str>) -> Option<&'n Node> {
+    let Node::List(regions) = cloud.get("regions")? else {
+        return None;
+    };
+    let is_used = |entry: &&Node| {
+        let name = entry.get("name").and_then(scalar);
+        region.is_none() || name.as_deref() == region
+    };
+    regions.iter().find(is_used)?.get("values")
 }
 
 fn scalar(node: &Node) -> Option<String> {

@@ -9,6 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::proxy::Proxies;
 use crate::secret::Secret;
 
 pub use self::vars::VARIABLES;
@@ -31,18 +32,20 @@ pub struct CloudConfig {
     pub interface: Interface,
     /// PEM file with the certificate authorities to trust instead of the embedded ones (`webpki-roots`).
     pub ca_file: Option<PathBuf>,
+    /// The variable, or `FILE: key`, that [`CloudConfig::ca_file`] is from, for messages about the file.
+    pub ca_file_origin: Option<String>,
     /// Accept any certificate.
     pub insecure: bool,
     /// The longest time that one request may take, from name lookup to the last byte of the answer.
     pub timeout: Duration,
     /// The `User-Agent` of every request.
     pub user_agent: String,
-    /// Obey `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, as other OpenStack tools do.
-    pub proxy_from_env: bool,
+    /// The proxies that requests go through.
+    pub proxies: Proxies,
 }
 
 impl CloudConfig {
-    /// A configuration with the defaults for everything but the essentials: the public interface, no region, 30 s.
+    /// A configuration with the defaults for everything but the essentials: the public interface, no region, 30 s, no proxy.
     pub fn new(auth_url: impl Into<String>, auth: Auth, scope: Scope) -> Self {
         Self {
             auth_url: auth_url.into(),
@@ -51,14 +54,15 @@ impl CloudConfig {
             region: None,
             interface: Interface::Public,
             ca_file: None,
+            ca_file_origin: None,
             insecure: false,
             timeout: DEFAULT_TIMEOUT,
             user_agent: concat!("openstack-sdk-blocking/", env!("CARGO_PKG_VERSION")).to_owned(),
-            proxy_from_env: true,
+            proxies: Proxies::default(),
         }
     }
 
-    /// Reads the `OS_*` variables (see [`VARIABLES`]) and, with `OS_CLOUD`, `clouds.yaml` and `secure.yaml`.
+    /// Reads the `OS_*` variables (see [`VARIABLES`]), the proxies' ([`Proxies::from_vars`]) and, with `OS_CLOUD`, `clouds.yaml` and `secure.yaml`.
     ///
     /// `vars` looks a variable up; an empty value counts as unset. `files` reads a file. The YAML files are searched
     /// in `.`, `$XDG_CONFIG_HOME/openstack` (`~/.config/openstack`) and `/etc/openstack`; `OS_CLIENT_CONFIG_FILE` and
@@ -201,7 +205,7 @@ pub struct ConfigProblem {
 }
 
 /// A value for a message: in quotes, without control characters, and cut if it is long.
-fn shown(value: &str) -> String {
+pub(crate) fn shown(value: &str) -> String {
     /// As much as a name or a URL needs.
     const MAX_CHARS: usize = 100;
     let clean = |c: char| if c.is_control() { ' ' } else { c };

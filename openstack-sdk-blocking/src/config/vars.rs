@@ -8,11 +8,16 @@ use super::{
     Auth, CloudConfig, ConfigProblem, CredentialRef, DomainRef, Interface, ProjectRef, Scope,
     UserRef, clouds, shown,
 };
+use crate::proxy::Proxies;
 use crate::secret::Secret;
 use crate::url::Url;
 
-/// Every variable that [`CloudConfig::from_vars`] understands.
+/// Every variable that [`CloudConfig::from_vars`] understands; those of proxies also in lower case.
 pub const VARIABLES: &[&str] = &[
+    "ALL_PROXY",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
     "OS_APPLICATION_CREDENTIAL_ID",
     "OS_APPLICATION_CREDENTIAL_NAME",
     "OS_APPLICATION_CREDENTIAL_SECRET",
@@ -102,9 +107,14 @@ pub(super) fn read(
         problems: Vec::new(),
     };
     let config = reader.config();
+    let proxies = Proxies::from_vars(&lookup).unwrap_or_else(|problems| {
+        reader.problems.extend(problems);
+        Proxies::default()
+    });
     let home = lookup("HOME");
     match config {
         Some(mut config) if reader.problems.is_empty() => {
+            config.proxies = proxies;
             config.ca_file = config
                 .ca_file
                 .map(|path| expand_home(path, home.as_deref()));
@@ -135,7 +145,11 @@ impl Reader {
         config.region = self.get("region_name");
         config.interface = interface;
         config.insecure = insecure;
-        config.ca_file = self.first(&["cacert", "ssl_cert_file"]).map(PathBuf::from);
+        let authorities = ["cacert", "ssl_cert_file"];
+        if let Some(file) = authorities.iter().find_map(|key| self.settings.get(*key)) {
+            config.ca_file = Some(PathBuf::from(&file.value));
+            config.ca_file_origin = Some(file.origin.clone());
+        }
         Some(config)
     }
 

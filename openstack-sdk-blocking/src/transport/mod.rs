@@ -10,6 +10,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::proxy::Proxies;
+
 #[cfg(feature = "reqwest")]
 pub use self::reqwest::ReqwestTransport;
 #[cfg(feature = "ureq")]
@@ -188,6 +190,6 @@ pub struct TransportConfig {
     pub ca_file: Option<PathBuf>,
     /// Accept any certificate.
     pub insecure: bool,
-    /// Obey `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`.
-    pub proxy_from_env: bool,
+    /// The proxies to go through.
+    pub proxies: Proxies,
 }

@@ -88,9 +88,11 @@ fn builder(config: &TransportConfig) -> io::Result<ClientBuilder> {
         .redirect(redirect::Policy::none())
         .connect_timeout(MAX_CONNECT_TIME)
         .danger_accept_invalid_certs(config.insecure);
-    if !config.proxy_from_env {
-        builder = builder.no_proxy();
-    }
+    let proxies = config.proxies.clone();
+    // This also keeps reqwest from looking for proxies by itself.
+    builder = builder.no_proxy().proxy(reqwest::Proxy::custom(move |url| {
+        Some(proxies.of(url.as_str())?.expose().to_owned())
+    }));
     if let Some(path) = &config.ca_file {
         let certificates = Certificate::from_pem_bundle(&std::fs::read(path)?)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;

@@ -14,6 +14,7 @@ use super::{
     Method, Request, Response, Transport, TransportConfig, TransportError, TransportErrorKind,
 };
 use crate::clock::monotonic_now;
+use crate::proxy::Proxies;
 
 /// Shorter than the idle times of the servers and proxies in front of OpenStack APIs (uwsgi and Apache: 5 s and up).
 const MAX_IDLE_AGE: Duration = Duration::from_secs(4);
@@ -33,6 +34,7 @@ const BUFFER_BYTES: usize = 16 * 1024;
 pub struct UreqTransport {
     agent: Agent,
     names: NameCache,
+    proxies: Proxies,
 }
 
 impl UreqTransport {
@@ -42,7 +44,8 @@ impl UreqTransport {
             .disable_verification(config.insecure)
             .root_certs(root_certs(config)?)
             .build();
-        let mut builder = Agent::config_builder()
+        let builder = Agent::config_builder()
+            .proxy(None)
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
@@ -52,9 +55,6 @@ impl UreqTransport {
             .input_buffer_size(BUFFER_BYTES)
             .output_buffer_size(BUFFER_BYTES)
             .tls_config(tls);
-        if !config.proxy_from_env {
-            builder = builder.proxy(None::<Proxy>);
-        }
         let names = NameCache::default();
         let agent = Agent::with_parts(
             builder.build(),
@@ -64,7 +64,16 @@ impl UreqTransport {
                 inner: DefaultResolver::default(),
             },
         );
-        Ok(Self { agent, names })
+        // So that a request cannot fail for it.
+        for proxy in config.proxies.all() {
+            Proxy::new(proxy.expose()).map_err(io::Error::other)?;
+        }
+        let proxies = config.proxies.clone();
+        Ok(Self {
+            agent,
+            names,
+            proxies,
+        })
     }
 
     fn exchange(&self, request: &Request) -> Result<Response, ureq::Error> {
@@ -114,9 +123,12 @@ impl UreqTransport {
         } else {
             MAX_IDLE_AGE
         };
+        let proxy = self.proxies.of(&request.url);
+        let proxy = proxy.map(|proxy| Proxy::new(proxy.expose())).transpose()?;
         let message = self
             .agent
             .configure_request(message)
+            .proxy(proxy)
             .timeout_global(Some(request.timeout))
             .timeout_resolve(Some(connect_time))
             .timeout_connect(Some(connect_time))

@@ -58,7 +58,7 @@ fn connect(config: CloudConfig) -> Cloud {
             &openstack_sdk_blocking::TransportConfig {
                 ca_file: config.ca_file.clone(),
                 insecure: config.insecure,
-                proxy_from_env: true,
+                proxies: config.proxies.clone(),
             },
         );
         return Cloud::with_transport(config, Box::new(transport.unwrap())).unwrap();

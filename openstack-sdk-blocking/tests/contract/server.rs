@@ -287,19 +287,21 @@ pub fn config(server: &Server) -> CloudConfig {
     let mut config = CloudConfig::new(server.url("/v3"), password_auth(), scope);
     config.region = Some("R1".to_owned());
     config.timeout = Duration::from_secs(10);
-    config.proxy_from_env = false;
     config
 }
 
-pub fn transports() -> Vec<(&'static str, Box<dyn Transport>)> {
-    let config = TransportConfig::default();
-    vec![
-        (
-            "ureq",
-            Box::new(UreqTransport::new(&config).unwrap()) as Box<dyn Transport>,
-        ),
-        ("reqwest", Box::new(ReqwestTransport::new(&config).unwrap())),
+type Named = (&'static str, Box<dyn Transport>);
+
+pub fn transport_makers() -> [fn(&TransportConfig) -> Named; 2] {
+    [
+        |config| ("ureq", Box::new(UreqTransport::new(config).unwrap())),
+        |config| ("reqwest", Box::new(ReqwestTransport::new(config).unwrap())),
     ]
+}
+
+pub fn transports() -> Vec<Named> {
+    let config = TransportConfig::default();
+    transport_makers().map(|make| make(&config)).into()
 }
 
 /// Runs a test over each transport, each with a server of its own.

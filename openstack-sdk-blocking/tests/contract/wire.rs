@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use openstack_sdk_blocking::{
-    Cloud, CreateServer, ErrorKind, FloatingIpUpdate, Method, Request, RequestRecord, Server,
-    ServerQuery, TransportErrorKind,
+    Cloud, CreateServer, ErrorKind, FloatingIpUpdate, Method, Proxies, Request, RequestRecord,
+    Server, ServerQuery, TransportConfig, TransportErrorKind,
 };
 use serde_json::json;
 
 use crate::server::{
-    Received, Reply, Server as Scripted, config, ok, over_each_transport, pause, status, transports,
+    Received, Reply, Server as Scripted, config, ok, over_each_transport, pause, status,
+    transport_makers, transports,
 };
 
 fn get(url: String) -> Request {
@@ -300,6 +301,42 @@ fn every_exchange_is_told() {
             "PUT /network/v2.0/floatingips/x Some(409) Some(Conflict)",
         ];
         assert_eq!(*told.lock().unwrap(), expected, "{name}");
+    }
+}
+
+#[test]
+fn the_proxy_of_the_scheme_is_used_and_no_other() {
+    let proxies = |no_proxy: &'static str, port: u16| {
+        let vars = move |name: &str| match name {
+            "HTTP_PROXY" => Some(format!("u:p@127.0.0.1:{port}")),
+            "HTTPS_PROXY" => Some("http://127.0.0.1:1".to_owned()),
+            "NO_PROXY" => Some(no_proxy.to_owned()),
+            _ => None,
+        };
+        Proxies::from_vars(&vars).unwrap()
+    };
+    for no_proxy in ["", "10.0.0.0/8,127.0.0.0/8"] {
+        for make in transport_makers() {
+            let proxy = Scripted::start(|_: &Received| Some(status(502, &json!({}))));
+            let server = Scripted::start(|_: &Received| Some(ok(&json!({}))));
+            let config = TransportConfig {
+                proxies: proxies(no_proxy, proxy.port),
+                ..TransportConfig::default()
+            };
+            let (name, transport) = make(&config);
+            let _ = transport.send(&get(server.url("/x")));
+            let asked = (proxy.received().len(), server.received().len());
+            let expected = if no_proxy.is_empty() { (1, 0) } else { (0, 1) };
+            assert_eq!(asked, expected, "{name}: {no_proxy}");
+            if let Some(request) = proxy.received().first() {
+                // "u:p"
+                assert_eq!(
+                    request.header("proxy-authorization"),
+                    Some("Basic dTpw"),
+                    "{name}"
+                );
+            }
+        }
     }
 }
 
