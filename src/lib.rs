@@ -12,3 +12,4 @@ pub mod provider;
 pub mod runtime;
 pub mod scaler;
 pub mod status;
+mod text;

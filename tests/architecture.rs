@@ -15,12 +15,12 @@ const MOST_LINES: usize = 600;
 fn may_import(module: &str) -> Option<&'static [&'static str]> {
     match module {
         "pool" => Some(&["pool"]),
-        "config" => Some(&["config", "pool"]),
+        "config" => Some(&["config", "pool", "text"]),
         "provider" => Some(&["provider", "pool"]),
         "probe" => Some(&["probe", "pool"]),
         "status" => Some(&["status", "pool"]),
         "scaler" => Some(&["scaler", "pool", "provider"]),
-        "cli" => Some(&["cli"]),
+        "cli" => Some(&["cli", "text"]),
         "runtime" | "main" | "lib" => None,
         // A new module has no rights before somebody has written its rule down here.
         _ => Some(&[]),

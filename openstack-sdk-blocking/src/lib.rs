@@ -22,7 +22,7 @@ mod wire;
 pub use cloud::{Cloud, RequestRecord};
 pub use compute::{
     Address, AddressKind, Compute, CreateServer, Created, Fault, Flavor, Keypair, Limits,
-    MAX_MICROVERSION, Server, ServerList, ServerQuery,
+    MAX_MICROVERSION, MAX_USER_DATA_BYTES, Server, ServerList, ServerQuery,
 };
 pub use config::{
     Auth, CloudConfig, ConfigProblem, CredentialRef, DEFAULT_TIMEOUT, DomainRef, Interface,

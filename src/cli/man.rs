@@ -1,5 +1,7 @@
 //! The manual page, from the table of commands and options and from the settings.
 
+use crate::text::sentence;
+
 use super::table::{COMMANDS, EXIT_CODES, OPTIONS};
 
 /// A setting, as the manual page explains it.
@@ -115,12 +117,4 @@ fn roff(text: &str) -> String {
         line.insert_str(0, "\\&");
     }
     line
-}
-
-fn sentence(text: &str) -> String {
-    let mut chars = text.chars();
-    match chars.next() {
-        Some(first) => format!("{}{}.", first.to_uppercase(), chars.as_str()),
-        None => String::new(),
-    }
 }

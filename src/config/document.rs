@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::text::sentence;
+
 use super::kind::Kind;
 use super::table::{Section, Variable, variables};
 
@@ -75,12 +77,4 @@ fn meaning(variable: &Variable) -> String {
         let _ = write!(text, "; also `{alias}`");
     }
     text
-}
-
-fn sentence(doc: &str) -> String {
-    let mut chars = doc.chars();
-    match chars.next() {
-        Some(first) => format!("{}{}.", first.to_uppercase(), chars.as_str()),
-        None => String::new(),
-    }
 }

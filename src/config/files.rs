@@ -2,23 +2,14 @@
 
 use std::path::Path;
 
+use openstack_sdk_blocking::MAX_USER_DATA_BYTES;
+
 use super::environment::read_bounded;
-use super::error::{ConfigError, Problem};
-use super::settings::Settings;
+use super::error::Problem;
 
-/// Nova's bound for user data, after base64.
-pub const MAX_CLOUD_INIT_BASE64_BYTES: u64 = 65_535;
-/// Four characters hold three bytes.
-const MAX_CLOUD_INIT_BYTES: u64 = MAX_CLOUD_INIT_BASE64_BYTES / 4 * 3;
+/// Four characters of base64 hold three bytes.
+const MAX_CLOUD_INIT_BYTES: u64 = MAX_USER_DATA_BYTES as u64 / 4 * 3;
 const MAX_CA_BYTES: u64 = 16 << 20;
-
-/// Whether the cloud-init file is there, readable and small enough; also when there is none.
-pub fn check_cloud_init(settings: &Settings) -> Result<(), ConfigError> {
-    match &settings.openstack.cloud_init_file {
-        Some(path) => cloud_init("OPENSTACK_CLOUD_INIT_FILE", path).map_err(ConfigError::from),
-        None => Ok(()),
-    }
-}
 
 pub(super) fn cloud_init(variable: &str, path: &Path) -> Result<(), Problem> {
     match read_bounded(path, MAX_CLOUD_INIT_BYTES) {
@@ -28,7 +19,7 @@ pub(super) fn cloud_init(variable: &str, path: &Path) -> Result<(), Problem> {
             path,
             &format!(
                 "the file is larger than {MAX_CLOUD_INIT_BYTES} bytes, \
-                 which are Nova's {MAX_CLOUD_INIT_BASE64_BYTES} after base64"
+                 which are Nova's {MAX_USER_DATA_BYTES} after base64"
             ),
         )),
         Err(error) => Err(unreadable(variable, path, &error)),

@@ -19,7 +19,6 @@ mod warnings;
 pub use document::{env_example, markdown_table};
 pub use environment::Environment;
 pub use error::{ConfigError, Problem};
-pub use files::{MAX_CLOUD_INIT_BASE64_BYTES, check_cloud_init};
 pub use kind::Kind;
 pub use settings::{
     IpVersion, LogFormat, OpenStackSettings, Protocol, ProviderKind, ReplicaApi, Settings,

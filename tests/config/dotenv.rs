@@ -97,6 +97,30 @@ fn the_environment_wins_over_the_file() {
 }
 
 #[test]
+fn proxies_may_stand_in_the_file_and_the_environment_wins() {
+    let proxy = |process: &[(&'static str, &'static str)], file: &str| {
+        let process = LOGIN.iter().chain(process).copied();
+        let file = Some((Path::new(".env"), file.as_bytes()));
+        let environment = Environment::from_parts(process, file);
+        let settings = Settings::from_environment(&environment).unwrap();
+        assert!(!format!("{settings:?}").contains("hidden"), "{settings:?}");
+        assert_eq!(settings.warnings, Vec::<String>::new());
+        let proxies = settings.openstack.cloud.proxies;
+        let found = proxies.of("https://cloud.example/v3");
+        found.map(|url| url.expose().to_owned())
+    };
+    let file = "HTTPS_PROXY=http://me:hidden@file:3128\nHTTP_PROXY=http://plain:3128\n";
+    let of_file = Some("http://me:hidden@file:3128");
+    assert_eq!(proxy(&[], file).as_deref(), of_file);
+    let lower = "https_proxy=file:1\nNO_PROXY=other.example\n";
+    assert_eq!(proxy(&[], lower).as_deref(), Some("http://file:1"));
+    let process = [("HTTPS_PROXY", "process:1")];
+    assert_eq!(proxy(&process, file).as_deref(), Some("http://process:1"));
+    assert_eq!(proxy(&[("HTTPS_PROXY", "")], file), None);
+    assert_eq!(proxy(&[("no_proxy", "example")], file), None);
+}
+
+#[test]
 fn a_named_file_is_read_or_refused() {
     let path = scratch("named.env", b"SIMPLESCALEVM_TEST=from the file");
     let environment = Environment::read(Some(&path)).unwrap();

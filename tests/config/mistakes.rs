@@ -148,7 +148,7 @@ fn files_are_checked_at_start() {
         &large,
         "larger than 49149 bytes",
     );
-    for name in ["REPLICA_API_CA_FILE", "OS_CACERT"] {
+    for name in ["REPLICA_API_CA_FILE", "OS_CACERT", "SSL_CERT_FILE"] {
         check(name, Path::new("/nowhere/ca.pem"), "No such file");
         check(name, &text, "PEM");
     }

@@ -22,6 +22,9 @@ pub use self::model::{
 /// locked, from 2.69 on those of a cell that is down are listed (status `UNKNOWN`).
 pub const MAX_MICROVERSION: Microversion = Microversion(2, 79);
 
+/// The most that Nova takes as user data, in bytes after base64 (Compute API, "Create Server", `user_data`).
+pub const MAX_USER_DATA_BYTES: usize = 65_535;
+
 const NOVA: Service = Service::Compute;
 
 /// The compute API.

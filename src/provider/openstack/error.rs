@@ -3,11 +3,6 @@
 use crate::provider::{ProviderError, ProviderErrorKind};
 use openstack_sdk_blocking::{Error, ErrorKind};
 
-/// An error that was found on this side.
-pub(super) fn local(kind: ProviderErrorKind, message: String) -> ProviderError {
-    ProviderError::local(kind, message)
-}
-
 /// Says what was being done when the client failed.
 pub(super) fn failed(doing: &'static str) -> impl FnOnce(Error) -> ProviderError {
     move |error| ProviderError {

@@ -1,18 +1,16 @@
 //! What a new server is made of, and what the configured names stand for.
 
-use super::error::{failed, local};
+use super::error::failed;
 use crate::provider::{ProviderError, ProviderErrorKind};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use openstack_sdk_blocking::{Cloud, Flavor, ImageInfo, Keypair, NetworkInfo, SecurityGroup};
+use openstack_sdk_blocking::{
+    Cloud, Flavor, ImageInfo, Keypair, MAX_USER_DATA_BYTES, NetworkInfo, SecurityGroup,
+};
 use std::cmp::Reverse;
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
-
-/// The most that Nova takes as user data, after encoding (Compute API reference, "Create
-/// Server", `user_data`).
-pub const MAX_USER_DATA_BYTES: usize = 65_535;
 
 /// What new servers are like, in the words of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -174,7 +172,7 @@ impl ServerTemplate {
         };
         let unusable = |why: String| {
             let message = format!("OPENSTACK_CLOUD_INIT_FILE: {}: {why}", path.display());
-            local(ProviderErrorKind::LocalFile, message)
+            ProviderError::local(ProviderErrorKind::LocalFile, message)
         };
         let mut content = Vec::new();
         File::open(path)
@@ -217,7 +215,7 @@ fn the_only_one<T>(
 }
 
 fn unknown(variable: &str, name: &str, why: &str) -> ProviderError {
-    local(
+    ProviderError::local(
         ProviderErrorKind::Lookup,
         format!("{variable}={name}: {why}"),
     )

@@ -6,9 +6,9 @@ mod lookup;
 mod state;
 
 pub use check::{Demands, Finding, Verdict, check};
-pub use lookup::{MAX_USER_DATA_BYTES, ServerTemplate};
+pub use lookup::ServerTemplate;
 
-use self::error::{failed, local};
+use self::error::failed;
 use self::lookup::Resolved;
 use super::{Provider, ProviderError, ProviderErrorKind};
 use crate::pool::{
@@ -22,9 +22,6 @@ use openstack_sdk_blocking::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::num::NonZeroU64;
-
-/// How many ports are asked for in one request, so that the URL stays short.
-const PORTS_IN_A_REQUEST: usize = 50;
 
 /// The pool on an OpenStack cloud.
 #[derive(Debug)]
@@ -97,24 +94,22 @@ impl OpenStack {
             .filter(|ip| ip.port_details.is_none())
             .filter_map(|ip| ip.port_id.clone())
             .collect();
-        let mut devices = BTreeMap::new();
-        for ids in untold.chunks(PORTS_IN_A_REQUEST) {
-            let query = PortQuery {
-                ids: ids.to_vec(),
-                ..PortQuery::default()
-            };
-            let ports = self
-                .cloud
-                .network()
-                .ports(&query)
-                .map_err(failed("the ports of the floating IPs cannot be listed"))?;
-            devices.extend(
-                ports
-                    .into_iter()
-                    .filter_map(|port| Some((port.id, port.device_id?))),
-            );
+        if untold.is_empty() {
+            return Ok(BTreeMap::new());
         }
-        Ok(devices)
+        let query = PortQuery {
+            ids: untold,
+            ..PortQuery::default()
+        };
+        let ports = self
+            .cloud
+            .network()
+            .ports(&query)
+            .map_err(failed("the ports of the floating IPs cannot be listed"))?;
+        Ok(ports
+            .into_iter()
+            .filter_map(|port| Some((port.id, port.device_id?)))
+            .collect())
     }
 
     /// The replica's port on the wanted network, which is the one with its address.
@@ -140,7 +135,7 @@ impl OpenStack {
                     .any(|ip| Some(&ip.ip_address) == address)
             })
             .ok_or_else(|| {
-                local(
+                ProviderError::local(
                     ProviderErrorKind::NotFound,
                     format!("server {replica} has no port on {}", self.template.network),
                 )
