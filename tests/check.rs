@@ -464,7 +464,7 @@ fn what_only_the_check_wants_to_see_is_no_fault() {
 #[test]
 fn a_nova_that_does_not_tell_locks_is_a_hint() {
     let cloud = quick_cloud(|_| {});
-    let hidden = json!({ "service": "nova", "method": "GET", "path": "v2.1/$", "status": 403 });
+    let hidden = json!({ "service": "nova", "method": "GET", "path": "v2.1/?$", "status": 403 });
     cloud.add_fault(&hidden).unwrap();
     check(
         &cloud,
