@@ -22,14 +22,14 @@ struct Found {
     endpoint: Endpoint,
     /// The URL, as the catalog has it, that discovery began at.
     catalog_url: String,
-    found_at: Instant,
+    since: Instant,
 }
 
 impl Endpoints {
     /// A service's endpoint, if there is one that still holds.
     pub(crate) fn get(&self, service: Service) -> Option<&Endpoint> {
         let found = self.found.get(&service)?;
-        holds(&found.endpoint, found.found_at.elapsed()).then_some(&found.endpoint)
+        holds(&found.endpoint, found.since.elapsed()).then_some(&found.endpoint)
     }
 
     /// Keeps an endpoint, and tells once what it means if discovery failed.
@@ -46,7 +46,7 @@ impl Endpoints {
         let found = Found {
             endpoint,
             catalog_url: catalog_url.to_owned(),
-            found_at: monotonic_now(),
+            since: monotonic_now(),
         };
         self.found.insert(service, found);
     }
@@ -74,7 +74,7 @@ fn shortcoming(service: Service, endpoint: &Endpoint) -> Option<&'static str> {
     match service {
         Service::Compute if !endpoint.tells_locks() => Some(
             "no microversion was found there, so that servers do not tell whether they are locked, and a locked \
-             one may be deleted; let this client read Nova's versions (GET) there, which it tries again each minute",
+             one may be deleted; let this client read Nova's versions (GET) there",
         ),
         _ if endpoint.provisional => Some("it did not list its versions; going on without"),
         _ => None,
@@ -101,6 +101,7 @@ mod tests {
 
     #[test]
     fn an_endpoint_that_cannot_tell_locks_is_told_of() {
+        use Service::{Compute, Network};
         let url = Url::parse("http://nova/v2.1").expect("a URL");
         let with = |highest| Endpoint {
             microversions: Some((Microversion(2, 1), highest)),
@@ -114,7 +115,6 @@ mod tests {
             };
             assert!(as_expected, "{service}: {told:?}");
         };
-        use Service::{Compute, Network};
         check(Compute, &with(Microversion(2, 9)), None);
         check(Compute, &with(Microversion(2, 8)), Some("locked"));
         check(Compute, &Endpoint::known(url.clone()), Some("locked"));

@@ -183,7 +183,7 @@ fn parse(text: &str) -> Result<Secret, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::Proxies;
+    use super::{Proxies, Secret};
 
     fn proxies(vars: &[(&str, &str)]) -> Result<Proxies, Vec<String>> {
         let find = |name: &str| {
@@ -197,7 +197,7 @@ mod tests {
     #[track_caller]
     fn check(vars: &[(&str, &str)], url: &str, expected: Option<&str>) {
         let proxies = proxies(vars).expect("good variables");
-        let found = proxies.of(url).map(|proxy| proxy.expose());
+        let found = proxies.of(url).map(Secret::expose);
         assert_eq!(found, expected, "{vars:?} {url}");
     }
 
@@ -290,7 +290,7 @@ mod tests {
         ];
         for (name, value, expected) in cases {
             let got = proxies(&[(name, value)]).expect_err(value);
-            assert_eq!(got, [expected.clone()]);
+            assert_eq!(&got, std::slice::from_ref(expected));
         }
         let good = proxies(&[("ALL_PROXY", "http://u:hidden@proxy:1")]);
         assert!(!format!("{good:?}").contains("hidden"));

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use log::{LevelFilter, Log, Metadata, Record};
-use openstack_sdk_blocking::{Auth, Cloud, CloudConfig, Scope, ServerQuery, UserRef};
+use openstack_sdk_blocking::{Auth, Cloud, CloudConfig, Proxies, Scope, ServerQuery, UserRef};
 
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
@@ -62,11 +62,16 @@ fn no_secret_is_logged() {
     };
     let mut config = CloudConfig::new(format!("http://{address}/v3"), auth, Scope::Unscoped);
     config.timeout = Duration::from_secs(5);
-    let cloud = Cloud::new(config).unwrap();
+    let cloud = Cloud::new(config.clone()).unwrap();
     cloud
         .compute()
         .list_servers(&ServerQuery::default())
         .unwrap();
+    let proxy =
+        |name: &str| (name == "HTTP_PROXY").then(|| format!("http://me:proxy-secret@{address}"));
+    config.proxies = Proxies::from_vars(&proxy).unwrap();
+    let through_proxy = Cloud::new(config).unwrap().authenticate();
+    assert!(!format!("{through_proxy:?}").contains("proxy-secret"));
     let lines = LINES.lock().unwrap();
     assert!(
         lines
@@ -76,7 +81,9 @@ fn no_secret_is_logged() {
     );
     for line in lines.iter() {
         assert!(
-            !line.contains("hunter2") && !line.contains("tok-secret"),
+            !["hunter2", "tok-secret", "proxy-secret"]
+                .iter()
+                .any(|secret| line.contains(secret)),
             "{line}"
         );
     }
