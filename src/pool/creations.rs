@@ -23,6 +23,12 @@ struct UnseenCreation {
     until: Moment,
 }
 
+impl UnseenCreation {
+    fn is_overdue(&self, now: Moment) -> bool {
+        self.accepted && self.unseen > 0 && now >= self.until
+    }
+}
+
 impl Creations {
     pub(super) fn backoff(&self) -> Option<Backoff> {
         self.backoff
@@ -47,6 +53,10 @@ impl Creations {
         self.unseen
             .iter()
             .filter(move |c| c.accepted == accepted && c.unseen > 0 && now < c.until)
+    }
+
+    pub(super) fn is_overdue(&self, now: Moment) -> bool {
+        self.unseen.iter().any(|c| c.is_overdue(now))
     }
 
     pub(super) fn sent(&mut self) {
@@ -86,7 +96,7 @@ impl Creations {
         let lost = self
             .unseen
             .iter()
-            .filter(|c| c.accepted && c.unseen > 0 && now >= c.until)
+            .filter(|c| c.is_overdue(now))
             .map(|c| c.number)
             .max();
         self.unseen.retain(|c| c.unseen > 0 && now < c.until);
