@@ -13,7 +13,7 @@ use crate::pool::{
     ProbeResult, ProbeTarget, ReplicaId, ServerState, Snapshot, Words, plan, standbys,
 };
 use crate::provider::{Provider, ProviderError};
-use apply::Object;
+use apply::{Object, Unanswered};
 use journal::{Journal, When};
 use pace::{LOOK_AGAIN_AFTER, Pace};
 use std::collections::BTreeSet;
@@ -95,6 +95,7 @@ pub struct Scaler<P, Q, C, W> {
     /// What failed in the last cycle: it is tried again from the next list, but is no reason to
     /// ask for one.
     failed: BTreeSet<Object>,
+    unanswered: Unanswered,
     pace: Pace,
     /// Since when a list on demand may be made that is wanted.
     wanted_list: Option<Moment>,
@@ -119,6 +120,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             plan: Plan::default(),
             journal: Journal::default(),
             failed: BTreeSet::new(),
+            unanswered: Unanswered::default(),
             pace: Pace::new(now),
             wanted_list: None,
             listed_on_demand: None,
@@ -360,7 +362,8 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             }
             if let Err(error) = self.parts.provider.prepare_move(&id) {
                 log::debug!("a move to {id} cannot be prepared: {}", chain(&error));
-                if error.kind.concerns_the_provider() {
+                self.obey(&error, self.parts.clock.now());
+                if error.kind.concerns_the_provider() || error.retry_after.is_some() {
                     return;
                 }
             }
@@ -371,12 +374,16 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// Asks what the provider allows, seldom and only in a quiet cycle: it is for people.
     fn read_quota(&mut self) {
         let now = self.parts.clock.now();
-        if now < self.next_quota || self.is_stopping() {
+        if now < self.next_quota.max(self.quiet_until) || self.is_stopping() {
             return;
         }
         self.next_quota = now + QUOTA_EVERY;
         if let Err(error) = self.parts.provider.prepare_creation() {
             log::debug!("a creation cannot be prepared: {}", chain(&error));
+            self.obey(&error, self.parts.clock.now());
+            if error.kind.concerns_the_provider() || error.retry_after.is_some() {
+                return;
+            }
         }
         match self.parts.provider.quota() {
             Ok(Some(quota)) => self.parts.watcher.note(&Note::Quota(quota)),

@@ -15,6 +15,8 @@
 mod driver;
 #[path = "browser/gallery.rs"]
 mod gallery;
+#[path = "browser/keeping.rs"]
+mod keeping;
 mod support;
 
 use driver::Browser;

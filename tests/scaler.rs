@@ -140,6 +140,108 @@ fn retry_after_of_a_fault_is_obeyed_and_the_fault_is_read_later() {
 }
 
 #[test]
+fn retry_after_of_what_is_looked_up_ahead_is_obeyed() {
+    for kind in ["prepare move", "prepare creation"] {
+        let mut bench = Bench::serving(&["a", "b"]);
+        bench.add_address("f");
+        bench.wait(s(30));
+        bench.turn();
+        bench.did("list, move f to a");
+        bench.fail_next(kind, retry_after(ProviderErrorKind::Server, 60));
+        bench.fail_next("quota", failure(ProviderErrorKind::Server));
+        bench.wait(s(600));
+        bench.turn();
+        bench.did(&format!("list, {kind} failed"));
+        bench.wait(s(59));
+        bench.turn();
+        bench.did("");
+    }
+}
+
+#[test]
+fn what_gets_no_answer_again_and_again_does_not_hold_up_the_rest() {
+    let mut bench = Bench::new(0);
+    for name in ["a", "b"] {
+        bench.add(name, ServerState::Failed(Failed::Stopped));
+    }
+    for _ in 0..4 {
+        bench.fail_next("delete", failure(ProviderErrorKind::Timeout));
+    }
+    for _ in 0..2 {
+        bench.turn();
+        bench.did("list, delete a failed");
+        bench.wait(s(30));
+    }
+    // It is left out for 60 s, and for twice as long the next time.
+    bench.turn();
+    bench.did("list, delete b failed");
+    bench.wait(s(30));
+    bench.turn();
+    bench.did("list, delete a failed");
+    bench.wait(s(30));
+    bench.turn();
+    bench.did("list, delete b");
+    bench.wait(s(60));
+    bench.turn();
+    bench.did("list");
+    bench.wait(s(30));
+    bench.turn();
+    bench.did("list, delete a");
+}
+
+#[test]
+fn a_creation_that_has_become_smaller_meanwhile_is_not_put_off() {
+    let mut bench = Bench::serving(&["a", "b"]);
+    bench.answers("a", 0, true);
+    bench.answers("b", 0, false);
+    bench.hears_during("delete", "b", 1, false);
+    bench.wait(s(5));
+    bench.turn();
+    bench.did("list, delete a");
+    bench.wait(s(1));
+    bench.turn();
+    bench.did("list, create 1");
+}
+
+#[test]
+fn no_creation_follows_a_deletion_that_shows_that_creations_fail() {
+    let mut bench = Bench::new(2);
+    bench.add("a", bench::running());
+    bench.add("x", ServerState::Creating(Creating::Building));
+    bench.turn();
+    bench.did("list");
+    bench.answers("a", 0, false);
+    bench.wait(s(900));
+    bench.turn();
+    bench.did("list, delete x");
+    bench.wait(s(10));
+    bench.turn();
+    bench.did("list, create 2");
+}
+
+#[test]
+fn servers_that_are_overdue_are_looked_for_before_others_are_created() {
+    let mut bench = Bench::new(2);
+    bench.add("a", bench::running());
+    bench.turn();
+    bench.did("list, create 1");
+    bench.answers("a", 1, false);
+    bench.wait(s(5));
+    bench.turn();
+    bench.answers("a", 0, true);
+    bench.wait_ms(24_500);
+    // Asked for while the new server is still awaited, and answered when it should have shown.
+    bench.takes("list", s(1));
+    bench.turn();
+    bench.did("list, delete a");
+    bench.turn();
+    bench.did("list");
+    bench.wait(s(10));
+    bench.turn();
+    bench.did("list, create 2");
+}
+
+#[test]
 fn a_failed_deletion_is_tried_again_from_the_next_regular_list() {
     let mut bench = Bench::new(0);
     bench.add("a", ServerState::Failed(Failed::Stopped));

@@ -113,6 +113,10 @@ fn metrics_come_in_both_formats() {
         "simplescalevm_blocked{reason=\"locked\"} 1",
         "simplescalevm_external_addresses{state=\"held\"} 2",
         "simplescalevm_external_addresses{state=\"outside\"} 2",
+        "simplescalevm_blocked{reason=\"no-standby\"} 2",
+        "simplescalevm_external_addresses_waiting{reason=\"free\"} 1",
+        "simplescalevm_external_addresses_waiting{reason=\"holder-unreachable\"} 1",
+        "simplescalevm_external_addresses_waiting{reason=\"holder-goes\"} 0",
         "simplescalevm_is_leader 1.0",
     ];
     for line in lines {

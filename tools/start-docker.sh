@@ -50,8 +50,8 @@ esac
 options=(--publish "$publish" --env APP_HOST=0.0.0.0)
 
 # Files that settings name are not in the image.
-for name in OPENSTACK_CLOUD_INIT_FILE OPENSTACK_SCALED_CLOUD_INIT_FILE OS_CACERT REPLICA_API_CA_FILE \
-    OS_CLIENT_CONFIG_FILE OS_CLIENT_SECURE_FILE; do
+for name in OPENSTACK_CLOUD_INIT_FILE OPENSTACK_SCALED_CLOUD_INIT_FILE OS_CACERT SSL_CERT_FILE \
+    REPLICA_API_CA_FILE OS_CLIENT_CONFIG_FILE OS_CLIENT_SECURE_FILE; do
     path=$(setting "$name")
     [ -n "$path" ] || continue
     [ -f "$path" ] || { echo "$name: there is no file $path" >&2; exit 1; }

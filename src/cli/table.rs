@@ -37,9 +37,8 @@ pub(super) const COMMANDS: &[CommandRow] = &[
         json: true,
         settings: true,
         summary: "check the settings, log in and look at all that they need; changes nothing",
-        more: "Each line begins with ok, hint, WRONG or warning. What is wrong keeps the daemon \
-               from its work; a hint does not, and is worth a look. A remedy follows where there \
-               is one.",
+        more: "Each line begins with ok, hint or WRONG. What is wrong keeps the daemon from its \
+               work; a hint does not, and is worth a look. A remedy follows where there is one.",
     },
     CommandRow {
         word: "plan",

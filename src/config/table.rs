@@ -207,7 +207,7 @@ const TABLE: &[Variable] = &[
     Variable::old(ReplicaApi, "REPLICA_API_PATH", "/", UrlPath, "its path"),
     Variable::old(ReplicaApi, "REPLICA_API_CAPACITY_KEY", "capacity", Text, "key of the answer that holds the free resources; dots reach into nested objects"),
     Variable::old(ReplicaApi, "REPLICA_API_TERMINATION_KEY", "termination", Text, "key of the answer that is true once the replica may be deleted"),
-    Variable::new(ReplicaApi, "REPLICA_API_TIMEOUT", "5", REQUEST, "seconds that one probe may take, from name lookup to the last byte"),
+    Variable::new(ReplicaApi, "REPLICA_API_TIMEOUT", "5", REQUEST, "seconds that one probe may take, from its first packet to the last byte of the answer"),
     Variable::new(ReplicaApi, "REPLICA_API_CA_FILE", "", File, "PEM file with the authorities to trust for `https` replicas"),
     Variable::new(ReplicaApi, "REPLICA_API_INSECURE", "false", Switch, "accept any certificate of `https` replicas"),
 

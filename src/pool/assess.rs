@@ -205,8 +205,9 @@ fn running_phase(policy: &Policy, clocks: Clocks, record: &Record, now: Moment) 
     let silent = record.failures >= policy.failure_threshold;
     match record.answer.filter(|_| !silent) {
         Some(answer) if !answer.termination => Phase::Serving { free: answer.free },
-        // A status script often says "delete me" while its service is still starting.
-        Some(_) if record.has_served || grace_is_over => Phase::Finished,
+        // A status script often says "delete me" while its service is still starting. What it
+        // said by then is not held against it: it has to say so once more.
+        Some(_) if record.has_answered => Phase::Finished,
         Some(_) => Phase::Starting,
         None if !record.has_answered && !grace_is_over => Phase::Starting,
         None if silent => {

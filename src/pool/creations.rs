@@ -17,10 +17,27 @@ pub(super) struct Creations {
 #[derive(Debug, Clone, Copy)]
 struct UnseenCreation {
     number: u64,
+    ordered: u64,
     unseen: u64,
     /// Whether the provider said yes. Otherwise it is not known whether servers were made.
     accepted: bool,
     until: Moment,
+}
+
+impl UnseenCreation {
+    fn is_overdue(&self, now: Moment) -> bool {
+        self.accepted && self.unseen > 0 && now >= self.until
+    }
+
+    /// Why not all of its servers have shown. Nova makes as many as the quota lets it, if that is at
+    /// least one, and says no word of the rest.
+    fn cause(&self) -> BackoffCause {
+        if self.unseen < self.ordered {
+            BackoffCause::Quota
+        } else {
+            BackoffCause::NeverCameUp
+        }
+    }
 }
 
 impl Creations {
@@ -49,6 +66,10 @@ impl Creations {
             .filter(move |c| c.accepted == accepted && c.unseen > 0 && now < c.until)
     }
 
+    pub(super) fn is_overdue(&self, now: Moment) -> bool {
+        self.unseen.iter().any(|c| c.is_overdue(now))
+    }
+
     pub(super) fn sent(&mut self) {
         self.sent += 1;
     }
@@ -58,6 +79,7 @@ impl Creations {
         if failure.is_none_or(|f| f.outcome_unknown) {
             self.unseen.push(UnseenCreation {
                 number: self.sent,
+                ordered: count,
                 unseen: count,
                 accepted: failure.is_none(),
                 until: now + Policy::CREATION_SETTLES_WITHIN,
@@ -86,12 +108,12 @@ impl Creations {
         let lost = self
             .unseen
             .iter()
-            .filter(|c| c.accepted && c.unseen > 0 && now >= c.until)
-            .map(|c| c.number)
-            .max();
+            .filter(|c| c.is_overdue(now))
+            .max_by_key(|c| c.number)
+            .map(|c| (c.number, c.cause()));
         self.unseen.retain(|c| c.unseen > 0 && now < c.until);
-        if let Some(number) = lost {
-            self.blame(number, BackoffCause::NeverCameUp, now);
+        if let Some((number, cause)) = lost {
+            self.blame(number, cause, now);
         }
     }
 

@@ -90,7 +90,7 @@ pub struct Event {
     pub name: Option<Arc<str>>,
     /// Why: a stable word.
     pub reason: Option<&'static str>,
-    /// What came of it: `done`, `failed`, `skipped`.
+    /// What came of it: `done` or `failed`.
     pub outcome: Option<&'static str>,
     /// The replica's state before and after.
     pub states: (Option<&'static str>, Option<&'static str>),

@@ -3,8 +3,8 @@
 use super::record::{Clocks, NextProbe, Record};
 use super::{
     Backoff, BackoffCause, CloudTime, CreateFailure, DeleteReason, Failed, Listing, Moment, Phase,
-    Policy, ProbeResult, ReplicaId, Server, ServerState, assess, creations::Creations,
-    schedule::Schedule,
+    Policy, ProbeResult, ReplicaId, Server, ServerState, answers::Answers, assess,
+    creations::Creations, gone::Gone, schedule::Schedule,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -58,11 +58,9 @@ pub struct Memory {
     schedule: Schedule,
     clocks: Clocks,
     first_list: Option<CloudTime>,
-    /// Replicas that went from the lists of late, with the newest creation that they may stem
-    /// from. One that a list had only left out is no new one: it is not one of the servers that
-    /// are being waited for, and does not show that the last creation succeeded.
-    gone: BTreeMap<ReplicaId, (Moment, u64)>,
+    gone: Gone,
     shrunken: Option<ShrunkenList>,
+    answers: Answers,
     creations: Creations,
     rounds: u64,
     lists: u64,
@@ -214,14 +212,14 @@ impl Memory {
 
     fn drop_gone(&mut self, listed: &BTreeSet<&ReplicaId>, now: Moment) {
         self.gone
-            .retain(|_, (at, _)| now.since(*at) <= Self::NEW_SERVERS_SHOW_WITHIN);
+            .forget_older_than(Self::NEW_SERVERS_SHOW_WITHIN, now);
         let before = self.records.len();
         let schedule = &mut self.schedule;
         self.records.retain(|id, record| {
             let stays = listed.contains(id);
             if !stays {
                 schedule.moved(id, record.due(), None);
-                self.gone.insert(id.clone(), (now, record.creation));
+                self.gone.went(record, now);
             }
             stays
         });
@@ -235,13 +233,15 @@ impl Memory {
             (Some(list), Some(created)) => list.since(created) <= Self::NEW_SERVERS_SHOW_WITHIN,
             _ => true,
         };
+        let left_out = self.gone.came_back(&server.id);
         // Where a time is not known, it counts as somebody else's: it is not deleted for silence.
+        // Neither is one that a list had left out, of which it is forgotten whether it answered.
         let born_here = match (self.first_list, server.created) {
-            (Some(first), Some(created)) => is_new && created >= first,
+            (Some(first), Some(created)) => left_out.is_none() && is_new && created >= first,
             _ => false,
         };
-        let creation = if let Some((_, creation)) = self.gone.remove(&server.id) {
-            creation
+        let creation = if let Some(past) = left_out {
+            past.creation
         } else if is_new {
             self.creations.server_shown();
             self.creations.newest()
@@ -257,7 +257,8 @@ impl Memory {
             first_seen: now,
             first_running: running.then_some(now),
             born_here,
-            may_have_run: !matches!(server.state, ServerState::Creating(_)),
+            may_have_run: left_out.is_some_and(|past| past.may_have_run)
+                || !matches!(server.state, ServerState::Creating(_)),
             creation,
             answer: None,
             has_answered: false,
@@ -269,6 +270,7 @@ impl Memory {
             silent_until: None,
             without_address: None,
             frozen_count: 0,
+            refused_address: None,
             delete_accepted: None,
             fault: None,
             probe: NextProbe {
@@ -356,6 +358,9 @@ impl Memory {
         };
         if let Some(creation) = came_up {
             self.creations.came_up(creation);
+        }
+        if result.outcome.is_ok() {
+            self.answers.heard(policy, result.finished);
         }
         match (before, after) {
             (before, after) if before == after => Heard::AsBefore,
@@ -447,6 +452,22 @@ impl Memory {
             self.creations
                 .blame(creation, BackoffCause::NeverCameUp, now);
         }
+    }
+
+    /// Notes that an external address could not be given to a replica: another is to be tried first.
+    pub fn address_refused(&mut self, id: &ReplicaId, now: Moment) {
+        self.change(id, |record| record.refused_address = Some(now));
+    }
+
+    /// Since when there has been no long silence of all replicas together.
+    pub(super) fn answers_since(&self) -> Option<Moment> {
+        self.answers.since()
+    }
+
+    /// Whether servers of an accepted creation are overdue, and no list was asked for since.
+    #[must_use]
+    pub fn is_overdue(&self, now: Moment) -> bool {
+        self.creations.is_overdue(now)
     }
 
     /// Notes what the provider says of a failed server (an empty text: nothing).

@@ -5,10 +5,12 @@
 //! [`plan`] says what to do and why, and [`violations`] checks any plan against the promises.
 
 mod answer;
+mod answers;
 mod assess;
 mod backoff;
 mod creations;
 mod event;
+mod gone;
 mod invariants;
 mod memory;
 mod observation;

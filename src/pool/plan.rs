@@ -376,9 +376,10 @@ fn wanted_deletion(
             ))
         }
         Phase::Unreachable { since }
-            if policy
-                .unreachable_timeout
-                .is_some_and(|timeout| silent_until.since(since) >= timeout) =>
+            if policy.unreachable_timeout.is_some_and(|timeout| {
+                let since = memory.answers_since().map_or(since, |at| since.max(at));
+                silent_until.since(since) >= timeout
+            }) =>
         {
             wanted(DeleteReason::UnreachableTimeout)
         }
@@ -477,7 +478,7 @@ fn reason_to_move(
 }
 
 /// So many serving replicas without an external address, the oldest first so that the choice is
-/// stable.
+/// stable; but last of all those that could not be given one, the latest of them last.
 #[must_use]
 pub fn standbys(
     memory: &Memory,
@@ -491,22 +492,22 @@ pub fn standbys(
     let holders = listing.holders();
     // What a believed list lacks is forgotten.
     let all_are_listed = memory.shrunken_list().is_none();
-    let mut standbys: Vec<(Reverse<Duration>, &ReplicaId)> = memory
+    let mut standbys: Vec<(Option<Moment>, Reverse<Duration>, &ReplicaId)> = memory
         .records()
         .zip(assessment.replicas.iter())
         .filter(|(record, assessed)| {
             matches!(assessed.phase, Phase::Serving { .. })
                 && (all_are_listed || memory.is_listed(record))
         })
-        .map(|(_, assessed)| (Reverse(assessed.age), &assessed.id))
-        .filter(|(_, id)| !holders.contains(*id))
+        .map(|(r, assessed)| (r.refused_address, Reverse(assessed.age), &assessed.id))
+        .filter(|(_, _, id)| !holders.contains(*id))
         .collect();
     if count < standbys.len() {
         standbys.select_nth_unstable(count);
         standbys.truncate(count);
     }
     standbys.sort_unstable();
-    standbys.into_iter().map(|(_, id)| id.clone()).collect()
+    standbys.into_iter().map(|(_, _, id)| id.clone()).collect()
 }
 
 /// The moves that must succeed before a replica may be deleted. An address on a replica that is

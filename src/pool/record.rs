@@ -47,6 +47,8 @@ pub struct Record {
     pub(super) without_address: Option<(Moment, Duration)>,
     /// What it counted when the provider last knew its state.
     pub frozen_count: u64,
+    /// When an external address last could not be given to it.
+    pub(super) refused_address: Option<Moment>,
     /// When its deletion was accepted.
     pub delete_accepted: Option<Moment>,
     /// Why it failed, as the provider tells it; `None`: not asked yet.

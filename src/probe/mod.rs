@@ -22,7 +22,9 @@ mod slot;
 mod tls;
 
 pub use answer::{MAX_BODY_BYTES, MAX_FREE, read_answer};
-pub use pool::{Clock, Full, MAX_THREADS, MAX_UNDER_WAY, ProbePool, Report, WorkerDied};
+pub use pool::{
+    Clock, FOR_THE_REST, Full, MAX_THREADS, MAX_UNDER_WAY, ProbePool, Report, WorkerDied,
+};
 pub use settings::{ProbeSettings, Protocol, StartError, TlsSettings};
 
 use crate::pool::ReplicaId;

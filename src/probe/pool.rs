@@ -24,8 +24,9 @@ pub const MAX_UNDER_WAY: usize = 8 * 1024;
 /// 20,000 probes a second.
 pub const MAX_THREADS: usize = 4;
 
-/// File descriptors that are left to the rest of the process.
-const FOR_THE_REST: usize = 64;
+/// File descriptors that are left to the rest of the process: the status page's clients, standard
+/// streams, signals, the connections to the cloud, files that are read.
+pub const FOR_THE_REST: usize = 64;
 
 /// Enough for a TLS handshake in a debug build, which needs most.
 const STACK_BYTES: usize = 256 * 1024;
@@ -186,14 +187,8 @@ impl ProbePool {
         self.finished.pop_front()
     }
 
-    /// Closes a replica's connection; that of a probe under way once it has ended.
-    pub fn forget(&mut self, replica: &ReplicaId) {
-        if self.known.remove(replica) {
-            self.send_forget(replica.clone());
-        }
-    }
-
-    /// Closes the connections of all replicas but those that are to be kept.
+    /// Closes the connections of all replicas but those that are to be kept; that of a probe under
+    /// way once it has ended.
     pub fn retain(&mut self, mut keep: impl FnMut(&ReplicaId) -> bool) {
         let gone: Vec<ReplicaId> = self.known.extract_if(|replica| !keep(replica)).collect();
         for replica in gone {

@@ -118,6 +118,12 @@ impl ProviderErrorKind {
         )
     }
 
+    /// Whether there was no answer in time, or none at all.
+    #[must_use]
+    pub fn is_no_answer(self) -> bool {
+        matches!(self, Self::Timeout | Self::Connection)
+    }
+
     fn backoff_cause(self) -> BackoffCause {
         match self {
             Self::Quota => BackoffCause::Quota,

@@ -1,10 +1,12 @@
 //! File descriptors: a kept probe connection is one, and so is each of everything else.
 
 use crate::config::Settings;
+use crate::probe::FOR_THE_REST;
 use crate::status::StatusServer;
 
-/// Standard streams, signals, the connections to the cloud, files that are read.
-const FOR_THE_REST: u64 = 32;
+// INVARIANT: what probes leave to the rest of the process is enough for all clients of the status
+// page, and as much again for everything else.
+const _: () = assert!(FOR_THE_REST >= 2 * StatusServer::MAX_CONNECTIONS);
 
 /// Raises the soft limit to the hard one (systemd and most shells give 1,024 unless asked), and
 /// says what to do where that is too few for the pool: a replica that cannot be probed for want of
@@ -19,13 +21,12 @@ pub(super) fn raise(settings: &Settings) {
 }
 
 /// One per replica that the settings allow or call for, whether it is being probed or its connection
-/// is kept, and the status server's.
+/// is kept, and what probes leave to the rest.
 fn needed(settings: &Settings) -> u64 {
     let policy = &settings.policy;
     let for_the_floor = policy.floor.div_ceil(policy.capacity.get());
     let replicas = policy.max_count.map_or(for_the_floor, u64::from);
-    let clients = StatusServer::MAX_CONNECTIONS as u64;
-    replicas.saturating_add(clients + FOR_THE_REST)
+    replicas.saturating_add(FOR_THE_REST as u64)
 }
 
 fn too_few(limit: u64, needed: u64) -> String {
@@ -54,13 +55,13 @@ mod tests {
             let settings = Settings::from_environment(&environment).unwrap();
             assert_eq!(needed(&settings), expected, "{more:?}");
         };
-        check(&[], 3 + 32 + 32);
-        check(&[("REPLICA_MAX_COUNT", "1000")], 1000 + 32 + 32);
+        check(&[], 3 + 64);
+        check(&[("REPLICA_MAX_COUNT", "1000")], 1000 + 64);
         let large = [
             ("REPLICA_MIN_AVAILABLE_RESOURCES", "1001"),
             ("REPLICA_CAPACITY", "10"),
         ];
-        check(&large, 101 + 32 + 32);
+        check(&large, 101 + 64);
     }
 
     #[test]

@@ -3,15 +3,20 @@
 use super::{Clock, Probes, Scaler, Watcher, chain};
 use crate::pool::{
     Action, ActionReport, CycleReport, DeleteReason, ExternalAddress, ExternalAddressId, Holder,
-    Moment, MoveReason, Note, Outcome, Plan, ReplicaId, plan, violations,
+    Listing, Moment, MoveReason, Note, Outcome, Plan, ReplicaId, plan, violations,
 };
-use crate::provider::{Provider, ProviderError};
-use std::collections::BTreeSet;
+use crate::provider::{Provider, ProviderError, ProviderErrorKind};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How old a list may be when an action is begun: this thread, or the whole machine, may have
 /// stood still since. Long enough for many slow requests in one cycle.
 const LIST_IS_GOOD_FOR: Duration = Duration::from_secs(120);
+
+/// For how long an object is left out whose requests got no answer twice in a row; the double with
+/// each further time, up to the longest. Whatever comes after it has its turn then.
+const LEFT_OUT_FOR: Duration = Duration::from_secs(60);
+const LEFT_OUT_AT_MOST_FOR: Duration = Duration::from_secs(480);
 
 /// What an action is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +33,63 @@ impl Object {
             Action::Delete { replica, .. } => Self::Replica(replica.clone()),
             Action::Create { .. } => Self::Creation,
         }
+    }
+}
+
+/// The objects whose last requests got no answer: how often in a row, and when they may be tried.
+#[derive(Debug, Default)]
+pub(super) struct Unanswered(BTreeMap<Object, (u32, Moment)>);
+
+impl Unanswered {
+    fn is_left_out(&self, object: &Object, now: Moment) -> bool {
+        self.0.get(object).is_some_and(|(_, until)| now < *until)
+    }
+
+    fn ended(&mut self, object: Object, got_no_answer: bool, now: Moment) {
+        self.0
+            .retain(|_, (_, until)| now.since(*until) < LEFT_OUT_AT_MOST_FOR);
+        if !got_no_answer {
+            self.0.remove(&object);
+            return;
+        }
+        let (times, until) = self.0.entry(object).or_insert((0, now));
+        let doublings = times.checked_sub(1).map(|n| 2_u32.saturating_pow(n));
+        let wait = doublings.map_or(Duration::ZERO, |n| LEFT_OUT_FOR.saturating_mul(n));
+        *until = now + wait.min(LEFT_OUT_AT_MOST_FOR);
+        *times += 1;
+    }
+}
+
+/// Why an action of a plan is not begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hindrance {
+    Stopping,
+    ProviderFailed,
+    AskedToWait,
+    Unanswered,
+    OldList,
+    News,
+    AddressNotMoved,
+    CreationFailed,
+}
+
+impl Hindrance {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Stopping => "the daemon is stopping",
+            Self::ProviderFailed => "the provider failed at an earlier step",
+            Self::AskedToWait => "the provider asked to wait",
+            Self::Unanswered => "the provider has not answered this lately",
+            Self::OldList => "the list is too old by now",
+            Self::News => "what was heard since speaks against it",
+            Self::AddressNotMoved => "its external address could not be moved",
+            Self::CreationFailed => "servers of an earlier creation failed or did not show",
+        }
+    }
+
+    /// Whether a new list is all that it wants.
+    fn wants_a_list(self) -> bool {
+        matches!(self, Self::OldList | Self::News | Self::CreationFailed)
     }
 }
 
@@ -53,8 +115,9 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let mut gave_up = false;
         for action in &plan.actions {
             let sentence = self.words_of(plan).action(action);
-            let outcome = match self.hindrance(action, report.taken, &moved, gave_up) {
-                Some(why) => Outcome::Skipped(why),
+            let hindrance = self.hindrance(action, report.taken, &moved, gave_up);
+            let outcome = match hindrance {
+                Some(why) => Outcome::Skipped(why.text()),
                 None => match self.carry_out(plan, action, &sentence) {
                     Ok(()) => Outcome::Done,
                     Err(error) => {
@@ -68,6 +131,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                     moved.insert(address.id.clone());
                 }
                 (Outcome::Done, _) => {}
+                _ if hindrance.is_some_and(Hindrance::wants_a_list) => {}
                 _ => {
                     self.failed.insert(Object::of(action));
                 }
@@ -90,29 +154,42 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         listed: Moment,
         moved: &BTreeSet<ExternalAddressId>,
         gave_up: bool,
-    ) -> Option<&'static str> {
+    ) -> Option<Hindrance> {
         if self.is_stopping() {
-            return Some("the daemon is stopping");
+            return Some(Hindrance::Stopping);
         }
         if gave_up {
-            return Some("the provider failed at an earlier step");
+            return Some(Hindrance::ProviderFailed);
         }
         let now = self.parts.clock.now();
         if now < self.quiet_until {
-            return Some("the provider asked to wait");
+            return Some(Hindrance::AskedToWait);
+        }
+        if self.unanswered.is_left_out(&Object::of(action), now) {
+            return Some(Hindrance::Unanswered);
         }
         if now.since(listed) > LIST_IS_GOOD_FOR {
-            return Some("the list is too old by now");
+            return Some(Hindrance::OldList);
         }
         if self.pace.has_news() && !self.is_still_wanted(action, now) {
-            return Some("what was heard since speaks against it");
+            return Some(Hindrance::News);
         }
         match action {
             Action::Delete { after, .. } if !after.iter().all(|id| moved.contains(id)) => {
-                Some("its external address could not be moved")
+                Some(Hindrance::AddressNotMoved)
+            }
+            Action::Create { .. } if self.creation_has_to_wait(now) => {
+                Some(Hindrance::CreationFailed)
             }
             _ => None,
         }
+    }
+
+    /// Whether creations have begun to wait since the plan was made: by a deletion of the same plan,
+    /// or since the time is over in which servers of the last one should have shown.
+    fn creation_has_to_wait(&self, now: Moment) -> bool {
+        let is_backing_off = self.memory.backoff().is_some_and(|b| now < b.until);
+        is_backing_off || self.memory.is_overdue(now)
     }
 
     /// Whether a plan made now would still have an action of the plan that is being applied. A
@@ -160,8 +237,13 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                 reason,
             } => {
                 let moved = self.move_address(address, to);
-                if moved.is_ok() {
-                    self.note_move(from.as_ref(), *reason);
+                match &moved {
+                    Ok(()) => self.note_move(from.as_ref(), *reason),
+                    Err(error) if error.kind.concerns_the_provider() => {}
+                    Err(_) => {
+                        let now = self.parts.clock.now();
+                        self.memory.address_refused(to, now);
+                    }
                 }
                 moved
             }
@@ -182,6 +264,12 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let now = self.parts.clock.now();
         if let Err(error) = &result {
             self.obey(error, now);
+        }
+        let kind = result.as_ref().err().map(|error| error.kind);
+        if !matches!(action, Action::Create { .. }) {
+            let got_no_answer = kind.is_some_and(ProviderErrorKind::is_no_answer);
+            self.unanswered
+                .ended(Object::of(action), got_no_answer, now);
         }
         let when = self.when();
         self.journal.ended(
@@ -217,6 +305,11 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         for known in listed.filter(|known| known.id == address.id) {
             known.holder = Holder::Server(to.clone());
         }
+        self.holders = self
+            .listing
+            .as_ref()
+            .map(Listing::holders)
+            .unwrap_or_default();
         Ok(())
     }
 

@@ -36,7 +36,6 @@ pub(super) struct Pace {
     available: u64,
     /// How many replicas were missing at the last plan.
     missing: u64,
-    planned_at: Moment,
     /// No other plan before, unless a new list asks for one.
     rests_until: Moment,
     /// When time alone may change the plan.
@@ -51,7 +50,6 @@ impl Pace {
             news: News::None,
             available: 0,
             missing: 0,
-            planned_at: now,
             rests_until: now,
             look_again: now + LOOK_AGAIN_AFTER,
             published_at: None,
@@ -102,7 +100,6 @@ impl Pace {
         self.news = News::None;
         self.available = plan.assessment.available;
         self.missing = plan.missing;
-        self.planned_at = began;
         self.rests_until = ended + rest;
         let untils = plan.blocked.iter().filter_map(Blocked::until);
         let soonest = untils.filter(|until| *until > began).min();

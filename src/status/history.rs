@@ -13,7 +13,7 @@ const PHASES: usize = Phase::NAMES.len();
 
 /// The pool at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Sample {
+pub(super) struct Sample {
     /// Seconds since the start of the process.
     at: u32,
     available: u32,
@@ -106,27 +106,33 @@ impl History {
         }
     }
 
-    /// Coarse steps, then fine ones, the oldest first.
-    pub(super) fn view(&self, now: Moment, cloud_now: Option<CloudTime>) -> Value {
+    /// A copy: coarse steps, then fine ones, the oldest first. At most 1,800 of them, of some 40
+    /// bytes each.
+    pub(super) fn samples(&self) -> Vec<Sample> {
         let fine_from = self.fine.samples.front().map_or(u32::MAX, |s| s.at);
         let older = self.coarse.samples.iter().filter(|s| s.at < fine_from);
-        let samples = older.chain(&self.fine.samples).map(|sample| {
-            let at = Moment(Duration::from_secs(u64::from(sample.at)));
-            json!([
-                now.since(at).as_secs(),
-                sample.available,
-                sample.floor,
-                sample.by_phase
-            ])
-        });
-        json!({
-            "cloud_time": cloud_now.map(utc),
-            "fields": ["seconds_ago", "available", "floor", "replicas"],
-            "states": Phase::NAMES,
-            "steps_seconds": [COARSE.0, FINE.0],
-            "samples": samples.collect::<Vec<_>>(),
-        })
+        older.chain(&self.fine.samples).copied().collect()
     }
+}
+
+/// Samples as JSON.
+pub(super) fn view(samples: &[Sample], now: Moment, cloud_now: Option<CloudTime>) -> Value {
+    let samples = samples.iter().map(|sample| {
+        let at = Moment(Duration::from_secs(u64::from(sample.at)));
+        json!([
+            now.since(at).as_secs(),
+            sample.available,
+            sample.floor,
+            sample.by_phase
+        ])
+    });
+    json!({
+        "cloud_time": cloud_now.map(utc),
+        "fields": ["seconds_ago", "available", "floor", "replicas"],
+        "states": Phase::NAMES,
+        "steps_seconds": [COARSE.0, FINE.0],
+        "samples": samples.collect::<Vec<_>>(),
+    })
 }
 
 fn narrow(number: u64) -> u32 {
@@ -166,7 +172,7 @@ mod tests {
         assert_eq!(history.fine.samples.len(), FINE.1);
         assert_eq!(history.coarse.samples.len(), COARSE.1);
         let now = Moment(Duration::from_secs(two_days));
-        let view = history.view(now, None);
+        let view = view(&history.samples(), now, None);
         let samples = view["samples"].as_array().unwrap();
         let ago = |index: usize| samples[index][0].as_u64().unwrap();
         assert!((86_300..=86_400).contains(&ago(0)), "{}", ago(0));

@@ -58,6 +58,13 @@ const PROBE_FAILURES: [&str; 13] = [
     "local",
 ];
 
+/// Why an external address moves; why its holder goes makes no difference to the word.
+const MOVE_REASONS: [MoveReason; 3] = [
+    MoveReason::HolderGoes(DeleteReason::Error),
+    MoveReason::HolderUnreachable,
+    MoveReason::Free,
+];
+
 /// What has been counted and measured since the start.
 #[derive(Debug)]
 pub struct Metrics {
@@ -243,11 +250,7 @@ impl Metrics {
         for why in reasons {
             reason(&self.deleted, why.name(), 0);
         }
-        for why in [
-            MoveReason::HolderGoes(Error),
-            MoveReason::HolderUnreachable,
-            MoveReason::Free,
-        ] {
+        for why in MOVE_REASONS {
             reason(&self.moves, why.name(), 0);
         }
     }
@@ -437,6 +440,11 @@ fn gauges(snapshot: &Snapshot, facts: &Facts, now: Moment) -> Registry {
         "External addresses of the pool by state",
         addresses_by_state(snapshot),
     );
+    labelled(
+        "external_addresses_waiting",
+        "External addresses that wait for a replica to be moved to, by reason of the move",
+        addresses_waiting(snapshot),
+    );
     r
 }
 
@@ -452,6 +460,18 @@ fn addresses_by_state(snapshot: &Snapshot) -> Vec<(Label, usize)> {
     };
     ["held", "free", "outside"]
         .map(|name| (("state", name), count(name)))
+        .into()
+}
+
+/// The blocked moves. An address that is free is normal; one whose holder goes or does not answer
+/// leads callers astray.
+fn addresses_waiting(snapshot: &Snapshot) -> Vec<(Label, usize)> {
+    let count = |name| {
+        let is_it = |b: &&Blocked| matches!(b, Blocked::MoveAddress { reason, .. } if reason.name() == name);
+        snapshot.plan.blocked.iter().filter(is_it).count()
+    };
+    MOVE_REASONS
+        .map(|why| (("reason", why.name()), count(why.name())))
         .into()
 }
 

@@ -1,6 +1,6 @@
 //! What the scaler thread hands to the status server.
 
-use super::history::History;
+use super::history::{self, History};
 use super::metrics::Metrics;
 use crate::pool::{Moment, Note, Snapshot};
 use serde_json::Value;
@@ -13,6 +13,7 @@ pub struct Shared {
     /// Locked for the copy of the pointer only.
     latest: RwLock<Arc<Snapshot>>,
     heartbeat_ms: AtomicU64,
+    /// Locked for one sample, or for the copy of all.
     history: Mutex<History>,
     metrics: Metrics,
 }
@@ -46,7 +47,11 @@ impl Shared {
     pub fn history(&self, now: Moment) -> Value {
         let cloud_now = self.latest().cloud_time_at(now);
         let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-        history.view(now, cloud_now)
+        let samples = history.samples();
+        // INVARIANT: the JSON is built after the lock, for which `publish` on the scaler's thread
+        // would have to wait.
+        drop(history);
+        history::view(&samples, now, cloud_now)
     }
 
     /// Notes that the scaler's loop has made a turn.

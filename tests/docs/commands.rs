@@ -37,7 +37,10 @@ const NOT_HERE: &[(&str, &str)] = &[
         "tests/package.sh does it in a root of its own",
     ),
     ("sudoedit ", "asks a person"),
-    ("sudo cp /etc/simplescalevm", "changes this machine"),
+    (
+        "sudo cp --preserve=mode,ownership /etc/simplescalevm",
+        "changes this machine",
+    ),
     (
         "sudo systemctl ",
         "wants systemd as process 1; tests/package.sh runs ExecStart of the unit as its user",

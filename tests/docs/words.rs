@@ -1,6 +1,7 @@
 //! The manual's tables against the words of the code.
 
 use crate::{read, root};
+use simplescalevm::config::variables;
 use simplescalevm::pool::{Blocked, DeleteReason};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -62,7 +63,7 @@ fn words_of(file: &str, implementation: &str, function: &str) -> Vec<String> {
 fn same(what: &str, mut found: Vec<String>, mut expected: Vec<String>) {
     found.sort();
     expected.sort();
-    assert_eq!(found, expected, "{OPERATING}: {what}");
+    assert_eq!(found, expected, "{what}");
 }
 
 fn owned(words: &[&str]) -> Vec<String> {
@@ -111,6 +112,53 @@ fn every_kind_has_its_row() {
     let lines = lines.split("### ").next().unwrap().to_owned();
     let events = words_of("src/pool/event.rs", "EventKind", "name");
     same("events", rows(&lines), events);
+}
+
+#[test]
+fn the_status_api_has_every_why() {
+    let text = read("docs/status-api.md");
+    let blocked = section(&text, "### Something blocked");
+    let row = blocked.lines().find(|line| line.starts_with("| `why`"));
+    let cell = row.unwrap().rsplit('|').nth(1).unwrap();
+    // What stands in brackets is a remark.
+    let without_remark: Vec<&str> = cell
+        .split('(')
+        .map(|part| part.split_once(')').map_or(part, |(_, rest)| rest))
+        .collect();
+    let words = without_remark.concat();
+    let words: Vec<String> = words
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect();
+    same("why", words, owned(&Blocked::NAMES));
+}
+
+/// The settings that are passed to a container as they are must mean the same to every way to start one.
+#[test]
+fn containers_get_the_address_and_the_files_of_the_settings() {
+    let compose = read("docker-compose.yml");
+    assert!(
+        compose.contains("- \"${APP_HOST:-0.0.0.0}:${APP_PORT:-8000}:"),
+        "{compose}"
+    );
+    let script = read("tools/start-docker.sh");
+    let (_, rest) = script.split_once("\nfor name in ").unwrap();
+    let (mounted, _) = rest.split_once("; do").unwrap();
+    let mounted: Vec<String> = mounted
+        .split([' ', '\\', '\n'])
+        .filter(|word| !word.is_empty())
+        .map(str::to_owned)
+        .collect();
+    let is_file = |name: &&str| name.ends_with("_FILE") || *name == "OS_CACERT";
+    let files = variables()
+        .iter()
+        .flat_map(|variable| [Some(variable.name), variable.alias])
+        .flatten()
+        .filter(is_file)
+        .map(str::to_owned);
+    same("files in the container", mounted, files.collect());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! 2.5: external addresses are on serving replicas, one each.
 
-use crate::world::{BUILDING, ERROR, OLD, STOPPED, World, held, running};
+use crate::world::{BUILDING, ERROR, OLD, STOPPED, World, held, id, running};
 use simplescalevm::pool::ServerState;
 
 /// Serving replicas, of which some hold addresses: `("f", "a")`.
@@ -49,6 +49,17 @@ fn oldest_standby_first() {
     world.server("b").created = Some(simplescalevm::pool::CloudTime(2));
     world.list();
     world.does("move f nobody->c free | move g nobody->b free");
+}
+
+#[test]
+fn standby_that_could_not_be_given_one_is_the_last() {
+    let mut world = pool(&["a", "b"], &[("f", "")]);
+    for next in ["b", "a", "b"] {
+        let refused = if next == "a" { "b" } else { "a" };
+        world.memory.address_refused(&id(refused), world.now);
+        world.does(&format!("move f nobody->{next} free"));
+        world.wait(30);
+    }
 }
 
 #[test]

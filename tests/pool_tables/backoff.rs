@@ -178,6 +178,24 @@ fn replica_that_never_came_up_delays_the_next_creation() {
 }
 
 #[test]
+fn creation_of_which_only_a_part_shows_was_cut_short_by_the_quota() {
+    for (shown, expected) in [(0, BackoffCause::NeverCameUp), (1, BackoffCause::Quota)] {
+        let mut world = World::floor(3);
+        world.list();
+        world.created(3);
+        for _ in 0..shown {
+            world.add("a", BUILDING, 0);
+        }
+        world.wait(29);
+        world.list();
+        assert_eq!(world.memory.backoff(), None);
+        world.wait(1);
+        world.list();
+        assert_eq!(world.memory.backoff().map(|b| b.cause), Some(expected));
+    }
+}
+
+#[test]
 fn replica_that_is_silent_after_its_grace_delays_the_next_creation() {
     let mut world = World::floor(1);
     world.list();

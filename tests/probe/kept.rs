@@ -25,7 +25,8 @@ fn one_connection_is_kept_and_used_again() {
         assert!(result.latency <= result.finished.since(Moment::START));
     }
     assert_eq!((seen.connections(), seen.requests()), (1, 20));
-    pool.forget(&job(address).replica);
+    let forgotten = job(address).replica;
+    pool.retain(|replica| *replica != forgotten);
     assert_eq!(probe(&mut pool, address), good());
     assert_eq!(seen.connections(), 2);
     pool.retain(|_| false);
@@ -64,7 +65,7 @@ fn a_replica_that_moves_or_is_forgotten_under_way_loses_its_connection() {
     }
     assert_eq!((old_seen.connections(), new_seen.connections()), (1, 1));
     pool.submit(moved.clone()).unwrap();
-    pool.forget(&moved.replica);
+    pool.retain(|replica| *replica != moved.replica);
     assert_eq!(next(&mut pool).outcome, good());
     assert_eq!(pool.under_way(), 0);
     pool.submit(moved).unwrap();

@@ -7,7 +7,7 @@
 
 use simplescalevm::pool::{
     Answer, CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Moment, Policy,
-    ProbeFailure, ProbeResult, ProbeTarget, ReplicaId, Server, ServerState, Snapshot,
+    ProbeFailure, ProbeResult, ProbeTarget, Quota, ReplicaId, Server, ServerState, Snapshot,
 };
 use simplescalevm::provider::{Provider, ProviderError, ProviderErrorKind};
 use simplescalevm::scaler::{Clock, Parts, Probes, Scaler, Watcher};
@@ -58,6 +58,22 @@ impl Shared {
         let end = if failure.is_some() { " failed" } else { "" };
         state.log.push(format!("{text}{end}"));
         failure.map_or(Ok(()), Err)
+    }
+}
+
+impl Shared {
+    /// A request that is only told if a test has let it fail.
+    fn ahead(&self, kind: &'static str) -> Result<(), ProviderError> {
+        let fails = self
+            .lock()
+            .failures
+            .get(kind)
+            .is_some_and(|f| !f.is_empty());
+        if fails {
+            self.request(kind, kind)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -112,6 +128,18 @@ impl Provider for Shared {
     fn fault(&mut self, replica: &ReplicaId) -> Result<Option<String>, ProviderError> {
         self.request("fault", &format!("fault {replica}"))?;
         Ok(Some("no valid host".to_owned()))
+    }
+
+    fn prepare_move(&mut self, _: &ReplicaId) -> Result<(), ProviderError> {
+        self.ahead("prepare move")
+    }
+
+    fn prepare_creation(&mut self) -> Result<(), ProviderError> {
+        self.ahead("prepare creation")
+    }
+
+    fn quota(&mut self) -> Result<Option<Quota>, ProviderError> {
+        self.ahead("quota").map(|()| None)
     }
 }
 

@@ -67,6 +67,8 @@ class Chart {
     this.width = whole - this.left - 12;
     const inside = this.samples.filter((s) => this.now - s.t <= this.span);
     this.seen = thin(inside, Math.max(60, Math.floor(this.width / 2)));
+    // Samples that were fetched anew are other objects: the picked moment stays.
+    if (this.picked) this.picked = this.nearest(this.x(this.picked.t));
     const root = svg('svg', { viewBox: `0 0 ${whole} 330`, height: 330, 'aria-hidden': 'true' });
     if (!this.seen.length) {
       root.append(svg('text', { x: whole / 2, y: 150, class: 'none' }, 'Nothing is known yet'));

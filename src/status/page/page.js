@@ -13,6 +13,8 @@ const KEPT = {
 const SEVERITY = ['failed', 'unreachable', 'unknown', 'finished', 'held', 'creating', 'starting', 'checking', 'serving', 'leaving'];
 const ROWS = 100;
 const NEW_ERROR_SECONDS = 600;
+/* As many as /events has at most. */
+const KEPT_EVENTS = 2000;
 const $ = (id) => document.getElementById(id);
 
 function el(tag, attributes, ...children) {
@@ -77,13 +79,15 @@ async function poll() {
   ask.busy = true;
   try {
     const fresh = await fetched('status');
+    // A daemon that was started anew counts its events anew.
+    if (status && isAnother(fresh)) events.all = null;
     ask.failures = 0;
     ask.answered = Date.now();
-    // A daemon that was started anew counts its events anew.
-    if (status && fresh.uptime_seconds < status.uptime_seconds) events.all = null;
     status = fresh;
     now = (Date.parse(fresh.cloud_time || '') || Date.now()) / 1000;
+    const whole = join();
     show();
+    if (!whole) older(0);
     if (Date.now() - historyAt > 20000) remember();
   } catch (problem) {
     ask.failures += 1;
@@ -95,6 +99,12 @@ async function poll() {
   ask.next = Date.now() + wait;
   ask.timer = setTimeout(poll, wait);
   live();
+}
+
+/* Whether it has lived for less than the time since the last answer, give or take a minute: the page may have been hidden for long. */
+function isAnother(fresh) {
+  const lived = fresh.uptime_seconds - status.uptime_seconds;
+  return lived < 0 || lived + 60 < (Date.now() - ask.answered) / 1000;
 }
 
 let historyAt = 0;
@@ -128,6 +138,7 @@ function live() {
 }
 
 /* ---- health in words ---- */
+/* A screen reader speaks what changes here: no duration that runs on. */
 function verdict(level, title, more) {
   attribute($('health'), 'data-level', level);
   put($('verdict'), title);
@@ -153,7 +164,7 @@ function judge() {
     const failing = status.incidents.length > 0;
     return [failing ? 'bad' : 'wait', failing ? 'The cloud cannot be listed' : 'Waiting for the first list of the cloud', failing ? 'Nothing is known of the pool yet. It is tried again by itself.' : 'Nothing is known of the pool yet.'];
   }
-  if (listedAgo > Math.max(60, 3 * interval)) return ['bad', `The cloud has not been listed for ${span(listedAgo)}`, `Nothing is created or deleted until it can be. As far as is known, ${enough}`];
+  if (listedAgo > Math.max(60, 3 * interval)) return ['bad', 'The cloud has not been listed for too long', `Nothing is created or deleted until it can be. As far as is known, ${enough}`];
   if (summary.available < summary.floor) {
     if (creation) return ['bad', `Below the floor, and nothing can be created`, enough];
     return ['warn', 'Below the floor: replicas are being created', enough];
@@ -323,11 +334,24 @@ function showReplicas() {
   put($('more-some'), `Show ${Math.min(ROWS, rest)} more`);
   put($('more-all'), `Show all ${found.length}`);
   $('more-all').hidden = rest <= ROWS;
-  const present = STATES.filter((state) => status.summary.by_state[state] || view.states.has(state));
-  listed($('states'), present, chip);
-  for (const button of $('states').children) {
-    put(button.lastChild, status.summary.by_state[button.dataset.state]);
-    attribute(button, 'aria-pressed', view.states.has(button.dataset.state));
+  showChips();
+}
+
+/* A chip that stays is the same element in the same place, and so keeps the focus. */
+const chips = new Map(STATES.map((state) => [state, chip(state)]));
+function showChips() {
+  let place = $('states').firstChild;
+  for (const [state, button] of chips) {
+    const count = status.summary.by_state[state] || 0;
+    if (count || view.states.has(state) || button === document.activeElement) {
+      put(button.lastChild, count);
+      attribute(button, 'aria-pressed', view.states.has(state));
+      if (button === place) place = place.nextSibling;
+      else $('states').insertBefore(button, place);
+    } else if (button === place) {
+      place = place.nextSibling;
+      button.remove();
+    }
   }
 }
 
@@ -364,15 +388,31 @@ function showAddresses() {
   listed($('addresses'), addresses.map(item), ([address, state, holder, alert]) => el('li', { class: state }, el('b', {}, address), el('span', { title: holder, class: alert ? 'alert' : null }, el('bdi', {}, holder))));
 }
 
-const events = { all: null, limit: 30 };
+/* `all`: what /events had and what came since, the newest first, once somebody wants `whole`. */
+const events = { all: null, limit: 30, whole: false };
 const TAGS = { create: 'create', delete: 'delete', 'move-address': 'address', blocked: 'waits', error: 'error', recovered: 'recovered', 'list-doubted': 'doubt', found: 'found', 'replica-new': 'new', 'replica-state': 'state', 'replica-gone': 'gone' };
+
+/* The newest events and those that were fetched, the newest first. */
+function joined() {
+  const newest = status ? status.events : [];
+  const known = new Set(newest.map((e) => e.number));
+  return [...newest, ...(events.all || []).filter((e) => !known.has(e.number))].sort((a, b) => b.number - a.number).slice(0, KEPT_EVENTS);
+}
+
+/* Adds the newest events to those that were fetched. False: some in between are missing, and all have to be fetched anew. */
+function join() {
+  if (!events.whole) return true;
+  const oldest = status.events.length ? status.events[status.events.length - 1].number : 0;
+  const last = events.all && events.all.length ? events.all[0].number : 0;
+  if (!events.all || oldest > last + 1) return false;
+  events.all = joined();
+  return true;
+}
 
 function showEvents() {
   const kind = document.querySelector('input[name=kind]:checked').value;
   const text = $('find-event').value.trim().toLowerCase();
-  const newest = status ? status.events : [];
-  const known = new Set(newest.map((e) => e.number));
-  const all = [...newest, ...(events.all || []).filter((e) => !known.has(e.number))];
+  const all = joined();
   const isWanted = (e) => (kind === 'all' || text || !e.event.startsWith('replica-')) && (!text || [e.name, e.replica, e.reason, e.text, e.error].filter(Boolean).join(' ').toLowerCase().includes(text));
   const found = all.filter(isWanted);
   const today = new Date(now * 1000).toISOString().slice(0, 10);
@@ -389,11 +429,12 @@ function showEvents() {
     el('span', { class: 'text', title: i.id }, i.text, i.times > 1 ? ` (${i.times} times)` : '', i.more ? el('span', { class: 'sub' }, i.more) : null, text && i.id ? el('span', { class: 'sub' }, i.id) : null), el('span', { class: 'nums' }, i.nums)));
   $('no-events').hidden = items.length > 0;
   put($('no-events'), text || all.length ? 'Nothing is like that in what is kept.' : 'Nothing yet.');
-  $('older').hidden = found.length <= events.limit && (events.all !== null || newest.length < 100);
+  $('older').hidden = found.length <= events.limit && (events.all !== null || all.length < 100);
 }
 
 async function older(more) {
   events.limit += more;
+  events.whole = true;
   try {
     events.all = (await fetched('events')).events;
   } catch (problem) {
