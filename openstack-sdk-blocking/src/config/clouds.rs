@@ -75,7 +75,10 @@ pub(super) fn read(
         vec![ConfigProblem::new("OS_CLOUD", problem)]
     })?;
     let mut settings = match profile {
-        Some(profile) => public(&profile, wanted.region, vars, files)?,
+        Some(profile) => {
+            let is_needed = !own.contains_key("auth_url");
+            public(&profile, is_needed, wanted.region, vars, files)?
+        }
         None => Settings::new(),
     };
     settings.extend(own);
@@ -94,9 +97,11 @@ pub(super) fn read(
     Ok(settings)
 }
 
-/// The settings of a profile. openstacksdk has profiles built in; those are not known here.
+/// The settings of a profile. openstacksdk has profiles built in; those are not known here, which is
+/// no matter where the entry itself says where to log in.
 fn public(
     profile: &Profile,
+    is_needed: bool,
     region: Option<&str>,
     vars: Lookup<'_>,
     files: ReadFile<'_>,
@@ -113,7 +118,11 @@ fn public(
             None,
         ),
     };
-    found.map(|(settings, _)| settings).ok_or_else(|| {
+    let settings = found.map(|(settings, _)| settings);
+    if settings.is_none() && !is_needed {
+        return Ok(Settings::new());
+    }
+    settings.ok_or_else(|| {
         let problem = format!(
             "is {}, which is not in {place}; put its auth_url below \"auth\", what else it sets into the entry, and \
              remove this key",
