@@ -5,7 +5,7 @@
 mod bench;
 
 use bench::{Bench, failure, retry_after, s};
-use simplescalevm::pool::{CloudTime, Creating, Failed, ServerState};
+use simplescalevm::pool::{BackoffCause, CloudTime, Creating, Failed, ServerState};
 use simplescalevm::provider::ProviderErrorKind;
 
 #[test]
@@ -217,6 +217,17 @@ fn no_creation_follows_a_deletion_that_shows_that_creations_fail() {
     bench.wait(s(10));
     bench.turn();
     bench.did("list, create 2");
+}
+
+#[test]
+fn the_wait_of_a_creation_tells_what_was_refused_from_what_was_never_asked() {
+    for (kind, cause) in [
+        (ProviderErrorKind::Rejected, BackoffCause::Rejected),
+        (ProviderErrorKind::Lookup, BackoffCause::NotPrepared),
+        (ProviderErrorKind::LocalFile, BackoffCause::NotPrepared),
+    ] {
+        assert_eq!(failure(kind).as_create_failure().cause, cause);
+    }
 }
 
 #[test]

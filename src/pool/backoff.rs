@@ -9,8 +9,10 @@ use std::time::Duration;
 pub enum BackoffCause {
     /// The project's quota is used up.
     Quota,
-    /// The provider refused the request as it is (4xx, or a name that is not there).
+    /// The provider refused the request as it is (4xx).
     Rejected,
+    /// Nothing was asked: a name is not there, or the cloud-init file cannot be read.
+    NotPrepared,
     /// The provider failed (5xx), did not answer, or could not be reached.
     ProviderFailure,
     /// The provider asked for fewer requests.
@@ -28,6 +30,7 @@ impl BackoffCause {
         match self {
             Self::Quota => "quota",
             Self::Rejected => "rejected",
+            Self::NotPrepared => "not_prepared",
             Self::ProviderFailure => "provider_failure",
             Self::RateLimited => "rate_limited",
             Self::ServerError => "server_error",
@@ -41,6 +44,7 @@ impl fmt::Display for BackoffCause {
         f.write_str(match self {
             Self::Quota => "the project's quota is used up",
             Self::Rejected => "the provider rejected the last creation",
+            Self::NotPrepared => "what a new server needs cannot be found",
             Self::ProviderFailure => "the provider failed at the last creation",
             Self::RateLimited => "the provider asked for fewer requests",
             Self::ServerError => "a new server ended in an error state",

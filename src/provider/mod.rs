@@ -136,9 +136,8 @@ impl ProviderErrorKind {
             | Self::NotFound
             | Self::Conflict
             | Self::Changed
-            | Self::Rejected
-            | Self::Lookup
-            | Self::LocalFile => BackoffCause::Rejected,
+            | Self::Rejected => BackoffCause::Rejected,
+            Self::Lookup | Self::LocalFile => BackoffCause::NotPrepared,
         }
     }
 }
