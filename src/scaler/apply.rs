@@ -13,10 +13,9 @@ use std::time::Duration;
 /// stood still since. Long enough for many slow requests in one cycle.
 const LIST_IS_GOOD_FOR: Duration = Duration::from_secs(120);
 
-/// For how long an object is left out whose requests got no answer twice in a row; the double with
-/// each further time, up to the longest. Whatever comes after it has its turn then.
+/// For how long an object is left out, at least, whose requests got no answer twice in a row, and for
+/// the double of that from the third time on. Whatever comes after it has its turn meanwhile.
 const LEFT_OUT_FOR: Duration = Duration::from_secs(60);
-const LEFT_OUT_AT_MOST_FOR: Duration = Duration::from_secs(480);
 
 /// What an action is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,18 +44,18 @@ impl Unanswered {
         self.0.get(object).is_some_and(|(_, until)| now < *until)
     }
 
-    fn ended(&mut self, object: Object, got_no_answer: bool, now: Moment) {
-        self.0
-            .retain(|_, (_, until)| now.since(*until) < LEFT_OUT_AT_MOST_FOR);
+    /// A request has ended. What is left out is so for two intervals of the lists at least, that one
+    /// cycle does without it.
+    fn ended(&mut self, object: Object, got_no_answer: bool, now: Moment, interval: Duration) {
+        let wait = LEFT_OUT_FOR.max(interval * 2);
+        self.0.retain(|_, (_, until)| now.since(*until) <= wait * 2);
         if !got_no_answer {
             self.0.remove(&object);
             return;
         }
         let (times, until) = self.0.entry(object).or_insert((0, now));
-        let doublings = times.checked_sub(1).map(|n| 2_u32.saturating_pow(n));
-        let wait = doublings.map_or(Duration::ZERO, |n| LEFT_OUT_FOR.saturating_mul(n));
-        *until = now + wait.min(LEFT_OUT_AT_MOST_FOR);
-        *times += 1;
+        *until = now + wait * (*times).min(2);
+        *times = times.saturating_add(1);
     }
 }
 
@@ -268,8 +267,9 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let kind = result.as_ref().err().map(|error| error.kind);
         if !matches!(action, Action::Create { .. }) {
             let got_no_answer = kind.is_some_and(ProviderErrorKind::is_no_answer);
+            let interval = self.parts.scaling_interval;
             self.unanswered
-                .ended(Object::of(action), got_no_answer, now);
+                .ended(Object::of(action), got_no_answer, now, interval);
         }
         let when = self.when();
         self.journal.ended(

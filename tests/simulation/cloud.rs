@@ -6,8 +6,8 @@ use super::scenario::Fault;
 use super::server::{Nova, Vm};
 use super::world::{Ambush, Event, Fip, Port, World};
 use simplescalevm::pool::{
-    CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Moment, ReplicaId, Server,
-    ServerState,
+    CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Moment, Quota, ReplicaId,
+    Server, ServerState,
 };
 use simplescalevm::provider::{Provider, ProviderError, ProviderErrorKind};
 use simplescalevm::scaler::Clock;
@@ -434,6 +434,18 @@ impl Provider for SimCloud {
                 .ok_or(ProviderErrorKind::NotFound)?;
             Ok((vm.nova == Nova::Error).then(|| "No valid host was found.".to_owned()))
         })
+    }
+
+    fn prepare_move(&mut self, _: &ReplicaId) -> Result<(), ProviderError> {
+        self.request("look up a port", None, |_| Ok(()))
+    }
+
+    fn prepare_creation(&mut self) -> Result<(), ProviderError> {
+        self.request("look up names", None, |_| Ok(()))
+    }
+
+    fn quota(&mut self) -> Result<Option<Quota>, ProviderError> {
+        self.request("quota", None, |_| Ok(None))
     }
 }
 

@@ -164,7 +164,7 @@ function judge() {
     const failing = status.incidents.length > 0;
     return [failing ? 'bad' : 'wait', failing ? 'The cloud cannot be listed' : 'Waiting for the first list of the cloud', failing ? 'Nothing is known of the pool yet. It is tried again by itself.' : 'Nothing is known of the pool yet.'];
   }
-  if (listedAgo > Math.max(60, 3 * interval)) return ['bad', 'The cloud has not been listed for too long', `Nothing is created or deleted until it can be. As far as is known, ${enough}`];
+  if (listedAgo > Math.max(60, 3 * interval)) return ['bad', 'The last list of the cloud is too old', `Nothing is created or deleted until it can be. As far as is known, ${enough}`];
   if (summary.available < summary.floor) {
     if (creation) return ['bad', `Below the floor, and nothing can be created`, enough];
     return ['warn', 'Below the floor: replicas are being created', enough];
