@@ -88,7 +88,10 @@ fn a_screen_reader_is_told_what_changes_and_keeps_its_place() {
     };
     let first = spoken(200);
     assert!(
-        first.as_str().unwrap().contains("list of the cloud is too old"),
+        first
+            .as_str()
+            .unwrap()
+            .contains("list of the cloud is too old"),
         "{first}"
     );
     assert_eq!(spoken(202), first);
