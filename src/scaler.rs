@@ -355,6 +355,9 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let Some(listing) = &self.listing else {
             return;
         };
+        if self.parts.clock.now() < self.quiet_until {
+            return;
+        }
         let count = listing.external_addresses.len().min(STANDBYS_PREPARED);
         for id in standbys(&self.memory, &self.plan.assessment, listing, count) {
             if self.is_stopping() {

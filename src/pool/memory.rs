@@ -268,7 +268,7 @@ impl Memory {
             last_probe: None,
             unreachable_since: None,
             silent_until: None,
-            without_address: None,
+            shown_creating: None,
             frozen_count: 0,
             refused_address: None,
             delete_accepted: None,
@@ -278,7 +278,7 @@ impl Memory {
                 under_way: None,
             },
         };
-        record.note_address(now);
+        record.note_creating(now);
         self.schedule.moved(&server.id, None, record.due());
         self.records.insert(server.id.clone(), Arc::new(record));
     }

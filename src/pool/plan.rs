@@ -311,6 +311,9 @@ fn plan_deletions(
     deletions
 }
 
+/// For how long, at least, lists must have shown a server being built before it is deleted for that.
+const SHOWN_BUILDING_FOR: Duration = Duration::from_secs(60);
+
 /// Whether the tables call for a replica's deletion, and what of itself speaks against it, as
 /// listed at one moment and to be done at another.
 fn wanted_deletion(
@@ -351,10 +354,12 @@ fn wanted_deletion(
             if !never_ran(record, why) {
                 return Some((DeleteReason::StartupTimeout, Some(DeleteBlock::MayHaveRun)));
             }
-            // One list without its address may be a moment's mistake.
-            let known_for = record.time_without_address();
-            let is_known = why == Creating::Building
-                || policy.startup_timeout.is_some_and(|time| known_for >= time);
+            // One list alone may be an old one, or one without its address a moment's mistake.
+            let needed = policy.startup_timeout.map(|timeout| match why {
+                Creating::Building => timeout.min(SHOWN_BUILDING_FOR),
+                Creating::NoAddress => timeout,
+            });
+            let is_known = needed.is_some_and(|needed| record.time_shown_creating() >= needed);
             is_known.then_some((DeleteReason::StartupTimeout, None))
         }
         Phase::Starting | Phase::Unreachable { .. }

@@ -42,9 +42,9 @@ pub struct Record {
     pub unreachable_since: Option<Moment>,
     /// When it last did not answer, if it has not answered since.
     pub silent_until: Option<Moment>,
-    /// When a list last showed it active without an address, and for how long lists have done so
-    /// without a break.
-    pub(super) without_address: Option<(Moment, Duration)>,
+    /// In which way a list last showed it being created, when, and for how long lists have shown it
+    /// so without a break.
+    pub(super) shown_creating: Option<(Creating, Moment, Duration)>,
     /// What it counted when the provider last knew its state.
     pub frozen_count: u64,
     /// When an external address last could not be given to it.
@@ -109,20 +109,29 @@ impl Record {
         waits.then_some(self.probe.at)
     }
 
-    /// For how long lists have shown it active without an address.
-    pub(super) fn time_without_address(&self) -> Duration {
-        self.without_address
-            .map_or(Duration::ZERO, |(_, time)| time)
+    /// For how long lists have shown it being created in the same way.
+    pub(super) fn time_shown_creating(&self) -> Duration {
+        self.shown_creating
+            .map_or(Duration::ZERO, |(_, _, time)| time)
     }
 
-    /// Takes in that a list shows it without an address, or not. Between two lists that are far
-    /// apart, nobody knows: this thread may have stood still.
-    pub(super) fn note_address(&mut self, now: Moment) {
+    /// Takes in that a list shows it being created, or not. Between two lists that are far apart,
+    /// nobody knows: this thread may have stood still.
+    pub(super) fn note_creating(&mut self, now: Moment) {
         const KNOWN_BETWEEN_LISTS: Duration = Duration::from_secs(60);
-        let lacks_one = self.server.state == ServerState::Creating(Creating::NoAddress);
-        let (last, time) = self.without_address.unwrap_or((now, Duration::ZERO));
-        let more = now.since(last).min(KNOWN_BETWEEN_LISTS);
-        self.without_address = lacks_one.then_some((now, time.saturating_add(more)));
+        let ServerState::Creating(why) = self.server.state else {
+            self.shown_creating = None;
+            return;
+        };
+        let (was, last, time) = self.shown_creating.unwrap_or((why, now, Duration::ZERO));
+        // One that was active is built anew, or this is an old list.
+        self.may_have_run |= was == Creating::NoAddress && why == Creating::Building;
+        let time = if was == why {
+            time.saturating_add(now.since(last).min(KNOWN_BETWEEN_LISTS))
+        } else {
+            Duration::ZERO
+        };
+        self.shown_creating = Some((why, now, time));
     }
 
     /// Takes in what a list says that was asked for at one moment and arrived at another;
@@ -152,7 +161,7 @@ impl Record {
             self.server.state = ServerState::Running(address);
         }
         self.may_have_run |= !matches!(self.server.state, ServerState::Creating(_));
-        self.note_address(arrived);
+        self.note_creating(arrived);
         let settled = self
             .delete_accepted
             .is_some_and(|at| asked.since(at) >= Policy::DELETION_SETTLES_WITHIN);

@@ -192,12 +192,47 @@ fn startup_timeout_spares_one_that_ran_before_a_list_left_it_out() {
 #[test]
 fn startup_timeout_of_whatever_is_still_building_whoever_made_it() {
     let mut world = World::new();
-    world.add("a", BUILDING, 899);
+    world.add("a", BUILDING, 839);
+    world.list();
+    world.wait(60);
     world.list();
     check(&world, "a creating 1 = 1", "");
     world.wait(1);
     world.list();
     check(&world, "a creating 1 = 1", "delete a startup-timeout");
+}
+
+#[test]
+fn startup_timeout_spares_one_that_a_single_list_shows_being_built() {
+    // Found by the simulation, seed 46109: right after a restart, by a list from before it ran.
+    let mut world = World::new();
+    world.add("a", BUILDING, OLD);
+    world.list();
+    world.does("");
+    world.wait(59);
+    world.list();
+    world.does("");
+    world.wait(1);
+    world.list();
+    world.does("delete a startup-timeout");
+}
+
+#[test]
+fn startup_timeout_spares_one_that_was_active_and_is_shown_being_built_again() {
+    // Found by the simulation, seed 12340: an old list, after one that had it without its address.
+    let mut world = World::new();
+    world.list();
+    world.wait(1);
+    world.add("a", BUILDING, 0);
+    world.list();
+    world.state("a", NO_ADDRESS);
+    world.list();
+    world.state("a", BUILDING);
+    for _ in 0..40 {
+        world.wait(30);
+        world.list();
+    }
+    world.does("no delete a startup-timeout: may-have-run");
 }
 
 #[test]

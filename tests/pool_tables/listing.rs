@@ -239,6 +239,8 @@ fn locked_is_never_deleted() {
         world.add("a", state, OLD);
         world.lock("a");
         world.list();
+        world.wait(60);
+        world.list();
         world.does(blocked);
     }
     let mut world = World::new();

@@ -69,7 +69,8 @@ impl Probes for SimProbes {
         let is_new = |world: &World| {
             let vm = world.servers.get(&result.replica);
             let clock = if world.cloud_jumped { 1_200_000 } else { 0 };
-            vm.is_some_and(|vm| vm.made_ms > 0 || world.now < 300_000 + clock)
+            // It may be gone by now: this thread may have stood still since its answer.
+            vm.is_none_or(|vm| vm.made_ms > 0 || world.now < 300_000 + clock)
         };
         if is_first && is_new(&world) {
             world.judge.came_up(life);

@@ -215,6 +215,25 @@ impl Scenario {
         }
     }
 
+    /// Settings that delete a replica while it boots. The backoff bounds the bill, but nothing brings
+    /// the pool to its floor.
+    pub(crate) fn deletes_what_boots(&self) -> bool {
+        let is_below = |timeout: Option<Duration>, boot_ms: u64| {
+            timeout.is_some_and(|timeout| timeout < Duration::from_millis(boot_ms))
+        };
+        let Policy {
+            startup_grace,
+            startup_timeout,
+            unreachable_timeout,
+            ..
+        } = self.policy;
+        is_below(startup_timeout, self.build_ms.1 + self.boot_ms.1)
+            || is_below(
+                unreachable_timeout.map(|t| t + startup_grace),
+                self.boot_ms.1,
+            )
+    }
+
     /// The time within which the floor must be reached once the last fault is over. What the
     /// scaler may rightly wait for, one after the other:
     ///  - `Retry-After` (at most 120 s are drawn) or the wait after failed lists;
