@@ -147,6 +147,9 @@ impl Record {
                 self.frozen_count = count;
             }
             self.server.state = ServerState::Unknown;
+            if let Some((_, last, time)) = &mut self.shown_creating {
+                (*last, *time) = (arrived, Duration::ZERO);
+            }
             return;
         }
         if *self.name != *server.name {

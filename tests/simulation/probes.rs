@@ -64,13 +64,14 @@ impl Probes for SimProbes {
         // When it ended, not when it is looked at: the thread may have stood still in between.
         let ended = world.started[life] + ms(result.finished.0);
         let is_first = world.judge.probe_ended(life, ended, &result);
-        // One that lists had left out so far cannot be told from a new one for five minutes of the
-        // cloud's clock, which is never off by more than ten minutes either way.
+        // One that lists had left out so far cannot be told from a new one: for five minutes before
+        // the last list, which may be five minutes ago, on the cloud's clock, which is never off by
+        // more than ten minutes either way.
         let is_new = |world: &World| {
             let vm = world.servers.get(&result.replica);
             let clock = if world.cloud_jumped { 1_200_000 } else { 0 };
             // It may be gone by now: this thread may have stood still since its answer.
-            vm.is_none_or(|vm| vm.made_ms > 0 || world.now < 300_000 + clock)
+            vm.is_none_or(|vm| vm.made_ms > 0 || world.now < 600_000 + clock)
         };
         if is_first && is_new(&world) {
             world.judge.came_up(life);
