@@ -159,6 +159,22 @@ fn retry_after_of_what_is_looked_up_ahead_is_obeyed() {
 }
 
 #[test]
+fn retry_after_of_a_fault_holds_up_what_is_looked_up_ahead() {
+    let mut bench = Bench::serving(&["a", "b"]);
+    bench.add_address("f");
+    bench.wait(s(30));
+    bench.turn();
+    bench.did("list, move f to a");
+    bench.add("c", ServerState::Failed(Failed::Error));
+    bench.lock("c");
+    bench.fail_next("fault", retry_after(ProviderErrorKind::Server, 60));
+    bench.fail_next("prepare move", failure(ProviderErrorKind::Server));
+    bench.wait(s(30));
+    bench.turn();
+    bench.did("list, fault c failed");
+}
+
+#[test]
 fn what_gets_no_answer_again_and_again_does_not_hold_up_the_rest() {
     let mut bench = Bench::new(0);
     for name in ["a", "b"] {
