@@ -232,7 +232,11 @@ impl Judge {
 
     pub(crate) fn creation_sent(&mut self, number: usize, count: u64) -> u64 {
         let life = self.life(number);
-        let number = life.creations.len() as u64 + 1;
+        life.creations_sent += 1;
+        let number = life.creations_sent;
+        // What is over is looked at by nobody, and a year has many of them.
+        life.creations
+            .retain(|c| c.answered.is_none() || c.is_open());
         life.creations.push(Creation {
             number,
             count,

@@ -104,6 +104,7 @@ pub(crate) struct Life {
     pub(crate) cloud_time: Option<u64>,
     pub(crate) deleted: BTreeMap<ReplicaId, u64>,
     pub(crate) creations: Vec<Creation>,
+    pub(crate) creations_sent: u64,
     /// What was done since the last list.
     pub(crate) done: BTreeSet<String>,
     pub(crate) given: BTreeSet<ReplicaId>,
