@@ -365,8 +365,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             }
             if let Err(error) = self.parts.provider.prepare_move(&id) {
                 log::debug!("a move to {id} cannot be prepared: {}", chain(&error));
-                self.obey(&error, self.parts.clock.now());
-                if error.kind.concerns_the_provider() || error.retry_after.is_some() {
+                if self.look_up_failed(&error) {
                     return;
                 }
             }
@@ -383,8 +382,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         self.next_quota = now + QUOTA_EVERY;
         if let Err(error) = self.parts.provider.prepare_creation() {
             log::debug!("a creation cannot be prepared: {}", chain(&error));
-            self.obey(&error, self.parts.clock.now());
-            if error.kind.concerns_the_provider() || error.retry_after.is_some() {
+            if self.look_up_failed(&error) {
                 return;
             }
         }
@@ -415,6 +413,12 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         if let Some(wish) = error.retry_after {
             self.quiet_until = self.quiet_until.max(now + wish.min(LONGEST_QUIET));
         }
+    }
+
+    /// Takes in that something could not be looked up; `true`: nothing else is to be, in this cycle.
+    fn look_up_failed(&mut self, error: &ProviderError) -> bool {
+        self.obey(error, self.parts.clock.now());
+        error.kind.concerns_the_provider() || error.retry_after.is_some()
     }
 
     fn take_in(&mut self, listing: Listing) {
@@ -448,8 +452,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                 Ok(fault) => fault.unwrap_or_default(),
                 Err(error) => {
                     log::debug!("the fault of server {id} cannot be read: {error}");
-                    self.obey(&error, self.parts.clock.now());
-                    if error.kind.concerns_the_provider() || error.retry_after.is_some() {
+                    if self.look_up_failed(&error) {
                         return;
                     }
                     String::new()

@@ -3,9 +3,9 @@
 use super::{Clock, Probes, Scaler, Watcher, chain};
 use crate::pool::{
     Action, ActionReport, CycleReport, DeleteReason, ExternalAddress, ExternalAddressId, Holder,
-    Listing, Moment, MoveReason, Note, Outcome, Plan, ReplicaId, plan, violations,
+    Moment, MoveReason, Note, Outcome, Plan, ReplicaId, plan, violations,
 };
-use crate::provider::{Provider, ProviderError, ProviderErrorKind};
+use crate::provider::{Provider, ProviderError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -264,9 +264,9 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         if let Err(error) = &result {
             self.obey(error, now);
         }
-        let kind = result.as_ref().err().map(|error| error.kind);
+        // A creation has its backoff.
         if !matches!(action, Action::Create { .. }) {
-            let got_no_answer = kind.is_some_and(ProviderErrorKind::is_no_answer);
+            let got_no_answer = result.as_ref().is_err_and(|e| e.kind.is_no_answer());
             let interval = self.parts.scaling_interval;
             self.unanswered
                 .ended(Object::of(action), got_no_answer, now, interval);
@@ -298,18 +298,13 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     ) -> Result<(), ProviderError> {
         self.parts.provider.move_address(address, to)?;
         // What is known now, so that the same move is not wanted again before the next list.
-        let listed = self
-            .listing
-            .iter_mut()
-            .flat_map(|l| &mut l.external_addresses);
-        for known in listed.filter(|known| known.id == address.id) {
-            known.holder = Holder::Server(to.clone());
+        if let Some(listing) = &mut self.listing {
+            let listed = listing.external_addresses.iter_mut();
+            for known in listed.filter(|known| known.id == address.id) {
+                known.holder = Holder::Server(to.clone());
+            }
+            self.holders = listing.holders();
         }
-        self.holders = self
-            .listing
-            .as_ref()
-            .map(Listing::holders)
-            .unwrap_or_default();
         Ok(())
     }
 

@@ -46,11 +46,10 @@ impl Shared {
     #[must_use]
     pub fn history(&self, now: Moment) -> Value {
         let cloud_now = self.latest().cloud_time_at(now);
-        let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
-        let samples = history.samples();
-        // INVARIANT: the JSON is built after the lock, for which `publish` on the scaler's thread
-        // would have to wait.
-        drop(history);
+        // INVARIANT: locked for the copy only, and not while the JSON is built: `publish` on the
+        // scaler's thread would have to wait.
+        let history = || self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        let samples = history().samples();
         history::view(&samples, now, cloud_now)
     }
 

@@ -59,9 +59,7 @@ impl Shared {
         state.log.push(format!("{text}{end}"));
         failure.map_or(Ok(()), Err)
     }
-}
 
-impl Shared {
     /// A request that is only told if a test has let it fail.
     fn ahead(&self, kind: &'static str) -> Result<(), ProviderError> {
         let fails = self
