@@ -7,6 +7,7 @@ mod bench;
 use bench::{Bench, failure, retry_after, s};
 use simplescalevm::pool::{BackoffCause, CloudTime, Creating, Failed, ServerState};
 use simplescalevm::provider::ProviderErrorKind;
+use std::sync::Arc;
 
 #[test]
 fn a_list_precedes_every_plan_that_is_applied() {
@@ -457,4 +458,26 @@ fn a_jump_of_the_clouds_clock_changes_nothing_for_what_was_born_here() {
     bench.wait(s(30));
     bench.turn();
     bench.did("list");
+}
+
+#[test]
+fn what_has_not_changed_is_not_copied_for_a_snapshot() {
+    let mut bench = Bench::serving(&["a", "b"]);
+    bench.fail_next("list", failure(ProviderErrorKind::Server));
+    bench.wait(s(30));
+    bench.turn();
+    let (before, again) = (bench.snapshot(), bench.snapshot());
+    assert!(Arc::ptr_eq(&before.events, &again.events));
+    assert!(Arc::ptr_eq(&before.incidents, &again.incidents));
+    let told = before.events.newest_first().count();
+    assert_eq!(before.incidents.len(), 1);
+    bench.fail_next("list", failure(ProviderErrorKind::Connection));
+    bench.wait(s(30));
+    bench.turn();
+    // What was shown stays as it was.
+    assert_eq!(before.events.newest_first().count(), told);
+    assert_eq!(before.incidents.len(), 1);
+    let after = bench.snapshot();
+    assert_eq!(after.events.newest_first().count(), told + 1);
+    assert_eq!(after.incidents.len(), 2);
 }

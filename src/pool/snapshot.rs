@@ -80,9 +80,9 @@ pub struct Snapshot {
     /// The last cycles that had something to do, the newest last.
     pub history: VecDeque<Arc<CycleReport>>,
     /// The last errors, the newest last.
-    pub incidents: VecDeque<Incident>,
+    pub incidents: Arc<VecDeque<Incident>>,
     /// The last decisions and changes of state.
-    pub events: Events,
+    pub events: Arc<Events>,
     /// Complete lists so far.
     pub cycles: u64,
     /// Lists that failed so far.

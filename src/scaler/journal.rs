@@ -62,8 +62,9 @@ pub(super) struct Journal {
     list_failures: u64,
     creation_failures: u32,
     history: VecDeque<Arc<CycleReport>>,
-    incidents: VecDeque<Incident>,
-    events: Events,
+    /// Shared with the snapshots: copied only when something is added.
+    incidents: Arc<VecDeque<Incident>>,
+    events: Arc<Events>,
     cycles: u64,
     failed_cycles: u64,
     created: u64,
@@ -76,8 +77,8 @@ impl Journal {
     pub(super) fn as_snapshot(&self) -> Snapshot {
         Snapshot {
             history: self.history.clone(),
-            incidents: self.incidents.clone(),
-            events: self.events.clone(),
+            incidents: Arc::clone(&self.incidents),
+            events: Arc::clone(&self.events),
             cycles: self.cycles,
             failed_cycles: self.failed_cycles,
             created: self.created,
@@ -401,16 +402,17 @@ impl Journal {
         let is_again = |past: &Incident| {
             past.doing == event.text && past.kind == kind && when.0.since(past.last) < FOLDED_WITHIN
         };
-        let last = self.incidents.len().saturating_sub(FOLDED_AMONG);
-        let again = (last..self.incidents.len())
+        let incidents = Arc::make_mut(&mut self.incidents);
+        let last = incidents.len().saturating_sub(FOLDED_AMONG);
+        let again = (last..incidents.len())
             .rev()
-            .find(|index| self.incidents.get(*index).is_some_and(is_again));
-        let before = again.and_then(|index| self.incidents.remove(index));
+            .find(|index| incidents.get(*index).is_some_and(is_again));
+        let before = again.and_then(|index| incidents.remove(index));
         event.times = before.map_or(0, |past| past.times) + 1;
-        if self.incidents.len() == INCIDENTS {
-            self.incidents.pop_front();
+        if incidents.len() == INCIDENTS {
+            incidents.pop_front();
         }
-        self.incidents.push_back(Incident {
+        incidents.push_back(Incident {
             last: when.0,
             times: event.times,
             doing: event.text.clone(),
@@ -424,7 +426,8 @@ impl Journal {
 
     fn keep(&mut self, when: When, event: Event) {
         let (at, time) = when;
-        tell(&self.events.keep(Event { at, time, ..event }));
+        let events = Arc::make_mut(&mut self.events);
+        tell(&events.keep(Event { at, time, ..event }));
     }
 }
 

@@ -193,11 +193,11 @@ fn snapshot(day: Day, second: u64, count: u64) -> Snapshot {
         records: memory.records().cloned().collect(),
         external_addresses: listing.external_addresses,
         backoff: memory.backoff(),
-        incidents: incidents(day, second).into(),
+        incidents: Arc::new(incidents(day, second).into()),
         events: if second > 10_000 {
-            events(day, second)
+            Arc::new(events(day, second))
         } else {
-            Events::default()
+            Arc::default()
         },
         cycles: 840,
         created: 34,

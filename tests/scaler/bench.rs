@@ -251,6 +251,10 @@ impl Bench {
         next
     }
 
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.scaler.snapshot()
+    }
+
     pub(crate) fn now(&self) -> Moment {
         self.shared.lock().now
     }

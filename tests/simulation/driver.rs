@@ -23,12 +23,11 @@ pub(crate) struct Options {
     /// Only these faults may strike.
     pub(crate) faults: Faults,
     pub(crate) trace: bool,
-    /// Changes what was drawn, for histories that are about one thing.
-    pub(crate) change: Option<fn(&mut Scenario)>,
+    /// Not what was drawn, but so many days of comings and goings, with samples of the scaler's
+    /// size.
+    pub(crate) steady_days: Option<u64>,
     /// Looks away, to see what else notices the same mistake.
     pub(crate) ignore: Option<Invariant>,
-    /// Takes samples of the scaler's size.
-    pub(crate) sizes: bool,
 }
 
 impl Default for Options {
@@ -36,9 +35,8 @@ impl Default for Options {
         Self {
             faults: Faults::ALL,
             trace: false,
-            change: None,
+            steady_days: None,
             ignore: None,
-            sizes: false,
         }
     }
 }
@@ -106,8 +104,8 @@ struct Actor {
 pub(crate) fn run(seed: u64, options: Options) -> Report {
     let mut rng = Rng::new(seed);
     let mut scenario = Scenario::draw(&mut rng, options.faults);
-    if let Some(change) = options.change {
-        change(&mut scenario);
+    if options.steady_days.is_some() {
+        scenario = steady();
     }
     let mut world = World::new(seed, rng, scenario.clone(), options.trace);
     world.judge.ignored = options.ignore;
@@ -118,7 +116,10 @@ pub(crate) fn run(seed: u64, options: Options) -> Report {
         sizes: Vec::new(),
     };
     driver.start(false);
-    driver.history(options.sizes);
+    match options.steady_days {
+        Some(days) => driver.steady_days(days),
+        None => while driver.step() {},
+    }
     let recovered = driver.recovered.unwrap_or_default();
     let sizes = std::mem::take(&mut driver.sizes);
     drop(driver.actors);
@@ -139,25 +140,21 @@ pub(crate) fn run(seed: u64, options: Options) -> Report {
 /// A long time of comings and goings, `days` of them: gateways that take a call and end, with some
 /// trouble. Nothing that is remembered may grow with time.
 pub(crate) fn churn(seed: u64, days: u64) -> Report {
-    let mut options = Options {
-        sizes: true,
+    let options = Options {
+        steady_days: Some(days),
         ..Options::default()
     };
-    options.change = Some(match days {
-        ..10 => |scenario| steady(scenario, 1),
-        10..100 => |scenario| steady(scenario, 30),
-        _ => |scenario| steady(scenario, 365),
-    });
     run(seed, options)
 }
 
-fn steady(scenario: &mut Scenario, days: u64) {
-    let drawn = Scenario::draw(&mut Rng::new(1), Faults::NONE);
-    *scenario = Scenario {
-        policy: Policy {
-            external_addresses: true,
-            ..Policy::default()
-        },
+fn steady() -> Scenario {
+    let policy = Policy {
+        external_addresses: true,
+        probe_interval: Duration::from_secs(30),
+        ..Policy::default()
+    };
+    Scenario {
+        policy,
         scaling_interval: Duration::from_secs(60),
         guest: GuestKind::Gateway,
         call_every_ms: 60_000,
@@ -170,11 +167,10 @@ fn steady(scenario: &mut Scenario, days: u64) {
             Fault::DeadBoot,
         ]),
         permille: 10,
-        rough_cycles: days * 24 * 60,
-        cycles: days * 24 * 60 + 10,
-        ..drawn
-    };
-    scenario.policy.probe_interval = Duration::from_secs(30);
+        rough_cycles: u64::MAX,
+        cycles: u64::MAX,
+        ..Scenario::draw(&mut Rng::new(1), Faults::NONE)
+    }
 }
 
 /// Leaves out one kind of fault after the other for as long as the same invariant is violated.
@@ -211,27 +207,17 @@ struct Driver {
 }
 
 /// How many samples of the scaler's size a history yields.
-const SAMPLES: u64 = 100;
+const SAMPLES: usize = 100;
 
 impl Driver {
-    /// The whole state, as text: what grows, shows.
-    fn sample(&mut self) {
-        let (lists, due) = {
-            let world = self.world.lock();
-            let every = (world.scenario.cycles / SAMPLES).max(1);
-            (world.figures.lists / every, self.sizes.len() as u64)
-        };
-        if lists > due
-            && let Some(actor) = self.actors.first()
-        {
-            self.sizes.push(format!("{:?}", actor.scaler).len());
-        }
-    }
-
-    fn history(&mut self, with_samples: bool) {
-        while self.step() {
-            if with_samples {
-                self.sample();
+    /// So many days, and now and then the whole state as text: what grows, shows.
+    fn steady_days(&mut self, days: u64) {
+        let every = days * 86_400_000 / SAMPLES as u64;
+        while self.sizes.len() < SAMPLES && self.step() {
+            if self.world.lock().now >= every * (self.sizes.len() as u64 + 1)
+                && let Some(actor) = self.actors.first()
+            {
+                self.sizes.push(format!("{:?}", actor.scaler).len());
             }
         }
     }

@@ -141,6 +141,8 @@ pub(crate) struct World {
 const CLOUD_START: i64 = 1_700_000_000;
 /// Addresses are used again, the first free one first, as clouds do.
 const ADDRESSES: u8 = 250;
+/// When the operator deletes a guest whose service never runs: later than nearly any history ends.
+const OPERATOR_NOTICES_MS: u64 = 86_400_000;
 
 impl World {
     pub(crate) fn new(seed: u64, mut rng: Rng, scenario: Scenario, with_trace: bool) -> Self {
@@ -462,7 +464,10 @@ impl World {
         if !dead || half.is_multiple_of(2) {
             self.after(half, Event::HalfUp(id.clone()));
         }
-        if !dead {
+        if dead {
+            // It may say for ever that it is busy: in the end its operator notices.
+            self.after(OPERATOR_NOTICES_MS, Event::Deleted(id.clone()));
+        } else {
             self.after(time, Event::Up(id.clone()));
         }
     }

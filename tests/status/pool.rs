@@ -187,15 +187,17 @@ fn snapshot(policy: &Policy, memory: &Memory) -> Snapshot {
         backoff: memory.backoff(),
         shrunken_list: None,
         history: [Arc::new(cycle())].into(),
-        incidents: [Incident {
-            last: at(1_200),
-            times: 3,
-            doing: "list the pool".to_owned(),
-            kind: "server",
-            error: "GET /servers/detail: 503".to_owned(),
-        }]
-        .into(),
-        events: events(),
+        incidents: Arc::new(
+            [Incident {
+                last: at(1_200),
+                times: 3,
+                doing: "list the pool".to_owned(),
+                kind: "server",
+                error: "GET /servers/detail: 503".to_owned(),
+            }]
+            .into(),
+        ),
+        events: Arc::new(events()),
         cycles: 40,
         failed_cycles: 3,
         created: 12,
