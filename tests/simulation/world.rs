@@ -279,6 +279,8 @@ impl World {
             Event::HalfUp(id) => self.half_up(&id),
             Event::Up(id) => self.up(&id),
             Event::Gone(id) => {
+                // Somebody may have pointed one at it meanwhile; its port goes with it.
+                self.free_addresses_of(&id);
                 self.servers.remove(&id);
             }
             Event::PoweredOn(id) => {
