@@ -82,6 +82,7 @@ fn the_first_page_has_the_keys_of_the_reference() {
 fn metrics_come_in_both_formats() {
     let daemon = Daemon::start();
     daemon.shared.publish(Arc::new(pool::rich()));
+    daemon.set_clock(1_402);
     let get = |accept: &str| {
         let head = format!("GET /metrics HTTP/1.1\r\nAccept: {accept}\r\n\r\n");
         let reply = daemon.send(head.as_bytes());
@@ -107,16 +108,17 @@ fn metrics_come_in_both_formats() {
         "simplescalevm_available_resources 4.0",
         "simplescalevm_min_available_resources 10.0",
         "simplescalevm_max_replicas 20.0",
-        "simplescalevm_replicas{state=\"serving\"} 1",
+        "simplescalevm_replicas{state=\"serving\"} 2",
         "simplescalevm_replicas{state=\"unreachable\"} 1",
         "simplescalevm_blocked{reason=\"backoff\"} 1",
         "simplescalevm_blocked{reason=\"locked\"} 1",
-        "simplescalevm_external_addresses{state=\"held\"} 2",
+        "simplescalevm_external_addresses{state=\"held\"} 3",
         "simplescalevm_external_addresses{state=\"outside\"} 2",
         "simplescalevm_blocked{reason=\"no-standby\"} 2",
         "simplescalevm_external_addresses_waiting{reason=\"free\"} 1",
         "simplescalevm_external_addresses_waiting{reason=\"holder-unreachable\"} 1",
         "simplescalevm_external_addresses_waiting{reason=\"holder-goes\"} 0",
+        "simplescalevm_longest_full_seconds 100.0",
         "simplescalevm_is_leader 1.0",
     ];
     for line in lines {

@@ -263,6 +263,7 @@ impl Memory {
             answer: None,
             has_answered: false,
             has_served: false,
+            full_since: None,
             failures: 0,
             last_failure: None,
             last_probe: None,

@@ -32,6 +32,8 @@ pub struct Record {
     pub has_answered: bool,
     /// Whether it has ever said that it is not done, so that "done" can be believed.
     pub has_served: bool,
+    /// Since when each of its answers has said that nothing is free, and that it is not done.
+    pub full_since: Option<Moment>,
     /// Failed probes in a row.
     pub failures: u32,
     /// The last probe's failure, if it failed.
@@ -186,6 +188,7 @@ impl Record {
             ServerState::Held(_) | ServerState::Failed(_)
         ) {
             self.answer = None;
+            self.full_since = None;
             self.failures = 0;
             self.unreachable_since = None;
             self.silent_until = None;
@@ -204,6 +207,9 @@ impl Record {
         match &result.outcome {
             Ok(answer) => {
                 self.answer = Some(*answer);
+                let is_full = answer.free == 0 && !answer.termination;
+                let since = self.full_since.unwrap_or(result.finished);
+                self.full_since = is_full.then_some(since);
                 self.failures = 0;
                 self.last_failure = None;
                 self.unreachable_since = None;

@@ -191,6 +191,7 @@ struct ReplicaView<'a> {
     failures: Option<u32>,
     fault: Option<&'a str>,
     free: Option<u64>,
+    full_seconds: Option<u64>,
     has_served: Option<bool>,
     id: &'a str,
     last_failure: Option<String>,
@@ -258,6 +259,9 @@ fn replicas_view<'a>(
                 .and_then(|r| r.fault.as_deref())
                 .filter(|fault| !fault.is_empty()),
             free: answer.map(|a| a.free),
+            full_seconds: record
+                .and_then(|r| r.full_since)
+                .map(|since| seconds(now.since(since))),
             has_served: record.map(|r| r.has_served),
             id: id.as_str(),
             last_failure: failure.map(ToString::to_string),

@@ -81,6 +81,32 @@ fn it_may_take_back_that_it_is_done() {
 }
 
 #[test]
+fn it_is_full_since_the_first_of_the_answers_that_say_so() {
+    let mut world = World::new();
+    world.serving(&["a"]);
+    let full_since = |world: &World| world.memory.record(&id("a")).unwrap().full_since;
+    assert_eq!(full_since(&world), None);
+    world.free("a", 0);
+    let first = full_since(&world);
+    assert!(first.is_some());
+    world.wait(60);
+    world.free("a", 0);
+    world.fails("a", 50);
+    assert_eq!(full_since(&world), first, "a silence says nothing");
+    world.free("a", 1);
+    assert_eq!(full_since(&world), None);
+    world.wait(60);
+    world.free("a", 0);
+    assert!(full_since(&world) > first);
+    world.done("a");
+    assert_eq!(full_since(&world), None, "it is done and not full");
+    world.free("a", 0);
+    world.state("a", held());
+    world.list();
+    assert_eq!(full_since(&world), None);
+}
+
+#[test]
 fn result_of_another_round_is_ignored() {
     let mut world = World::new();
     world.serving(&["a"]);

@@ -79,6 +79,7 @@ fn listing(taken: u64) -> Listing {
                 CLOUD_START + 100,
             ),
             server("done", running(1), old),
+            server("full", running(7), old),
             server("held", ServerState::Held("rescued".to_owned()), old),
             server("leaving", ServerState::Leaving, old),
             server("locked", running(2), old),
@@ -93,6 +94,7 @@ fn listing(taken: u64) -> Listing {
             floating_ip(3, Holder::Nobody),
             floating_ip(4, Holder::Stranger),
             floating_ip(5, Holder::Server(id("id-of-another-pool"))),
+            floating_ip(6, Holder::Server(id("id-full"))),
         ],
     }
 }
@@ -141,6 +143,8 @@ pub(crate) fn rich() -> Snapshot {
     memory.observe(&policy, &listing(1_300));
     probe(&mut memory, &policy, "done", answer(1, false), 1_302);
     probe(&mut memory, &policy, "done", answer(0, true), 1_390);
+    probe(&mut memory, &policy, "full", answer(0, false), 1_302);
+    probe(&mut memory, &policy, "full", answer(0, false), 1_391);
     probe(&mut memory, &policy, "locked", answer(1, false), 1_302);
     probe(&mut memory, &policy, "locked", answer(0, true), 1_390);
     probe(&mut memory, &policy, "serving", answer(1, false), 1_391);

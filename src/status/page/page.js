@@ -277,7 +277,7 @@ function fill(row, r) {
   const state = row.state.firstChild;
   attribute(state.firstChild, 'class', `swatch s-${STATES.includes(r.state) ? r.state : 'unknown'}`);
   put(state.lastChild, r.state);
-  put(row.state.lastChild, r.state === 'held' || r.state === 'failed' || r.state === 'creating' ? r.detail : r.unreachable_seconds ? `for ${span(r.unreachable_seconds)}` : '');
+  put(row.state.lastChild, r.state === 'held' || r.state === 'failed' || r.state === 'creating' ? r.detail : r.unreachable_seconds ? `for ${span(r.unreachable_seconds)}` : r.state === 'serving' && r.full_seconds ? `full for ${span(r.full_seconds)}` : '');
   attribute(row.state, 'title', MEANING[r.state]);
   put(row.age, span(r.age_seconds));
   const capacity = Number(status.settings.REPLICA_CAPACITY) || 1;
