@@ -181,6 +181,7 @@ impl Record {
             return;
         }
         self.probe.under_way = None;
+        self.full_since = None;
         // What it said before it was out of service says nothing of it afterwards, whatever the
         // provider shows in between.
         if matches!(
@@ -188,7 +189,6 @@ impl Record {
             ServerState::Held(_) | ServerState::Failed(_)
         ) {
             self.answer = None;
-            self.full_since = None;
             self.failures = 0;
             self.unreachable_since = None;
             self.silent_until = None;

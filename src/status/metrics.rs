@@ -404,10 +404,12 @@ fn gauges(snapshot: &Snapshot, facts: &Facts, now: Moment) -> Registry {
         "How long the next creation still waits",
         backoff.unwrap_or_default(),
     );
-    let full_since = snapshot.records.iter().filter_map(|r| r.full_since).min();
+    let answering = snapshot.records.iter();
+    let answering = answering.filter(|r| r.unreachable_since.is_none());
+    let full_since = answering.filter_map(|r| r.full_since).min();
     gauge(
         "longest_full_seconds",
-        "For how long the replica that has been full the longest has had nothing free; 0 without one",
+        "For how long the replica that answers and has been full the longest has had nothing free; 0 without one",
         full_since.map_or(0.0, |since| now.since(since).as_secs_f64()),
     );
     let mut labelled = |name, help, values: Vec<(Label, usize)>| {

@@ -156,6 +156,7 @@ pub(crate) fn rich() -> Snapshot {
         1_392,
     );
     probe(&mut memory, &policy, "starting", answer(0, true), 1_393);
+    probe(&mut memory, &policy, "silent", answer(0, false), 1_301);
     for second in 1_380..1_384 {
         probe(
             &mut memory,
