@@ -163,6 +163,7 @@ fn steady() -> Scenario {
             Fault::ListLag,
             Fault::ProbeLoss,
             Fault::GuestStops,
+            Fault::HostFails,
             Fault::NoHost,
             Fault::DeadBoot,
         ]),

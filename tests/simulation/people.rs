@@ -190,13 +190,14 @@ impl World {
         self.note(25, || format!("an operator changes {fip:?}"));
     }
 
-    /// Guests hang, stop, restart their service.
+    /// Guests hang, stop, fail, restart their service.
     pub(crate) fn guest_trouble(&mut self) {
         let next = self.rng.range(1_000, 20_000);
         self.after(next, Event::GuestTrouble);
-        let (hangs, stops, lies) = (
+        let (hangs, stops, fails, lies) = (
             self.strikes(Fault::GuestHangs),
             self.strikes(Fault::GuestStops),
+            self.strikes(Fault::HostFails),
             self.strikes(Fault::ProbeLies),
         );
         let for_ever = self.rng.permille(200);
@@ -216,12 +217,18 @@ impl World {
             vm.nova = Nova::Stopped;
             vm.power_off();
         }
+        if fails && vm.nova == Nova::Active {
+            vm.nova = Nova::Error;
+            if time.is_multiple_of(2) {
+                vm.power_off();
+            }
+        }
         if lies && kind == GuestKind::Proxy {
             // The service is restarted: for some seconds its script says 0 and "delete me".
             vm.service_down_until = now + time % 10_000;
         }
-        if hangs || stops {
-            self.note(26, || format!("server {id} hangs or stops"));
+        if hangs || stops || fails {
+            self.note(26, || format!("server {id} hangs, stops or fails"));
         }
     }
 }

@@ -39,6 +39,8 @@ pub(crate) enum Fault {
     GuestHangs,
     /// The guest powers itself off.
     GuestStops,
+    /// The cloud shows an error state of a server that was active; its guest may still run.
+    HostFails,
     /// No host is found: 202, then an error state.
     NoHost,
     /// A server stays in building.
@@ -64,7 +66,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 26] = [
+    pub(crate) const ALL: [Self; 27] = [
         Self::ApiError,
         Self::LostAnswer,
         Self::LateEffect,
@@ -80,6 +82,7 @@ impl Fault {
         Self::QueueFull,
         Self::GuestHangs,
         Self::GuestStops,
+        Self::HostFails,
         Self::NoHost,
         Self::StuckBuilding,
         Self::SlowBoot,

@@ -119,8 +119,11 @@ impl World {
             // Lists have said for the whole startup time that it has no address.
             Some(Ground::NeverCameUp) if heard.without_address.is_some() => true,
             Some(Ground::Silent | Ground::NeverCameUp) => heard.is_silent(&self.judge.policy),
-            // Somebody has started it again since the list.
-            Some(Ground::Failed) => self.scenario.faults.has(Fault::OperatorServers),
+            // The specification takes an error state for the end, or somebody has started it again
+            // since the list.
+            Some(Ground::Failed) => {
+                vm.nova == Nova::Error || self.scenario.faults.has(Fault::OperatorServers)
+            }
             None => false,
         };
         self.figures.cut_sessions += sessions;
