@@ -103,6 +103,11 @@ fn the_values_are_those_of_the_pool_and_stay_so() {
         "an unreachable one",
         "return document.querySelector('#rows').textContent.includes('unreachable')",
     );
+    cloud.set_capacity("server-3", 0).unwrap();
+    browser.wait(
+        "a full one",
+        "return document.querySelector('#rows').textContent.includes('full for ')",
+    );
     cloud.set_termination("server-1", true).unwrap();
     browser.wait(
         "the deletion in the log",

@@ -266,6 +266,13 @@ function makeRow() {
   return row;
 }
 
+// What is said below the state.
+function detail(r) {
+  if (r.state === 'held' || r.state === 'failed' || r.state === 'creating') return r.detail;
+  if (r.unreachable_seconds) return `for ${span(r.unreachable_seconds)}`;
+  return r.state === 'serving' && r.full_seconds ? `full for ${span(r.full_seconds)}` : '';
+}
+
 function fill(row, r) {
   const pair = (cell, [main, sub]) => {
     put(cell.firstChild, main);
@@ -277,7 +284,7 @@ function fill(row, r) {
   const state = row.state.firstChild;
   attribute(state.firstChild, 'class', `swatch s-${STATES.includes(r.state) ? r.state : 'unknown'}`);
   put(state.lastChild, r.state);
-  put(row.state.lastChild, r.state === 'held' || r.state === 'failed' || r.state === 'creating' ? r.detail : r.unreachable_seconds ? `for ${span(r.unreachable_seconds)}` : r.state === 'serving' && r.full_seconds ? `full for ${span(r.full_seconds)}` : '');
+  put(row.state.lastChild, detail(r));
   attribute(row.state, 'title', MEANING[r.state]);
   put(row.age, span(r.age_seconds));
   const capacity = Number(status.settings.REPLICA_CAPACITY) || 1;
