@@ -227,8 +227,11 @@ fn no_creation_follows_a_deletion_that_shows_that_creations_fail() {
     bench.add("x", ServerState::Creating(Creating::Building));
     bench.turn();
     bench.did("list");
-    bench.answers("a", 0, false);
     bench.wait(s(900));
+    bench.turn();
+    bench.did("list");
+    bench.answers("a", 0, false);
+    bench.wait(s(30));
     bench.turn();
     bench.did("list, delete x");
     bench.wait(s(10));

@@ -311,7 +311,8 @@ fn plan_deletions(
     deletions
 }
 
-/// For how long, at least, lists must have shown a server being built before it is deleted for that.
+/// For how long, at least, lists before the last one must have shown a server being built before
+/// it is deleted for that.
 const SHOWN_BUILDING_FOR: Duration = Duration::from_secs(60);
 
 /// Whether the tables call for a replica's deletion, and what of itself speaks against it, as
@@ -354,7 +355,7 @@ fn wanted_deletion(
             if !never_ran(record, why) {
                 return Some((DeleteReason::StartupTimeout, Some(DeleteBlock::MayHaveRun)));
             }
-            // One list alone may be an old one, or one without its address a moment's mistake.
+            // The list alone may be an old one, or have left out an address by mistake.
             let needed = policy.startup_timeout.map(|timeout| match why {
                 Creating::Building => timeout.min(SHOWN_BUILDING_FOR),
                 Creating::NoAddress => timeout,

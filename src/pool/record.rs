@@ -44,9 +44,8 @@ pub struct Record {
     pub unreachable_since: Option<Moment>,
     /// When it last did not answer, if it has not answered since.
     pub silent_until: Option<Moment>,
-    /// In which way a list last showed it being created, when, and for how long lists have shown it
-    /// so without a break.
-    pub(super) shown_creating: Option<(Creating, Moment, Duration)>,
+    /// How lists have shown it being created, if the last one did.
+    pub(super) shown_creating: Option<ShownCreating>,
     /// What it counted when the provider last knew its state.
     pub frozen_count: u64,
     /// When an external address last could not be given to it.
@@ -56,6 +55,28 @@ pub struct Record {
     /// Why it failed, as the provider tells it; `None`: not asked yet.
     pub fault: Option<String>,
     pub(super) probe: NextProbe,
+}
+
+/// How lists have shown a replica being created, without a break.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ShownCreating {
+    why: Creating,
+    last: Moment,
+    /// For how long, until the last list.
+    time: Duration,
+    /// For how long, until the list before it.
+    time_before: Duration,
+}
+
+impl ShownCreating {
+    fn first(why: Creating, at: Moment) -> Self {
+        Self {
+            why,
+            last: at,
+            time: Duration::ZERO,
+            time_before: Duration::ZERO,
+        }
+    }
 }
 
 /// When a replica is asked next, or the round in which it is being asked.
@@ -111,10 +132,11 @@ impl Record {
         waits.then_some(self.probe.at)
     }
 
-    /// For how long lists have shown it being created in the same way.
+    /// For how long lists have shown it being created in the same way, without the last one: that
+    /// alone may be an old one.
     pub(super) fn time_shown_creating(&self) -> Duration {
         self.shown_creating
-            .map_or(Duration::ZERO, |(_, _, time)| time)
+            .map_or(Duration::ZERO, |shown| shown.time_before)
     }
 
     /// Takes in that a list shows it being created, or not. Between two lists that are far apart,
@@ -125,15 +147,23 @@ impl Record {
             self.shown_creating = None;
             return;
         };
-        let (was, last, time) = self.shown_creating.unwrap_or((why, now, Duration::ZERO));
-        // One that was active is built anew, or this is an old list.
-        self.may_have_run |= was == Creating::NoAddress && why == Creating::Building;
-        let time = if was == why {
-            time.saturating_add(now.since(last).min(KNOWN_BETWEEN_LISTS))
-        } else {
-            Duration::ZERO
+        let first = ShownCreating::first(why, now);
+        let Some(shown) = &mut self.shown_creating else {
+            self.shown_creating = Some(first);
+            return;
         };
-        self.shown_creating = Some((why, now, time));
+        if shown.why != why {
+            // One that was active is built anew, or this is an old list.
+            self.may_have_run |= why == Creating::Building;
+            *shown = first;
+            return;
+        }
+        let since_last = now.since(shown.last).min(KNOWN_BETWEEN_LISTS);
+        *shown = ShownCreating {
+            time: shown.time.saturating_add(since_last),
+            time_before: shown.time,
+            ..first
+        };
     }
 
     /// Takes in what a list says that was asked for at one moment and arrived at another;
@@ -149,8 +179,8 @@ impl Record {
                 self.frozen_count = count;
             }
             self.server.state = ServerState::Unknown;
-            if let Some((_, last, time)) = &mut self.shown_creating {
-                (*last, *time) = (arrived, Duration::ZERO);
+            if let Some(shown) = &mut self.shown_creating {
+                *shown = ShownCreating::first(shown.why, arrived);
             }
             return;
         }

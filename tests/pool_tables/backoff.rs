@@ -168,6 +168,8 @@ fn replica_that_never_came_up_delays_the_next_creation() {
     create(&mut world, &["a"], &BUILDING);
     world.wait(900);
     world.list();
+    world.wait(1);
+    world.list();
     world.does("delete a startup-timeout");
     world.deleted("a", DeleteReason::StartupTimeout);
     assert_eq!(

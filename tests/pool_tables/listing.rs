@@ -241,6 +241,8 @@ fn locked_is_never_deleted() {
         world.list();
         world.wait(60);
         world.list();
+        world.wait(1);
+        world.list();
         world.does(blocked);
     }
     let mut world = World::new();

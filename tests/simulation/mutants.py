@@ -38,6 +38,8 @@ MUTANTS = [
     ("SessionCut", ("startup_is_over_at(listed) =>", "startup_is_over_at(now) =>")),
     ("SessionCut", ("known && !record.may_have_run", "known || !record.may_have_run"),
                    ("record.time_shown_creating() >= needed", "true || record.time_shown_creating() >= needed"), UNGUARDED),
+    # What seed 105114 found, once more. Rare: a gap between lists, and then an old one.
+    ("SessionCut", ("time_before: shown.time,", "time_before: shown.time.saturating_add(since_last),")),
     # What seed 956 found, once more. Rare: a failed server that its operator starts again.
     ("SessionCut", ("known && !record.may_have_run", "known && record.first_running.is_none()"), UNGUARDED),
     ("Storm", ("self.unseen(now, true)", "self.unseen(now, true).filter(|_| false)"), UNGUARDED),
