@@ -63,25 +63,31 @@ fn four_hundred_that_hang_delay_none_of_four_hundred_that_live() {
 fn one_that_hangs_ends_in_time_however_many_answered_since_another_hung() {
     // Somewhere there the thread drops what it remembers of those that answered.
     const ANSWERED: std::ops::Range<u16> = 1_018..1_034;
-    let trial = |answered| {
-        let mut settings = settings(everybody(), SHORT * 10);
+    let trial = |answered, timeout| {
+        let mut settings = settings(everybody(), timeout);
         settings.threads = NonZeroUsize::MIN;
         let mut pool = ProbePool::start(&settings, &clock()).unwrap();
         let replica = |host| job(Ipv4Addr::new(127, 70, 0, host).into());
         pool.submit(replica(1)).unwrap();
-        for _ in 0..answered {
+        let answers = |pool: &mut ProbePool| {
             pool.submit(replica(2)).unwrap();
-            assert_eq!(next(&mut pool).outcome, good());
-        }
-        pool.submit(replica(3)).unwrap();
-        for _ in 0..2 {
-            assert_eq!(next(&mut pool).outcome, Err(ProbeFailure::Timeout));
+            next(pool).outcome == good()
+        };
+        // On a busy machine the first one may run out of time before as many have answered.
+        let is_in_time = (0..answered).all(|_| answers(&mut pool));
+        if is_in_time {
+            pool.submit(replica(3)).unwrap();
+            for _ in 0..2 {
+                assert_eq!(next(&mut pool).outcome, Err(ProbeFailure::Timeout));
+            }
         }
         pool.stop().unwrap();
+        is_in_time
     };
     thread::scope(|scope| {
         for answered in ANSWERED {
-            scope.spawn(move || trial(answered));
+            let slower = [10, 40, 160].map(|times| SHORT * times);
+            scope.spawn(move || assert!(slower.into_iter().any(|time| trial(answered, time))));
         }
     });
 }
