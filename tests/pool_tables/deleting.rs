@@ -499,7 +499,9 @@ fn startup_timeout_of_one_being_built_is_over_by_the_list_and_not_by_the_time_si
     world.wait(1);
     world.add("a", BUILDING, 0);
     world.list();
-    world.wait(899);
+    world.wait(799);
+    world.list();
+    world.wait(100);
     world.list();
     world.wait(5);
     world.does("");
