@@ -472,6 +472,7 @@ fn what_has_not_changed_is_not_copied_for_a_snapshot() {
     let (before, again) = (bench.snapshot(), bench.snapshot());
     assert!(Arc::ptr_eq(&before.events, &again.events));
     assert!(Arc::ptr_eq(&before.incidents, &again.incidents));
+    assert!(Arc::ptr_eq(&before.history, &again.history));
     let told = before.events.newest_first().count();
     assert_eq!(before.incidents.len(), 1);
     bench.fail_next("list", failure(ProviderErrorKind::Connection));

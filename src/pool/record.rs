@@ -147,23 +147,22 @@ impl Record {
             self.shown_creating = None;
             return;
         };
-        let first = ShownCreating::first(why, now);
-        let Some(shown) = &mut self.shown_creating else {
-            self.shown_creating = Some(first);
-            return;
-        };
-        if shown.why != why {
-            // One that was active is built anew, or this is an old list.
-            self.may_have_run |= why == Creating::Building;
-            *shown = first;
-            return;
-        }
-        let since_last = now.since(shown.last).min(KNOWN_BETWEEN_LISTS);
-        *shown = ShownCreating {
-            time: shown.time.saturating_add(since_last),
-            time_before: shown.time,
-            ..first
-        };
+        let past = self.shown_creating;
+        // One that was active is built anew, or this is an old list.
+        let was_active = past.is_some_and(|shown| shown.why == Creating::NoAddress);
+        self.may_have_run |= was_active && why == Creating::Building;
+        self.shown_creating = Some(match past.filter(|shown| shown.why == why) {
+            None => ShownCreating::first(why, now),
+            Some(shown) => {
+                let since_last = now.since(shown.last).min(KNOWN_BETWEEN_LISTS);
+                ShownCreating {
+                    why,
+                    last: now,
+                    time: shown.time.saturating_add(since_last),
+                    time_before: shown.time,
+                }
+            }
+        });
     }
 
     /// Takes in what a list says that was asked for at one moment and arrived at another;

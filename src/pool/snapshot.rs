@@ -78,7 +78,7 @@ pub struct Snapshot {
     /// The list that waits to be confirmed.
     pub shrunken_list: Option<ShrunkenList>,
     /// The last cycles that had something to do, the newest last.
-    pub history: VecDeque<Arc<CycleReport>>,
+    pub history: Arc<VecDeque<Arc<CycleReport>>>,
     /// The last errors, the newest last.
     pub incidents: Arc<VecDeque<Incident>>,
     /// The last decisions and changes of state.

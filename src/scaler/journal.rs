@@ -61,8 +61,8 @@ pub(super) struct Journal {
     numbers: Numbers,
     list_failures: u64,
     creation_failures: u32,
-    history: VecDeque<Arc<CycleReport>>,
-    /// Shared with the snapshots: copied only when something is added.
+    // Shared with the snapshots, and copied only when something is added.
+    history: Arc<VecDeque<Arc<CycleReport>>>,
     incidents: Arc<VecDeque<Incident>>,
     events: Arc<Events>,
     cycles: u64,
@@ -76,7 +76,7 @@ impl Journal {
     /// The part of a snapshot that is kept here.
     pub(super) fn as_snapshot(&self) -> Snapshot {
         Snapshot {
-            history: self.history.clone(),
+            history: Arc::clone(&self.history),
             incidents: Arc::clone(&self.incidents),
             events: Arc::clone(&self.events),
             cycles: self.cycles,
@@ -385,10 +385,11 @@ impl Journal {
     }
 
     pub(super) fn applied(&mut self, report: CycleReport) {
-        if self.history.len() == HISTORY {
-            self.history.pop_front();
+        let history = Arc::make_mut(&mut self.history);
+        if history.len() == HISTORY {
+            history.pop_front();
         }
-        self.history.push_back(Arc::new(report));
+        history.push_back(Arc::new(report));
     }
 
     fn incident(&mut self, when: When, event: Event, watcher: &dyn Watcher) {

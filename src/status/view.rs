@@ -234,6 +234,7 @@ fn replicas_view<'a>(
         .map(|record| (&record.server.id, record.as_ref()))
         .collect();
     let since_assessed = now.since(snapshot.taken);
+    let since = move |at| seconds(now.since(at));
     let replicas = &snapshot.plan.assessment.replicas;
     replicas.iter().map(move |assessed| {
         let id = &assessed.id;
@@ -259,14 +260,12 @@ fn replicas_view<'a>(
                 .and_then(|r| r.fault.as_deref())
                 .filter(|fault| !fault.is_empty()),
             free: answer.map(|a| a.free),
-            full_seconds: record
-                .and_then(|r| r.full_since)
-                .map(|since| seconds(now.since(since))),
+            full_seconds: record.and_then(|r| r.full_since).map(since),
             has_served: record.map(|r| r.has_served),
             id: id.as_str(),
             last_failure: failure.map(ToString::to_string),
             last_failure_kind: failure.map(ProbeFailure::kind),
-            last_probe_seconds_ago: last_probe.map(|(at, _)| seconds(now.since(at))),
+            last_probe_seconds_ago: last_probe.map(|(at, _)| since(at)),
             latency_ms: last_probe.map(|(_, latency)| milliseconds(latency)),
             locked: assessed.locked,
             name: &assessed.name,
@@ -274,7 +273,7 @@ fn replicas_view<'a>(
             reason_text: reason.map(|r| delete_reason(*r)),
             state: assessed.phase.name(),
             termination: answer.map(|a| a.termination),
-            unreachable_seconds: unreachable_since.map(|since| seconds(now.since(since))),
+            unreachable_seconds: unreachable_since.map(since),
         }
     })
 }

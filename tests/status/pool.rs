@@ -191,7 +191,7 @@ fn snapshot(policy: &Policy, memory: &Memory) -> Snapshot {
         external_addresses: listing.external_addresses,
         backoff: memory.backoff(),
         shrunken_list: None,
-        history: [Arc::new(cycle())].into(),
+        history: Arc::new([Arc::new(cycle())].into()),
         incidents: Arc::new(
             [Incident {
                 last: at(1_200),
