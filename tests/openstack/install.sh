@@ -18,9 +18,7 @@ if ! [ -x /usr/sbin/mariadbd ] || ! [ -x /usr/lib/rabbitmq/bin/rabbitmq-server ]
         chmod 755 /usr/sbin/policy-rc.d
         made=1
     fi
-    apt-get update -q
-    DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends \
-        mariadb-server rabbitmq-server memcached
+    "$here/../../tools/apt-install.sh" mariadb-server rabbitmq-server memcached
     [ -z "$made" ] || rm -f /usr/sbin/policy-rc.d
 fi
 echo "install.sh: Debian packages there after $(( $(date +%s) - t0 )) s"
