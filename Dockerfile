@@ -1,7 +1,7 @@
 # The image holds one static program and nothing else.
 #
-#   docker build --tag renater/simplescalevm:openstack-1.0.0 .
-#   docker run --env-file .env --publish 8000:8000 renater/simplescalevm:openstack-1.0.0
+#   docker build --tag renater/simplescalevm:openstack-4.0.0 .
+#   docker run --env-file .env --publish 8000:8000 renater/simplescalevm:openstack-4.0.0
 
 FROM rust:1-slim-bookworm AS build
 WORKDIR /build

@@ -12,6 +12,8 @@ mod commands;
 #[path = "docs/examples.rs"]
 mod examples;
 mod support;
+#[path = "docs/version.rs"]
+mod version;
 #[path = "docs/words.rs"]
 mod words;
 

@@ -104,7 +104,7 @@ fn metrics_come_in_both_formats() {
     assert!(open.contains("\n# TYPE simplescalevm_deleted counter\n"));
     assert!(open.ends_with("# EOF\n"), "{open}");
     let lines = [
-        "simplescalevm_build_info{version=\"1.0.0-test\"} 1",
+        "simplescalevm_build_info{version=\"4.0.0-test\"} 1",
         "simplescalevm_available_resources 4.0",
         "simplescalevm_min_available_resources 10.0",
         "simplescalevm_max_replicas 20.0",

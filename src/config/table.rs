@@ -191,7 +191,7 @@ use Section::{
 // One line per variable reads as the table that it is.
 #[rustfmt::skip]
 const TABLE: &[Variable] = &[
-    Variable::old(Image, "VERSION", "", Elsewhere, "tag of the container image; not read by the program").example(env!("CARGO_PKG_VERSION")),
+    Variable::new(Image, "VERSION", env!("CARGO_PKG_VERSION"), Elsewhere, "tag of the container image; not read by the program"),
 
     Variable::old(Application, "APP_HOST", "0.0.0.0", Address, "address that the status page listens on"),
     Variable::old(Application, "APP_PORT", "8000", PORT_OR_ANY, "its port; 0 takes any free one"),

@@ -361,7 +361,7 @@ pub(crate) fn serve(day: Day) -> StatusServer {
         ("OPENSTACK_KEYPAIR", ""),
     ];
     let facts = Facts {
-        version: "1.0.0",
+        version: "4.0.0",
         provider: "openstack",
         settings: settings
             .map(|(name, value)| (name.to_owned(), value.to_owned()))

@@ -17,7 +17,7 @@ const CLOUD_START: u64 = 1_772_366_400;
 
 pub(crate) fn facts() -> Facts {
     Facts {
-        version: "1.0.0-test",
+        version: "4.0.0-test",
         provider: "openstack",
         settings: vec![
             ("OS_PASSWORD".to_owned(), "(secret)".to_owned()),
