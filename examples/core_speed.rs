@@ -37,6 +37,7 @@ fn listing(size: u32, now: Moment) -> Listing {
         locked: n % 1_000 == 0,
         created: Some(CloudTime(1_000)),
         launched: Some(CloudTime(1_010)),
+        image: None,
     });
     Listing {
         taken: now,
@@ -50,6 +51,7 @@ fn listing(size: u32, now: Moment) -> Listing {
                 revision: Some(1),
             })
             .collect(),
+        image: None,
     }
 }
 

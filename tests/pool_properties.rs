@@ -222,6 +222,7 @@ fn empty_list() -> Listing {
         cloud_time: None,
         servers: Vec::new(),
         external_addresses: Vec::new(),
+        image: None,
     }
 }
 

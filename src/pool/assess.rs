@@ -102,6 +102,8 @@ pub struct Assessment {
     pub awaited: u64,
     /// Available resources: what can be taken now, and what is on its way.
     pub available: u64,
+    /// Ready resources: what can be taken now, on replicas that answer.
+    pub ready: u64,
 }
 
 impl Assessment {
@@ -163,10 +165,13 @@ pub fn assess(policy: &Policy, memory: &Memory, now: Moment) -> Assessment {
         awaited.saturating_mul(policy.capacity.get()),
         u64::saturating_add,
     );
+    let ready = replicas.iter().map(|r| ready(&r.phase));
+    let ready = ready.fold(0, u64::saturating_add);
     Assessment {
         replicas: Arc::new(replicas),
         awaited,
         available,
+        ready,
     }
 }
 
@@ -176,6 +181,22 @@ pub(super) fn count(policy: &Policy, phase: &Phase) -> u64 {
         Phase::Serving { free } => *free,
         Phase::Unknown { counted } => *counted,
         Phase::Leaving
+        | Phase::Finished
+        | Phase::Unreachable { .. }
+        | Phase::Failed(_)
+        | Phase::Held => 0,
+    }
+}
+
+/// What can be taken now: nothing that is only promised counts here.
+fn ready(phase: &Phase) -> u64 {
+    match phase {
+        Phase::Serving { free } => *free,
+        Phase::Creating(_)
+        | Phase::Starting
+        | Phase::Checking
+        | Phase::Unknown { .. }
+        | Phase::Leaving
         | Phase::Finished
         | Phase::Unreachable { .. }
         | Phase::Failed(_)

@@ -508,6 +508,7 @@ mod tests {
             locked: false,
             created: None,
             launched: None,
+            image: None,
         }
     }
 
@@ -555,6 +556,7 @@ mod tests {
                         cloud_time: None,
                         servers: listed.map(|(n, kind)| server(n, *kind)).collect(),
                         external_addresses: Vec::new(),
+                        image: None,
                     },
                 );
             }

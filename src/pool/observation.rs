@@ -104,6 +104,8 @@ pub struct Server {
     pub created: Option<CloudTime>,
     /// When it became active for the first time.
     pub launched: Option<CloudTime>,
+    /// The id of the image that it was made from; `None`: not known, or none.
+    pub image: Option<Arc<str>>,
 }
 
 /// Who an external address points to.
@@ -141,6 +143,8 @@ pub struct Listing {
     pub servers: Vec<Server>,
     /// The external addresses of the pool; empty without external address management.
     pub external_addresses: Vec<ExternalAddress>,
+    /// The id of the image that a new server would be made from; `None`: not known.
+    pub image: Option<Arc<str>>,
 }
 
 impl Listing {

@@ -357,6 +357,7 @@ mod tests {
             replicas: Arc::new(replicas.collect()),
             awaited: 0,
             available: 1,
+            ready: 0,
         }
     }
 

@@ -87,6 +87,14 @@ fn server(number: u64, second: u64, day: Day) -> Server {
         state,
         locked: day == Day::Bad && number == 6,
         created: Some(CloudTime(created)),
+        image: Some(
+            if number % 4 == 3 {
+                "image-old"
+            } else {
+                "image-new"
+            }
+            .into(),
+        ),
     }
 }
 
@@ -163,6 +171,7 @@ fn snapshot(day: Day, second: u64, count: u64) -> Snapshot {
             servers
         },
         external_addresses: addresses(day),
+        image: Some("image-new".into()),
     };
     memory.observe(&policy, &listing(second - 300));
     memory.observe(&policy, &listing(second - 4));

@@ -210,6 +210,7 @@ pub(crate) fn listing(event: &Event, now: Moment) -> Option<Listing> {
                 locked: shown.locked,
                 created: shown.created.map(time),
                 launched: shown.launched.map(time),
+                image: None,
             })
         })
         .collect();
@@ -224,6 +225,7 @@ pub(crate) fn listing(event: &Event, now: Moment) -> Option<Listing> {
         cloud_time: with_time.then(|| cloud_time(now)),
         servers,
         external_addresses: holders.iter().enumerate().map(address).collect(),
+        image: None,
     })
 }
 

@@ -1,6 +1,6 @@
 //! 2.3: what is on its way counts, so that a boot does not create another batch each cycle.
 
-use crate::world::{BUILDING, NO_ADDRESS, OLD, World, check, running};
+use crate::world::{BUILDING, NO_ADDRESS, OLD, World, check, held, running};
 
 #[test]
 fn available_is_what_serving_replicas_report_and_what_is_on_its_way() {
@@ -19,6 +19,36 @@ fn available_is_what_serving_replicas_report_and_what_is_on_its_way() {
         "a serving 3, b serving 0, c creating 5, d creating 5, e starting 5 = 18",
         "create 1",
     );
+}
+
+#[test]
+fn ready_is_what_replicas_that_answer_have_free_and_no_promise() {
+    let mut world = World::floor(20);
+    world.capacity(5);
+    let ready = |world: &World| world.plan().assessment.ready;
+    world.add("a", running(), OLD);
+    world.add("b", running(), OLD);
+    world.add("c", BUILDING, 1);
+    world.add("d", NO_ADDRESS, 1);
+    world.add("e", running(), 1);
+    world.add("f", running(), OLD);
+    world.add("g", running(), OLD);
+    world.list();
+    world.created(2);
+    assert_eq!(ready(&world), 0, "not asked yet");
+    world.free("a", 3);
+    world.free("b", 4);
+    world.free("f", 0);
+    world.free("g", 7);
+    assert_eq!(ready(&world), 14);
+    world.fails("b", 2);
+    assert_eq!(ready(&world), 14, "below the threshold its answer stands");
+    world.fails("b", 1);
+    world.done("g");
+    assert_eq!(ready(&world), 3, "one is silent, one is done");
+    world.state("a", held());
+    world.list();
+    assert_eq!(ready(&world), 0);
 }
 
 #[test]

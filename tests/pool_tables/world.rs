@@ -70,6 +70,7 @@ impl World {
                 cloud_time: None,
                 servers: Vec::new(),
                 external_addresses: Vec::new(),
+                image: None,
             },
         }
     }
@@ -104,6 +105,7 @@ impl World {
             locked: false,
             created: Some(created),
             launched: launched.then_some(created),
+            image: None,
         };
         self.servers.insert(name.to_owned(), server);
     }
@@ -168,6 +170,7 @@ impl World {
             cloud_time: Some(self.cloud_now()),
             servers: names.iter().map(|n| self.servers[*n].clone()).collect(),
             external_addresses: self.addresses.clone(),
+            image: None,
         };
         self.memory.observe(&self.policy, &self.listing)
     }

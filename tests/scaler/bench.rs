@@ -98,6 +98,7 @@ impl Provider for Shared {
             cloud_time: Some(CloudTime(state.cloud_time)),
             servers: state.servers.values().cloned().collect(),
             external_addresses: state.addresses.clone(),
+            image: None,
         })
     }
 
@@ -278,6 +279,7 @@ impl Bench {
             locked: false,
             created: Some(self.cloud_time),
             launched: runs.then_some(self.cloud_time),
+            image: None,
         };
         self.shared.lock().servers.insert(name.to_owned(), server);
     }

@@ -268,6 +268,7 @@ fn true_list(world: &World) -> Listing {
             locked: !untold && vm.locked,
             created: Some(CloudTime(vm.created)),
             launched: vm.launched.map(CloudTime),
+            image: None,
         })
     };
     let servers = world.servers.values().enumerate().filter_map(shown);
@@ -292,6 +293,7 @@ fn true_list(world: &World) -> Listing {
         cloud_time: Some(CloudTime(world.cloud_time())),
         servers: servers.collect(),
         external_addresses: addresses.collect(),
+        image: None,
     }
 }
 

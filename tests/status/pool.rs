@@ -49,6 +49,14 @@ fn server(name: &str, state: ServerState, created: u64) -> Server {
         state,
         locked: name == "locked",
         created: Some(CloudTime(created)),
+        image: Some(
+            if name == "full" {
+                "image-old"
+            } else {
+                "image-new"
+            }
+            .into(),
+        ),
     }
 }
 
@@ -96,6 +104,7 @@ fn listing(taken: u64) -> Listing {
             floating_ip(5, Holder::Server(id("id-of-another-pool"))),
             floating_ip(6, Holder::Server(id("id-full"))),
         ],
+        image: Some("image-new".into()),
     }
 }
 

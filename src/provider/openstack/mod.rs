@@ -22,6 +22,7 @@ use openstack_sdk_blocking::{
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 
 /// The pool on an OpenStack cloud.
 #[derive(Debug)]
@@ -205,6 +206,7 @@ impl Provider for OpenStack {
                     locked: server.locked.unwrap_or(false),
                     created: server.created_at.map(CloudTime),
                     launched: server.launched_at.map(CloudTime),
+                    image: server.image_id.as_deref().map(Arc::from),
                 })
             })
             .collect();
@@ -228,6 +230,7 @@ impl Provider for OpenStack {
             cloud_time: list.date.map(CloudTime),
             servers,
             external_addresses,
+            image: self.resolved.as_ref().map(|r| r.image.as_str().into()),
         })
     }
 
