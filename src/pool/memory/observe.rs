@@ -1,0 +1,195 @@
+//! How a list changes what is remembered.
+
+use super::super::record::NextProbe;
+use super::super::{
+    BackoffCause, CloudTime, Failed, Listing, Moment, Phase, Policy, Record, ReplicaId, Server,
+    ServerState, assess,
+};
+use super::{Memory, ShrunkenList};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+impl Memory {
+    /// Takes in a complete list. Returns whether it is believed: a list that lacks more than
+    /// half of the pool, and at least two, has to be confirmed by the next one.
+    pub fn observe(&mut self, policy: &Policy, listing: &Listing) -> bool {
+        self.observe_late(policy, listing, listing.taken)
+    }
+
+    /// Takes in a complete list that arrived some time after it was asked for. What it shows is
+    /// not older than its being asked for; but the cloud's clock in it is that of the answer, and
+    /// a list may take long. Nobody must become older by that.
+    pub fn observe_late(&mut self, policy: &Policy, listing: &Listing, arrived: Moment) -> bool {
+        let now = listing.taken;
+        self.lists += 1;
+        let previous_list = self.clocks.anchor.map(|(time, _)| time);
+        if let Some(cloud_time) = listing.cloud_time {
+            self.clocks.anchor = Some((cloud_time, arrived));
+        }
+        let listed: BTreeSet<&ReplicaId> = listing.servers.iter().map(|s| &s.id).collect();
+        let believed = self.weigh(&listed);
+        if believed {
+            self.drop_gone(&listed, arrived);
+        }
+        for server in &listing.servers {
+            match self.records.contains_key(&server.id) {
+                true => self.update(policy, server, (now, arrived)),
+                // A server of which the provider cannot say anything is only of the pool if it
+                // was before.
+                false if server.state == ServerState::Unknown => {}
+                false => self.admit(server, previous_list, arrived),
+            }
+        }
+        self.blame_failed_creations(policy, now);
+        self.creations.settle(now);
+        self.first_list = self.first_list.or(listing.cloud_time);
+        believed
+    }
+
+    fn weigh(&mut self, listed: &BTreeSet<&ReplicaId>) -> bool {
+        let expected: Vec<&ReplicaId> = self
+            .records
+            .values()
+            .filter(|r| r.delete_accepted.is_none() && r.server.state != ServerState::Leaving)
+            .map(|r| &r.server.id)
+            .collect();
+        let missing: BTreeSet<ReplicaId> = expected
+            .iter()
+            .filter(|id| !listed.contains(**id))
+            .map(|id| (*id).clone())
+            .collect();
+        let lacks_too_much = missing.len() >= 2 && missing.len() * 2 > expected.len();
+        let confirmed = self
+            .shrunken
+            .as_ref()
+            .is_some_and(|first| missing.is_subset(&first.missing));
+        if lacks_too_much && !confirmed {
+            let previous = expected.len();
+            self.shrunken = Some(ShrunkenList { missing, previous });
+            return false;
+        }
+        self.shrunken = None;
+        true
+    }
+
+    fn drop_gone(&mut self, listed: &BTreeSet<&ReplicaId>, now: Moment) {
+        self.gone
+            .forget_older_than(Self::NEW_SERVERS_SHOW_WITHIN, now);
+        let before = self.records.len();
+        let schedule = &mut self.schedule;
+        self.records.retain(|id, record| {
+            let stays = listed.contains(id);
+            if !stays {
+                schedule.moved(id, record.due(), None);
+                self.gone.went(record, now);
+            }
+            stays
+        });
+        if self.records.len() < before {
+            self.creations.room_was_made(now);
+        }
+    }
+
+    fn admit(&mut self, server: &Server, previous_list: Option<CloudTime>, now: Moment) {
+        let is_new = match (previous_list, server.created) {
+            (Some(list), Some(created)) => list.since(created) <= Self::NEW_SERVERS_SHOW_WITHIN,
+            _ => true,
+        };
+        let left_out = self.gone.came_back(&server.id);
+        // Where a time is not known, it counts as somebody else's: it is not deleted for silence.
+        // Neither is one that a list had left out, of which it is forgotten whether it answered.
+        let born_here = match (self.first_list, server.created) {
+            (Some(first), Some(created)) => left_out.is_none() && is_new && created >= first,
+            _ => false,
+        };
+        let creation = if let Some(past) = left_out {
+            past.creation
+        } else if is_new {
+            self.creations.server_shown();
+            self.creations.newest()
+        } else {
+            // It was there before, and a list had left it out, or could not say whose it is.
+            0
+        };
+        let running = matches!(server.state, ServerState::Running(_));
+        let mut record = Record {
+            server: server.clone(),
+            name: server.name.as_str().into(),
+            listed: self.lists,
+            first_seen: now,
+            first_running: running.then_some(now),
+            born_here,
+            may_have_run: left_out.is_some_and(|past| past.may_have_run)
+                || !matches!(server.state, ServerState::Creating(_)),
+            creation,
+            answer: None,
+            has_answered: false,
+            has_served: false,
+            full_since: None,
+            failures: 0,
+            last_failure: None,
+            last_probe: None,
+            unreachable_since: None,
+            silent_until: None,
+            shown_creating: None,
+            frozen_count: 0,
+            refused_address: None,
+            delete_accepted: None,
+            fault: None,
+            probe: NextProbe {
+                at: now,
+                under_way: None,
+            },
+        };
+        record.note_creating(now);
+        self.schedule.moved(&server.id, None, record.due());
+        self.records.insert(server.id.clone(), Arc::new(record));
+    }
+
+    fn update(&mut self, policy: &Policy, server: &Server, when: (Moment, Moment)) {
+        let frozen = self
+            .record(&server.id)
+            .filter(|r| r.server.state != ServerState::Unknown)
+            .map(|r| assess::count(policy, &assess::phase(policy, self.clocks, r, when.0)));
+        let lists = self.lists;
+        self.change(&server.id, |record| {
+            record.listed = lists;
+            record.take_listed(server, frozen, when);
+        });
+    }
+
+    /// A new server that ended before it ever served, or did not come up in its time, is a failed
+    /// creation. That is noted with the list, so that the plan made from it waits already.
+    fn blame_failed_creations(&mut self, policy: &Policy, now: Moment) {
+        let newest = self
+            .records
+            .values()
+            .filter_map(|r| Some((r.creation, self.came_to_nothing(policy, r, now)?)))
+            .max();
+        if let Some((creation, cause)) = newest {
+            self.creations.blame(creation, cause, now);
+        }
+    }
+
+    fn came_to_nothing(
+        &self,
+        policy: &Policy,
+        record: &Record,
+        now: Moment,
+    ) -> Option<BackoffCause> {
+        let never_launched = !record.has_answered && record.server.launched.is_none();
+        let is_ours = record.creation > 0;
+        if record.has_served || !(is_ours || never_launched) {
+            return None;
+        }
+        match assess::phase(policy, self.clocks, record, now) {
+            Phase::Failed(Failed::Error) => Some(BackoffCause::ServerError),
+            Phase::Failed(Failed::Stopped) | Phase::Unreachable { .. } | Phase::Finished
+                if is_ours =>
+            {
+                Some(BackoffCause::NeverCameUp)
+            }
+            _ => None,
+        }
+    }
+}
