@@ -34,6 +34,7 @@ fn listing(size: u32, now: Moment) -> Listing {
         id: id(n.reverse_bits()),
         name: format!("server-{n}"),
         state: ServerState::Running(Ipv4Addr::from(0x7f00_0001 + n).into()),
+        addresses: vec![Ipv4Addr::from(0x7f00_0001 + n).into()],
         locked: n % 1_000 == 0,
         created: Some(CloudTime(1_000)),
         launched: Some(CloudTime(1_010)),

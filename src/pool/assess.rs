@@ -1,6 +1,6 @@
 //! What each replica is worth at a moment, and what that sums up to.
 
-use super::record::Clocks;
+use super::clocks::Clocks;
 use super::{Creating, Failed, Memory, Moment, Policy, Record, ReplicaId, ServerState};
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -1,30 +1,19 @@
 //! What the scaler remembers from one observation to the next.
 
 mod observe;
+mod probing;
 
-use super::record::{Clocks, NextProbe, Record};
+use super::clocks::Clocks;
+use super::record::Record;
 use super::{
-    Backoff, BackoffCause, CloudTime, CreateFailure, DeleteReason, Moment, Phase, Policy,
-    ProbeResult, ReplicaId, ServerState, answers::Answers, assess, creations::Creations,
-    gone::Gone, schedule::Schedule,
+    Backoff, BackoffCause, CloudTime, CreateFailure, DeleteReason, Moment, ReplicaId,
+    answers::Answers, creations::Creations, gone::Gone, schedule::Schedule,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A replica that is due to be probed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProbeTarget {
-    /// The replica.
-    pub replica: ReplicaId,
-    /// Where it is.
-    pub address: IpAddr,
-    /// It holds an external address: it goes first.
-    pub urgent: bool,
-    /// Its last probe failed: it must not hold up the others.
-    pub suspect: bool,
-}
+pub use probing::{Heard, ProbeTarget};
 
 /// A list that lacks too much of the pool to be believed at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,22 +22,6 @@ pub struct ShrunkenList {
     pub missing: BTreeSet<ReplicaId>,
     /// How many replicas the last believed list had.
     pub previous: usize,
-}
-
-/// What a probe's result changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Heard {
-    /// Nothing that a decision depends on.
-    AsBefore,
-    /// The replica is what it was, but counts otherwise.
-    OtherCount {
-        /// What it counted.
-        before: u64,
-        /// What it counts now.
-        after: u64,
-    },
-    /// The replica is something else now.
-    OtherPhase,
 }
 
 /// All that is remembered. One thread owns it.
@@ -73,8 +46,6 @@ impl Memory {
     /// left it out, or somebody has put it into the pool. Long enough for the cloud's own clocks
     /// to disagree.
     const NEW_SERVERS_SHOW_WITHIN: Duration = Duration::from_secs(300);
-    /// How many due replicas are named at once, beside the holders of external addresses.
-    const DUE_AT_ONCE: usize = 256;
 
     /// What is remembered of each replica, in the order of their ids.
     pub fn records(&self) -> impl ExactSizeIterator<Item = &Arc<Record>> {
@@ -157,94 +128,6 @@ impl Memory {
         let outcome = change(record);
         self.schedule.moved(id, before, record.due());
         Some(outcome)
-    }
-
-    /// Takes in the result of a probe. A result of another round than the one under way is late
-    /// and changes nothing.
-    pub fn probed(&mut self, policy: &Policy, result: &ProbeResult) -> Heard {
-        let clocks = self.clocks;
-        let heard = self.change(&result.replica, |record| {
-            if record.probe.under_way != Some(result.round) {
-                return None;
-            }
-            let before = assess::phase(policy, clocks, record, result.finished);
-            let grace_is_over = clocks.active_for(record, result.finished) >= policy.startup_grace;
-            let came_up = record.take_result(policy, result, grace_is_over);
-            let after = assess::phase(policy, clocks, record, result.finished);
-            Some((before, after, came_up.then_some(record.creation)))
-        });
-        let Some((before, after, came_up)) = heard.flatten() else {
-            return Heard::AsBefore;
-        };
-        if let Some(creation) = came_up {
-            self.creations.came_up(creation);
-        }
-        if result.outcome.is_ok() {
-            self.answers.heard(policy, result.finished);
-        }
-        match (before, after) {
-            (before, after) if before == after => Heard::AsBefore,
-            (Phase::Serving { free: before }, Phase::Serving { free: after }) => {
-                Heard::OtherCount { before, after }
-            }
-            _ => Heard::OtherPhase,
-        }
-    }
-
-    /// Which replicas are due to be probed, holders of external addresses first, then those that
-    /// have waited longest. There may be more: this is for handing them over bit by bit.
-    #[must_use]
-    pub fn due_probes(&self, holders: &BTreeSet<ReplicaId>, now: Moment) -> Vec<ProbeTarget> {
-        let is_due = |id: &&ReplicaId| {
-            let due = self.record(id).and_then(Record::due);
-            due.is_some_and(|due| due <= now)
-        };
-        let urgent = holders.iter().filter(is_due).map(|id| (id, true));
-        let others = self.schedule.due(now).filter(|id| !holders.contains(*id));
-        let others = others.take(Self::DUE_AT_ONCE).map(|id| (id, false));
-        let mut due: Vec<ProbeTarget> = urgent
-            .chain(others)
-            .filter_map(|(id, urgent)| {
-                let record = self.record(id)?;
-                let ServerState::Running(address) = record.server.state else {
-                    return None;
-                };
-                Some(ProbeTarget {
-                    replica: id.clone(),
-                    address,
-                    urgent,
-                    suspect: record.failures > 0,
-                })
-            })
-            .collect();
-        due.sort_by_key(|target| (!target.urgent, target.suspect));
-        due
-    }
-
-    /// When the next probe is due, if any replica waits for one.
-    #[must_use]
-    pub fn next_probe(&self) -> Option<Moment> {
-        self.schedule.next()
-    }
-
-    /// Notes that a replica is being probed and returns the round that its result must carry.
-    pub fn probe_started(&mut self, policy: &Policy, id: &ReplicaId, now: Moment) -> u64 {
-        self.rounds += 1;
-        let probe = NextProbe {
-            at: now + policy.probe_interval,
-            under_way: Some(self.rounds),
-        };
-        self.change(id, |record| record.probe = probe);
-        self.rounds
-    }
-
-    /// Takes back [`Memory::probe_started`]: the probe could not be handed over.
-    pub fn probe_put_off(&mut self, id: &ReplicaId, now: Moment) {
-        let probe = NextProbe {
-            at: now,
-            under_way: None,
-        };
-        self.change(id, |record| record.probe = probe);
     }
 
     /// Notes that a creation is sent: servers that show from now on may stem from it.

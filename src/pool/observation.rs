@@ -98,6 +98,9 @@ pub struct Server {
     pub name: String,
     /// Its state.
     pub state: ServerState,
+    /// Its own addresses of the wanted kind on the wanted network, in the provider's order and
+    /// whatever its state is: a server in an error state may still serve.
+    pub addresses: Vec<IpAddr>,
     /// Whether the operator locked it against changes.
     pub locked: bool,
     /// When it was created.

@@ -1,8 +1,8 @@
 //! The decision: from what is known to what is to be done, and why.
 
 use super::{
-    Assessed, Assessment, BackoffCause, Creating, ExternalAddress, ExternalAddressId, Failed,
-    Holder, Listing, Memory, Moment, Phase, Policy, Record, ReplicaId, assess,
+    Assessment, BackoffCause, ExternalAddress, ExternalAddressId, Holder, Listing, Memory, Moment,
+    Phase, Policy, ReplicaId, assess, deletions::plan_deletions,
 };
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -270,138 +270,6 @@ pub fn plan(policy: &Policy, memory: &Memory, listing: &Listing, now: Moment) ->
     }
     plan.assessment = assessment;
     plan
-}
-
-fn plan_deletions(
-    policy: &Policy,
-    memory: &Memory,
-    assessment: &Assessment,
-    when: (Moment, Moment),
-    blocked: &mut Vec<Blocked>,
-) -> Vec<(ReplicaId, DeleteReason)> {
-    let anyone_answers = assessment.anyone_answers();
-    let mut deletions = Vec::new();
-    for (record, assessed) in memory.records().zip(assessment.replicas.iter()) {
-        let Some((reason, block)) = wanted_deletion(policy, memory, record, assessed, when) else {
-            continue;
-        };
-        let why = if block.is_some() {
-            block
-        } else if record.server.locked {
-            Some(DeleteBlock::Locked)
-        } else if let Some(list) = memory.shrunken_list() {
-            Some(DeleteBlock::ShrunkenList {
-                missing: list.missing.len(),
-            })
-        } else if reason == DeleteReason::UnreachableTimeout && !anyone_answers {
-            Some(DeleteBlock::NobodyAnswers)
-        } else {
-            None
-        };
-        let replica = record.server.id.clone();
-        match why {
-            Some(why) => blocked.push(Blocked::Delete {
-                replica,
-                reason,
-                why,
-            }),
-            None => deletions.push((replica, reason)),
-        }
-    }
-    deletions
-}
-
-/// For how long, at least, lists before the last one must have shown a server being built before
-/// it is deleted for that.
-const SHOWN_BUILDING_FOR: Duration = Duration::from_secs(60);
-
-/// Whether the tables call for a replica's deletion, and what of itself speaks against it, as
-/// listed at one moment and to be done at another.
-fn wanted_deletion(
-    policy: &Policy,
-    memory: &Memory,
-    record: &Record,
-    assessed: &Assessed,
-    (listed, now): (Moment, Moment),
-) -> Option<(DeleteReason, Option<DeleteBlock>)> {
-    // Most replicas of a large pool are of no interest here, and their records need not be read.
-    let is_safe = matches!(
-        assessed.phase,
-        Phase::Serving { .. }
-            | Phase::Checking
-            | Phase::Held
-            | Phase::Unknown { .. }
-            | Phase::Leaving
-    );
-    if is_safe {
-        return None;
-    }
-    let startup_is_over_at = |moment| {
-        let startup_time = memory.startup_time(record, moment);
-        let timeout = policy.startup_timeout;
-        timeout.is_some_and(|timeout| startup_time >= timeout)
-    };
-    let silent = record.failures >= policy.failure_threshold;
-    // Silence lasts until the last failed probe and not until now: this thread may have stood
-    // still, and nobody was asked in the meantime.
-    let silent_until = record.silent_until.unwrap_or(now);
-    let wanted = |reason| Some((reason, None));
-    match assessed.phase {
-        Phase::Failed(Failed::Error) => wanted(DeleteReason::Error),
-        Phase::Failed(Failed::Stopped) => wanted(DeleteReason::Stopped),
-        Phase::Finished => wanted(DeleteReason::Termination),
-        // By the list: it may have been finished since.
-        Phase::Creating(why) if startup_is_over_at(listed) => {
-            if !never_ran(record, why) {
-                return Some((DeleteReason::StartupTimeout, Some(DeleteBlock::MayHaveRun)));
-            }
-            // The list alone may be an old one, or have left out an address by mistake.
-            let needed = policy.startup_timeout.map(|timeout| match why {
-                Creating::Building => timeout.min(SHOWN_BUILDING_FOR),
-                Creating::NoAddress => timeout,
-            });
-            let is_known = needed.is_some_and(|needed| record.time_shown_creating() >= needed);
-            is_known.then_some((DeleteReason::StartupTimeout, None))
-        }
-        Phase::Starting | Phase::Unreachable { .. }
-            if silent
-                && record.born_here
-                && !record.has_answered
-                && startup_is_over_at(silent_until) =>
-        {
-            wanted(DeleteReason::StartupTimeout)
-        }
-        Phase::Starting if record.answer.is_some_and(|a| a.termination) && !silent => {
-            let left = policy
-                .startup_grace
-                .saturating_sub(memory.active_for(record, now));
-            let until = now + left;
-            Some((
-                DeleteReason::Termination,
-                Some(DeleteBlock::StillStarting { until }),
-            ))
-        }
-        Phase::Unreachable { since }
-            if policy.unreachable_timeout.is_some_and(|timeout| {
-                let since = memory.answers_since().map_or(since, |at| since.max(at));
-                silent_until.since(since) >= timeout
-            }) =>
-        {
-            wanted(DeleteReason::UnreachableTimeout)
-        }
-        _ => None,
-    }
-}
-
-/// Whether a replica that is still being created has certainly never held a session. One that is
-/// active without an address may have had one before this scaler started: the provider may not
-/// show it, or the settings name another network now.
-fn never_ran(record: &Record, why: Creating) -> bool {
-    let known = match why {
-        Creating::Building => record.server.launched.is_none(),
-        Creating::NoAddress => record.born_here,
-    };
-    known && !record.may_have_run
 }
 
 /// The replicas that are no place for an external address any more: those about to be deleted,

@@ -85,6 +85,7 @@ fn server(number: u64, second: u64, day: Day) -> Server {
         name: name(number),
         launched: matches!(state, ServerState::Running(_)).then_some(CloudTime(created + 25)),
         state,
+        addresses: Vec::new(),
         locked: day == Day::Bad && number == 6,
         created: Some(CloudTime(created)),
         image: Some(

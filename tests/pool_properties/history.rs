@@ -42,6 +42,7 @@ pub(crate) enum Event {
 #[derive(Debug, Clone)]
 pub(crate) struct Shown {
     state: ServerState,
+    addressed: bool,
     locked: bool,
     created: Option<i32>,
     launched: Option<i32>,
@@ -49,6 +50,11 @@ pub(crate) struct Shown {
 
 pub(crate) fn id(server: usize) -> ReplicaId {
     ReplicaId::new(&format!("s{server}"))
+}
+
+fn address(server: usize) -> IpAddr {
+    let last = u8::try_from(server + 1).unwrap_or(u8::MAX);
+    IpAddr::V4(Ipv4Addr::new(127, 0, 0, last))
 }
 
 pub(crate) fn policies() -> impl Strategy<Value = Policy> {
@@ -109,9 +115,11 @@ fn states() -> impl Strategy<Value = ServerState> {
 
 fn lists() -> impl Strategy<Value = Event> {
     let time = || prop::option::weighted(0.9, -2_000..3_000_i32);
-    let shown = (states(), prop::bool::weighted(0.1), time(), time()).prop_map(
-        |(state, locked, created, launched)| Shown {
+    let (locked, addressed) = (prop::bool::weighted(0.1), prop::bool::weighted(0.7));
+    let shown = (states(), addressed, locked, time(), time()).prop_map(
+        |(state, addressed, locked, created, launched)| Shown {
             state,
+            addressed,
             locked,
             created,
             launched,
@@ -206,7 +214,11 @@ pub(crate) fn listing(event: &Event, now: Moment) -> Option<Listing> {
             Some(Server {
                 id: id(n),
                 name: "server".to_owned(),
-                state: shown.state.clone(),
+                state: match shown.state {
+                    ServerState::Running(_) => ServerState::Running(address(n)),
+                    ref other => other.clone(),
+                },
+                addresses: shown.addressed.then(|| address(n)).into_iter().collect(),
                 locked: shown.locked,
                 created: shown.created.map(time),
                 launched: shown.launched.map(time),
@@ -214,7 +226,7 @@ pub(crate) fn listing(event: &Event, now: Moment) -> Option<Listing> {
             })
         })
         .collect();
-    let address = |(n, holder): (usize, &Holder)| ExternalAddress {
+    let external = |(n, holder): (usize, &Holder)| ExternalAddress {
         id: ExternalAddressId::new(&format!("f{n}")),
         address: IpAddr::V4(Ipv4Addr::BROADCAST),
         holder: holder.clone(),
@@ -224,7 +236,7 @@ pub(crate) fn listing(event: &Event, now: Moment) -> Option<Listing> {
         taken: now,
         cloud_time: with_time.then(|| cloud_time(now)),
         servers,
-        external_addresses: holders.iter().enumerate().map(address).collect(),
+        external_addresses: holders.iter().enumerate().map(external).collect(),
         image: None,
     })
 }

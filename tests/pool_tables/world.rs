@@ -43,6 +43,21 @@ pub(crate) const fn running() -> ServerState {
     ServerState::Running(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }
 
+/// Each server has an address of its own.
+pub(crate) fn address_of(name: &str) -> IpAddr {
+    let number = name
+        .bytes()
+        .fold(0_u32, |sum, byte| sum.wrapping_mul(131) ^ u32::from(byte));
+    Ipv4Addr::from(0x7f00_0000 | (number & 0x00ff_ffff)).into()
+}
+
+fn placed(name: &str, state: ServerState) -> ServerState {
+    match state {
+        ServerState::Running(_) => ServerState::Running(address_of(name)),
+        other => other,
+    }
+}
+
 pub(crate) const BUILDING: ServerState = ServerState::Creating(Creating::Building);
 pub(crate) const NO_ADDRESS: ServerState = ServerState::Creating(Creating::NoAddress);
 pub(crate) const ERROR: ServerState = ServerState::Failed(Failed::Error);
@@ -98,10 +113,12 @@ impl World {
     pub(crate) fn add(&mut self, name: &str, state: ServerState, age: u64) {
         let created = CloudTime(self.cloud_now().0 - age);
         let launched = !matches!(state, BUILDING | ERROR);
+        let has_address = launched && state != NO_ADDRESS;
         let server = Server {
             id: id(name),
             name: "server".to_owned(),
-            state,
+            state: placed(name, state),
+            addresses: has_address.then(|| address_of(name)).into_iter().collect(),
             locked: false,
             created: Some(created),
             launched: launched.then_some(created),
@@ -126,7 +143,13 @@ impl World {
     }
 
     pub(crate) fn state(&mut self, name: &str, state: ServerState) {
-        self.server(name).state = state;
+        let server = self.server(name);
+        server.state = placed(name, state);
+        if matches!(server.state, ServerState::Running(_)) {
+            server.addresses = vec![address_of(name)];
+        } else if server.state == NO_ADDRESS {
+            server.addresses.clear();
+        }
     }
 
     pub(crate) fn lock(&mut self, name: &str) {

@@ -272,10 +272,18 @@ impl Bench {
 
     pub(crate) fn add(&mut self, name: &str, state: ServerState) {
         let runs = matches!(state, ServerState::Running(_));
+        // Each server has an address of its own; those that never ran have none.
+        let number = name.bytes().fold(1_u8, u8::wrapping_add);
+        let address = IpAddr::V4(Ipv4Addr::new(127, 0, 1, number));
         let server = Server {
             id: ReplicaId::new(name),
             name: name.to_owned(),
-            state,
+            state: if runs {
+                ServerState::Running(address)
+            } else {
+                state
+            },
+            addresses: runs.then_some(address).into_iter().collect(),
             locked: false,
             created: Some(self.cloud_time),
             launched: runs.then_some(self.cloud_time),

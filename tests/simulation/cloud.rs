@@ -238,6 +238,7 @@ impl SimCloud {
             for server in &mut list.servers {
                 if matches!(server.state, ServerState::Running(_)) && world.rng.permille(500) {
                     server.state = ServerState::Creating(simplescalevm::pool::Creating::NoAddress);
+                    server.addresses.clear();
                 }
             }
         }
@@ -264,6 +265,10 @@ fn true_list(world: &World) -> Listing {
                 ServerState::Unknown
             } else {
                 vm.state()
+            },
+            addresses: match vm.ip {
+                Some(ip) if !untold => vec![IpAddr::V4(ip)],
+                _ => Vec::new(),
             },
             locked: !untold && vm.locked,
             created: Some(CloudTime(vm.created)),

@@ -47,6 +47,7 @@ fn server(name: &str, state: ServerState, created: u64) -> Server {
         name: name.to_owned(),
         launched: matches!(state, ServerState::Running(_)).then(|| CloudTime(created + 20)),
         state,
+        addresses: Vec::new(),
         locked: name == "locked",
         created: Some(CloudTime(created)),
         image: Some(

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::pool::{Answer, Creating, ProbeFailure};
-use crate::pool::{Failed, Listing, Server};
+use crate::pool::{Failed, Listing, Policy, ProbeResult, Server, ServerState};
 use proptest::prelude::*;
 use std::net::Ipv4Addr;
 
@@ -27,6 +27,7 @@ fn server(number: usize, kind: u8) -> Server {
             4 => ServerState::Leaving,
             _ => ServerState::Running(address),
         },
+        addresses: Vec::new(),
         locked: false,
         created: None,
         launched: None,

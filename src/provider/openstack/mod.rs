@@ -203,6 +203,8 @@ impl Provider for OpenStack {
                     id: ReplicaId::new(&server.id),
                     name: server.name.clone(),
                     state,
+                    addresses: state::fixed_addresses(server, &network, self.template.ip_version)
+                        .collect(),
                     locked: server.locked.unwrap_or(false),
                     created: server.created_at.map(CloudTime),
                     launched: server.launched_at.map(CloudTime),

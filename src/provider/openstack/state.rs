@@ -19,7 +19,7 @@ pub(super) fn read(server: &Server, network: &str, ip_version: u8) -> ServerStat
         ("deleted" | "soft-delete", _) | (_, "deleting" | "soft-deleting") => ServerState::Leaving,
         ("unknown", _) => ServerState::Unknown,
         ("building", _) => ServerState::Creating(Creating::Building),
-        ("active", _) => match fixed_address(server, network, ip_version) {
+        ("active", _) => match fixed_addresses(server, network, ip_version).next() {
             Some(address) => ServerState::Running(address),
             None => ServerState::Creating(Creating::NoAddress),
         },
@@ -33,13 +33,15 @@ pub(super) fn read(server: &Server, network: &str, ip_version: u8) -> ServerStat
     }
 }
 
-/// The server's own address of the wanted version on the wanted network.
-fn fixed_address(server: &Server, network: &str, ip_version: u8) -> Option<IpAddr> {
-    server
-        .addresses
-        .get(network)?
-        .iter()
-        .find(|a| a.kind == AddressKind::Fixed && a.version == ip_version)
+/// The server's own addresses of the wanted version on the wanted network, in Nova's order.
+pub(super) fn fixed_addresses(
+    server: &Server,
+    network: &str,
+    ip_version: u8,
+) -> impl Iterator<Item = IpAddr> {
+    let on_network = server.addresses.get(network).into_iter().flatten();
+    on_network
+        .filter(move |a| a.kind == AddressKind::Fixed && a.version == ip_version)
         .map(|a| a.addr)
 }
 
