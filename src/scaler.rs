@@ -9,8 +9,8 @@ mod telling;
 pub use journal::chain;
 
 use crate::pool::{
-    CycleStep, Failed, Listing, Memory, Moment, Note, Phase, Plan, Policy, ProbeFailure,
-    ProbeResult, ProbeTarget, ReplicaId, ServerState, Snapshot, Words, plan, standbys,
+    CycleStep, Failed, Listing, Lists, Memory, Moment, Note, Phase, Plan, Policy, ProbeFailure,
+    ProbeResult, ProbeTarget, ReplicaId, ServerState, Snapshot, Supply, Words, plan, standbys,
 };
 use crate::provider::{Provider, ProviderError};
 use apply::{Object, Unanswered};
@@ -105,7 +105,8 @@ pub struct Scaler<P, Q, C, W> {
     next_list: Moment,
     /// No list before this moment, whatever calls for one.
     quiet_until: Moment,
-    failed_lists_in_a_row: u32,
+    lists: Lists,
+    supply: Supply,
     next_quota: Moment,
 }
 
@@ -127,7 +128,11 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             probes_are_full: false,
             next_list: now,
             quiet_until: now,
-            failed_lists_in_a_row: 0,
+            lists: Lists {
+                interval: parts.scaling_interval,
+                ..Lists::default()
+            },
+            supply: Supply::default(),
             next_quota: now,
             parts,
         }
@@ -151,7 +156,12 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// # Errors
     /// The provider's.
     pub fn observe(&mut self) -> Result<(), ProviderError> {
-        let listing = self.parts.provider.list(self.parts.clock.now())?;
+        let mut listing = self.parts.provider.list(self.parts.clock.now())?;
+        // It is only for showing which replicas are out of date.
+        match self.parts.provider.prepare_creation() {
+            Ok(()) => listing.image = self.parts.provider.image(),
+            Err(error) => log::debug!("a creation cannot be prepared: {}", chain(&error)),
+        }
         self.take_in(listing);
         Ok(())
     }
@@ -223,8 +233,18 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             self.journal = journal;
             self.pace.planned(&new, now, self.parts.clock.now());
             self.plan = new;
+            self.count_supply(now);
         }
         &self.plan
+    }
+
+    /// Counts the time that has passed with what was known until now.
+    fn count_supply(&mut self, now: Moment) {
+        if self.listing.is_some() {
+            let decided = self.supply.is_known() || !self.is_undecided();
+            let floor = self.parts.policy.floor;
+            self.supply.take(&self.plan.assessment, floor, decided, now);
+        }
     }
 
     /// Whether a replica still has to be probed before anything can be said of it.
@@ -246,6 +266,14 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             cloud_time: self.memory.cloud_time(now),
             last_list: self.listing.as_ref().map(|listing| listing.taken),
             floor: self.parts.policy.floor,
+            capacity: self.parts.policy.capacity.get(),
+            supply: self.supply,
+            lists: self.lists,
+            expected_boot: self
+                .journal
+                .boots()
+                .expected(self.parts.policy.startup_grace),
+            image: self.listing.as_ref().and_then(|list| list.image.clone()),
             max_count: self.parts.policy.max_count.map(NonZeroU64::get),
             plan: self.plan.clone(),
             records: self.memory.records().cloned().collect(),
@@ -313,12 +341,12 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         self.stepped(CycleStep::List, asked);
         match listed {
             Ok(listing) => {
-                self.failed_lists_in_a_row = 0;
+                self.lists.succeeded();
                 self.next_list = asked + self.parts.scaling_interval;
                 self.take_in(listing);
                 self.journal.listed(self.when());
             }
-            Err(error) => return self.list_failed(&error),
+            Err(error) => return self.list_failed(asked, &error),
         }
         self.parts.watcher.beat(self.parts.clock.now());
         self.read_faults();
@@ -397,10 +425,10 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         self.parts.watcher.beat(self.parts.clock.now());
     }
 
-    fn list_failed(&mut self, error: &ProviderError) {
+    fn list_failed(&mut self, asked: Moment, error: &ProviderError) {
         let now = self.parts.clock.now();
-        self.failed_lists_in_a_row = self.failed_lists_in_a_row.saturating_add(1);
-        let doublings = self.failed_lists_in_a_row.min(10);
+        self.lists.failed(asked);
+        let doublings = self.lists.failures.min(10);
         let wait = LIST_ON_DEMAND_AT_MOST_EVERY * 2_u32.pow(doublings);
         self.next_list = now + wait.min(self.parts.scaling_interval);
         self.quiet_until = self.quiet_until.max(self.next_list);
@@ -470,6 +498,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         if self.pace.has_news() {
             self.replan();
         }
+        self.count_supply(now);
         self.parts.watcher.publish(Arc::new(self.snapshot()));
         self.pace.published(now, self.parts.clock.now());
     }

@@ -3,6 +3,8 @@
 
 #[path = "scaler/bench.rs"]
 mod bench;
+#[path = "scaler/supply.rs"]
+mod supply;
 
 use bench::{Bench, failure, retry_after, s};
 use simplescalevm::pool::{BackoffCause, CloudTime, Creating, Failed, ServerState};

@@ -15,7 +15,7 @@ mod pool;
 
 use client::{Daemon, Reply};
 use serde_json::Value;
-use simplescalevm::pool::{Moment, Snapshot};
+use simplescalevm::pool::{Assessment, Moment, Snapshot};
 use simplescalevm::status::{StatusError, status_view, summary_view};
 use std::error::Error;
 use std::io::{Read, Write};
@@ -106,6 +106,14 @@ fn metrics_come_in_both_formats() {
     let lines = [
         "simplescalevm_build_info{version=\"4.0.0-test\"} 1",
         "simplescalevm_available_resources 4.0",
+        "simplescalevm_ready_resources 1.0",
+        "simplescalevm_severity 2.0",
+        "simplescalevm_ready_below_floor_seconds 402.0",
+        "simplescalevm_expected_boot_seconds 90.0",
+        "simplescalevm_surplus_resources 0.0",
+        "simplescalevm_outdated_replicas 1.0",
+        "simplescalevm_seconds_below_floor_total 395.0",
+        "simplescalevm_seconds_without_ready_resource_total 0.0",
         "simplescalevm_min_available_resources 10.0",
         "simplescalevm_max_replicas 20.0",
         "simplescalevm_replicas{state=\"serving\"} 2",
@@ -154,15 +162,47 @@ fn health_follows_the_loop() {
 }
 
 #[test]
-fn ready_from_the_first_complete_list_on() {
+fn ready_from_the_first_complete_list_on_and_while_lists_succeed() {
     let daemon = Daemon::start();
-    assert_eq!(daemon.ask("GET", "/readyz").status, 503);
-    let snapshot = Snapshot {
+    let check = |second, status: u16, reason: Option<&str>| {
+        daemon.set_clock(second);
+        daemon.shared.heartbeat(Moment(Duration::from_secs(second)));
+        let reply = daemon.ask("GET", "/readyz");
+        assert_eq!(reply.status, status, "at {second} s: {}", reply.text());
+        assert_eq!(reply.json()["ready"], status == 200);
+        assert_eq!(reply.json()["reason"].as_str(), reason);
+        // It is the same judgement everywhere.
+        let severity = &reply.json()["severity"];
+        for path in ["/", "/status"] {
+            let page = daemon.ask("GET", path).json();
+            assert_eq!(page["severity"], *severity, "{path}");
+            if let Some(reason) = reason {
+                assert_eq!(page["severity_reasons"][0]["reason"], reason);
+            }
+        }
+        let number = ["ok", "warning", "critical"]
+            .iter()
+            .position(|n| severity == n);
+        let metric = format!("simplescalevm_severity {}.0", number.unwrap());
+        let metrics = daemon.ask("GET", "/metrics").text();
+        assert!(metrics.lines().any(|line| line == metric), "{metric}");
+    };
+    check(0, 503, Some("no-list-yet"));
+    let mut snapshot = Snapshot {
         last_list: Some(Moment::START),
         ..Snapshot::default()
     };
+    snapshot
+        .supply
+        .take(&Assessment::default(), 0, true, Moment::START);
+    snapshot.lists.interval = Duration::from_secs(30);
+    daemon.shared.publish(Arc::new(snapshot.clone()));
+    check(30, 200, None);
+    snapshot.lists.failed(Moment(Duration::from_secs(30)));
     daemon.shared.publish(Arc::new(snapshot));
-    assert_eq!(daemon.ask("GET", "/readyz").status, 200);
+    check(90, 200, None);
+    // Nothing is published any more, and time goes on.
+    check(91, 503, Some("cannot-list"));
 }
 
 #[test]

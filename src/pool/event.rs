@@ -61,6 +61,8 @@ impl EventKind {
 /// The pool in numbers, before and after what happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Numbers {
+    /// Ready resources, as last known.
+    pub ready: u64,
     /// Available resources before.
     pub available: u64,
     /// Available resources after.

@@ -20,7 +20,9 @@ mod plan;
 mod policy;
 mod record;
 mod schedule;
+mod severity;
 mod snapshot;
+mod supply;
 mod time;
 mod words;
 
@@ -39,6 +41,8 @@ pub use plan::{
 };
 pub use policy::Policy;
 pub use record::Record;
+pub use severity::{BLOCKED_FOR, Finding, Health, NOTHING_READY_FOR, Reason, Severity};
 pub use snapshot::{ActionReport, CycleReport, Incident, Outcome, Snapshot};
+pub use supply::{Boots, Lists, Supply};
 pub use time::{CloudTime, Moment};
-pub use words::{Words, delete_reason, utc};
+pub use words::{Words, delete_reason, surplus_in_words, utc};

@@ -1,10 +1,12 @@
 //! What the scaler shows to the rest of the daemon.
 
 use super::{
-    Action, Backoff, CloudTime, Events, ExternalAddress, Moment, Plan, Record, ShrunkenList,
+    Action, Backoff, CloudTime, Events, ExternalAddress, Lists, Moment, Plan, Record, ShrunkenList,
+    Supply,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What came of an action.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,8 +67,18 @@ pub struct Snapshot {
     pub last_list: Option<Moment>,
     /// The floor.
     pub floor: u64,
+    /// `REPLICA_CAPACITY`.
+    pub capacity: u64,
     /// `REPLICA_MAX_COUNT`; `None`: no limit.
     pub max_count: Option<u64>,
+    /// How the ready resources have stood against the floor.
+    pub supply: Supply,
+    /// How listing the cloud goes.
+    pub lists: Lists,
+    /// For how long a new replica may be expected to boot.
+    pub expected_boot: Duration,
+    /// The id of the image that new servers are made from, where it is known.
+    pub image: Option<Arc<str>>,
     /// The last plan: what each replica is worth, what would be done now, what is blocked.
     pub plan: Plan,
     /// What is remembered of each replica, in the order of `plan.assessment.replicas`.
@@ -93,4 +105,41 @@ pub struct Snapshot {
     pub deleted: u64,
     /// External addresses moved so far.
     pub moved: u64,
+}
+
+/// Free resources beyond the floor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Surplus {
+    /// Ready resources above the floor.
+    pub resources: u64,
+    /// How many new replicas bring as much.
+    pub replicas: u64,
+}
+
+impl Snapshot {
+    /// What is ready beyond the floor. Nothing is done about it: replicas go when they say that they
+    /// are done.
+    #[must_use]
+    pub fn surplus(&self) -> Surplus {
+        let resources = self.plan.assessment.ready.saturating_sub(self.floor);
+        Surplus {
+            resources,
+            replicas: resources.checked_div(self.capacity).unwrap_or_default(),
+        }
+    }
+
+    /// Whether a replica stems from another image than new ones do; `None`: one of the two is not
+    /// known.
+    #[must_use]
+    pub fn is_outdated(&self, record: &Record) -> Option<bool> {
+        let (own, new) = (record.server.image.as_ref()?, self.image.as_ref()?);
+        Some(own != new)
+    }
+
+    /// How many replicas stem from another image than new ones do.
+    #[must_use]
+    pub fn outdated(&self) -> usize {
+        let outdated = |record: &&Arc<Record>| self.is_outdated(record) == Some(true);
+        self.records.iter().filter(outdated).count()
+    }
 }

@@ -250,6 +250,41 @@ impl Snapshot {
     }
 }
 
+/// What is there beyond what is needed or is out of date, and that nothing is done about it; empty if
+/// there is no such thing.
+#[must_use]
+pub fn surplus_in_words(snapshot: &Snapshot) -> Vec<String> {
+    let surplus = snapshot.surplus();
+    let mut sentences = Vec::new();
+    if surplus.replicas > 0 {
+        sentences.push(format!(
+            "{} more {} ready than the floor asks for, as much as {} {}. The pool is not made \
+             smaller: a replica goes once it reports termination.",
+            surplus.resources,
+            if surplus.resources == 1 {
+                "resource is"
+            } else {
+                "resources are"
+            },
+            surplus.replicas,
+            if surplus.replicas == 1 {
+                "new replica brings"
+            } else {
+                "new replicas bring"
+            },
+        ));
+    }
+    let outdated = snapshot.outdated();
+    if outdated > 0 {
+        sentences.push(format!(
+            "{outdated} {} from another image than OPENSTACK_IMAGE stands for now. Running replicas \
+             are not replaced: only new ones are made from the new image.",
+            if outdated == 1 { "replica was made" } else { "replicas were made" },
+        ));
+    }
+    sentences
+}
+
 /// Why a replica is deleted, as the rest of a sentence about it.
 #[must_use]
 pub fn delete_reason(reason: DeleteReason) -> &'static str {

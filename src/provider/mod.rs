@@ -8,6 +8,7 @@ use crate::pool::{
 use std::error::Error;
 use std::fmt;
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A cloud that can list, create and delete the pool's servers and move its external addresses.
@@ -40,6 +41,12 @@ pub trait Provider: Send {
     /// Looks up what a creation needs, so that the next one is one request.
     fn prepare_creation(&mut self) -> Result<(), ProviderError> {
         Ok(())
+    }
+
+    /// The id of the image that a new server would be made from, if it has been looked up. Lists
+    /// carry it, too.
+    fn image(&self) -> Option<Arc<str>> {
+        None
     }
 
     /// Looks up what a move to this server needs, so that it is one request.

@@ -3,7 +3,7 @@
 use super::threads::{ProbesOfPool, RealClock};
 use super::{facts, logging, probe_settings, provider};
 use crate::config::Settings;
-use crate::pool::{Moment, Snapshot, Words};
+use crate::pool::{Moment, Snapshot, Words, surplus_in_words};
 use crate::probe::ProbePool;
 use crate::scaler::{Clock, Parts, Scaler, Watcher, chain};
 use crate::status::status_view;
@@ -89,8 +89,8 @@ fn in_words(snapshot: &Snapshot) -> String {
     let words = Words::of(snapshot, snapshot.taken);
     let assessment = &snapshot.plan.assessment;
     let mut text = format!(
-        "Available resources: {}; the floor is {}.\n",
-        assessment.available, snapshot.floor
+        "Ready resources: {}; available with what is on its way: {}; the floor is {}.\n",
+        assessment.ready, assessment.available, snapshot.floor
     );
     for replica in assessment.replicas.iter() {
         text.push_str(&format!(
@@ -119,6 +119,10 @@ fn in_words(snapshot: &Snapshot) -> String {
         "Would not do",
         plan.blocked.iter().map(|b| words.blocked(b)).collect(),
     );
+    let surplus = surplus_in_words(snapshot);
+    if !surplus.is_empty() {
+        list("Stays as it is", surplus);
+    }
     text
 }
 

@@ -3,9 +3,9 @@
 use super::Watcher;
 use super::telling::tell;
 use crate::pool::{
-    Action, Assessed, Blocked, CloudTime, CycleReport, DeleteReason, Event, EventKind, Events,
-    Incident, Memory, Moment, Note, Numbers, Phase, Plan, Policy, ProbeResult, Record, ReplicaId,
-    ServerState, Snapshot, Violation, Words, delete_reason,
+    Action, Assessed, Blocked, Boots, CloudTime, CycleReport, DeleteReason, Event, EventKind,
+    Events, Incident, Memory, Moment, Note, Numbers, Phase, Plan, Policy, ProbeResult, Record,
+    ReplicaId, ServerState, Snapshot, Violation, Words, delete_reason,
 };
 use crate::provider::ProviderError;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -61,6 +61,7 @@ pub(super) struct Journal {
     numbers: Numbers,
     list_failures: u64,
     creation_failures: u32,
+    boots: Boots,
     // Shared with the snapshots, and copied only when something is added.
     history: Arc<VecDeque<Arc<CycleReport>>>,
     incidents: Arc<VecDeque<Incident>>,
@@ -86,6 +87,11 @@ impl Journal {
             moved: self.moved,
             ..Snapshot::default()
         }
+    }
+
+    /// How long new replicas take.
+    pub(super) fn boots(&self) -> &Boots {
+        &self.boots
     }
 
     pub(super) fn probed(memory: &Memory, result: &ProbeResult) {
@@ -231,6 +237,7 @@ impl Journal {
         };
         if !known.has_served && matches!(assessed.phase, Phase::Serving { .. }) {
             known.has_served = true;
+            self.boots.measured(assessed.age);
             watcher.note(&Note::Ready(assessed.age));
         }
         if !Arc::ptr_eq(&known.name, &assessed.name) {
@@ -439,6 +446,7 @@ fn numbers(policy: &Policy, plan: &Plan) -> Numbers {
     let replicas = u64::try_from(replicas).unwrap_or(u64::MAX);
     let replicas = replicas.saturating_add(assessment.awaited);
     Numbers {
+        ready: assessment.ready,
         available: assessment.available,
         available_after: assessment.available,
         replicas,

@@ -68,6 +68,7 @@ impl kv::Source for Fields<'_> {
         let Some(numbers) = event.numbers else {
             return Ok(());
         };
+        field("ready", Value::from(numbers.ready))?;
         field("available", Value::from(numbers.available))?;
         field("available_after", Value::from(numbers.available_after))?;
         field("replicas", Value::from(numbers.replicas))?;

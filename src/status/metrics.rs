@@ -2,26 +2,21 @@
 //! series is bounded.
 
 use super::Facts;
-use crate::pool::{
-    BackoffCause, Blocked, DeleteReason, Holder, Moment, MoveReason, Note, Phase, Quota, Snapshot,
-};
+use super::gauges::{Label, MOVE_REASONS, Real, gauges, real};
+use crate::pool::{BackoffCause, DeleteReason, Moment, Note, Quota, Snapshot};
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-type Label = (&'static str, &'static str);
-type Real = Gauge<f64, AtomicU64>;
 type Histograms = Family<[Label; 1], Histogram, fn() -> Histogram>;
 type Requests = Family<[(&'static str, Cow<'static, str>); 3], Counter>;
 
-const PREFIX: &str = "simplescalevm";
+pub(super) const PREFIX: &str = "simplescalevm";
 
 /// The kinds of errors that are there from the start; any other one shows when it happens.
 const ERRORS: [&str; 15] = [
@@ -56,13 +51,6 @@ const PROBE_FAILURES: [&str; 13] = [
     "bad_value",
     "too_large",
     "local",
-];
-
-/// Why an external address moves; why its holder goes makes no difference to the word.
-const MOVE_REASONS: [MoveReason; 3] = [
-    MoveReason::HolderGoes(DeleteReason::Error),
-    MoveReason::HolderUnreachable,
-    MoveReason::Free,
 ];
 
 /// What has been counted and measured since the start.
@@ -328,9 +316,15 @@ impl Metrics {
     }
 
     /// All of it and the pool as it is now, as OpenMetrics text.
-    pub(super) fn open_metrics(&self, snapshot: &Snapshot, facts: &Facts, now: Moment) -> String {
+    pub(super) fn open_metrics(
+        &self,
+        snapshot: &Snapshot,
+        facts: &Facts,
+        loop_turns: bool,
+        now: Moment,
+    ) -> String {
         let mut text = String::with_capacity(16 * 1024);
-        let gauges = gauges(snapshot, facts, now);
+        let gauges = gauges(snapshot, facts, loop_turns, now);
         let written = encode_registry(&mut text, &gauges)
             .and_then(|()| encode_registry(&mut text, &self.registry))
             .and_then(|()| encode_eof(&mut text));
@@ -363,134 +357,6 @@ pub(super) fn as_prometheus_text(open_metrics: &str) -> String {
     text
 }
 
-/// What can be read off the pool as it is.
-fn gauges(snapshot: &Snapshot, facts: &Facts, now: Moment) -> Registry {
-    let mut r = Registry::with_prefix(PREFIX);
-    let mut gauge = |name, help, value: f64| {
-        let gauge = Real::default();
-        gauge.set(value);
-        r.register(name, help, gauge);
-    };
-    let assessment = &snapshot.plan.assessment;
-    gauge("is_leader", "Whether this daemon decides", 1.0);
-    gauge(
-        "available_resources",
-        "Resources that can be taken now or are on their way",
-        real(assessment.available),
-    );
-    gauge(
-        "min_available_resources",
-        "REPLICA_MIN_AVAILABLE_RESOURCES",
-        real(snapshot.floor),
-    );
-    gauge(
-        "max_replicas",
-        "REPLICA_MAX_COUNT; +Inf without a limit",
-        snapshot.max_count.map_or(f64::INFINITY, real),
-    );
-    let last_success = snapshot.last_list.map_or(0, |at| {
-        (facts.wall_clock)()
-            .0
-            .saturating_sub(now.since(at).as_secs())
-    });
-    gauge(
-        "last_success_timestamp_seconds",
-        "When the last complete list of the provider was taken; 0 before the first",
-        real(last_success),
-    );
-    let backoff = snapshot.backoff.map(|b| b.until.since(now).as_secs_f64());
-    gauge(
-        "backoff_seconds",
-        "How long the next creation still waits",
-        backoff.unwrap_or_default(),
-    );
-    let answering = snapshot.records.iter();
-    let answering = answering.filter(|r| r.unreachable_since.is_none());
-    let full_since = answering.filter_map(|r| r.full_since).min();
-    gauge(
-        "longest_full_seconds",
-        "For how long the replica that answers and has been full the longest has had nothing free; 0 without one",
-        full_since.map_or(0.0, |since| now.since(since).as_secs_f64()),
-    );
-    let mut labelled = |name, help, values: Vec<(Label, usize)>| {
-        let family = Family::<[Label; 1], Gauge>::default();
-        for (label, value) in values {
-            let value = i64::try_from(value).unwrap_or(i64::MAX);
-            family.get_or_create(&[label]).set(value);
-        }
-        r.register(name, help, family);
-    };
-    labelled(
-        "build_info",
-        "The daemon's version",
-        vec![(("version", facts.version), 1)],
-    );
-    let by_phase = assessment.by_phase();
-    let states = Phase::NAMES.iter().map(|name| {
-        let count = by_phase.get(name).copied().unwrap_or_default();
-        (("state", *name), count)
-    });
-    labelled("replicas", "Replicas by state", states.collect());
-    let blocked = Blocked::NAMES.iter().map(|name| {
-        let is_it = |b: &&Blocked| b.name() == *name;
-        (
-            ("reason", *name),
-            snapshot.plan.blocked.iter().filter(is_it).count(),
-        )
-    });
-    labelled(
-        "blocked",
-        "What is wanted and not done, by reason",
-        blocked.collect(),
-    );
-    labelled(
-        "external_addresses",
-        "External addresses of the pool by state",
-        addresses_by_state(snapshot),
-    );
-    labelled(
-        "external_addresses_waiting",
-        "External addresses that wait for a replica to be moved to, by reason of the move",
-        addresses_waiting(snapshot),
-    );
-    r
-}
-
-fn addresses_by_state(snapshot: &Snapshot) -> Vec<(Label, usize)> {
-    let state = |holder: &Holder| match holder {
-        Holder::Nobody => "free",
-        Holder::Server(id) if snapshot.plan.assessment.replica(id).is_some() => "held",
-        Holder::Server(_) | Holder::Stranger => "outside",
-    };
-    let count = |name| {
-        let addresses = snapshot.external_addresses.iter();
-        addresses.filter(|a| state(&a.holder) == name).count()
-    };
-    ["held", "free", "outside"]
-        .map(|name| (("state", name), count(name)))
-        .into()
-}
-
-/// The blocked moves. An address that is free is normal; one whose holder goes or does not answer
-/// leads callers astray.
-fn addresses_waiting(snapshot: &Snapshot) -> Vec<(Label, usize)> {
-    let count = |name| {
-        let is_it = |b: &&Blocked| matches!(b, Blocked::MoveAddress { reason, .. } if reason.name() == name);
-        snapshot.plan.blocked.iter().filter(is_it).count()
-    };
-    MOVE_REASONS
-        .map(|why| (("reason", why.name()), count(why.name())))
-        .into()
-}
-
 fn reason(family: &Family<[Label; 1], Counter>, name: &'static str, by: u64) {
     family.get_or_create(&[("reason", name)]).inc_by(by);
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a measure for people: 53 bits are enough"
-)]
-fn real(number: u64) -> f64 {
-    number as f64
 }

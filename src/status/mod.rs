@@ -10,6 +10,7 @@
 mod accept;
 mod connections;
 mod error;
+mod gauges;
 mod history;
 mod http;
 mod metrics;

@@ -5,7 +5,7 @@ use super::page::PAGE;
 use super::shared::Shared;
 use super::view::{self, EventsBody, StatusBody};
 use super::{Facts, accept, metrics};
-use crate::pool::Moment;
+use crate::pool::{Health, Moment};
 use serde_json::{Value, json};
 
 /// The status of the pool as it is known now.
@@ -102,7 +102,7 @@ fn history(known: &Known<'_>) -> Response {
 fn metrics(known: &Known<'_>) -> Response {
     let latest = known.shared.latest();
     let metrics = known.shared.metrics();
-    let text = metrics.open_metrics(&latest, known.facts, known.now);
+    let text = metrics.open_metrics(&latest, known.facts, known.is_healthy(), known.now);
     let (content_type, text) = if accept::prefers_open_metrics(known.accept) {
         (
             "application/openmetrics-text; version=1.0.0; charset=utf-8",
@@ -141,11 +141,18 @@ fn healthz(known: &Known<'_>) -> Response {
 }
 
 fn readyz(known: &Known<'_>) -> Response {
-    match known.shared.latest().last_list {
-        Some(_) => respond(200, &json!({"ready": true})),
-        None => respond(
+    let health = Health::of(&known.shared.latest(), known.is_healthy(), known.now);
+    let severity = health.severity.name();
+    match health.not_ready() {
+        None => respond(200, &json!({"ready": true, "severity": severity})),
+        Some(finding) => respond(
             503,
-            &json!({"ready": false, "error": "there has been no complete list of the provider yet"}),
+            &json!({
+                "ready": false,
+                "severity": severity,
+                "reason": finding.reason.name(),
+                "error": finding.reason.to_string(),
+            }),
         ),
     }
 }

@@ -4,9 +4,9 @@ use super::Facts;
 use super::view_events::{IN_STATUS, event_view};
 use super::view_plan::{action_view, blocked_view, going_because, plan_view};
 use crate::pool::{
-    Backoff, Blocked, Creating, CycleReport, ExternalAddress, Failed, Holder, Incident, Moment,
-    Outcome, Phase, ProbeFailure, Record, ReplicaId, ServerState, Snapshot, Words, delete_reason,
-    utc,
+    Backoff, Blocked, Creating, CycleReport, ExternalAddress, Failed, Finding, Health, Holder,
+    Incident, Moment, Outcome, Phase, ProbeFailure, Record, ReplicaId, ServerState, Snapshot,
+    Words, delete_reason, surplus_in_words, utc,
 };
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -21,11 +21,15 @@ use std::time::Duration;
 pub fn summary_view(snapshot: &Snapshot, facts: &Facts, healthy: bool, now: Moment) -> Value {
     let words = Words::of(snapshot, now);
     let blocked = snapshot.plan.blocked.iter().map(|b| words.blocked(b));
+    let health = Health::of(snapshot, healthy, now);
     json!({
         "status": u8::from(healthy),
         "isMaster": true,
         "version": facts.version,
         "provider": facts.provider,
+        "severity": health.severity.name(),
+        "severity_reasons": reasons_view(&health, now),
+        "ready": snapshot.plan.assessment.ready,
         "available": snapshot.plan.assessment.available,
         "floor": snapshot.floor,
         "missing": snapshot.plan.missing,
@@ -82,7 +86,10 @@ impl StatusBody<'_> {
     fn head(&self, words: &Words<'_>) -> Map<String, Value> {
         let (snapshot, facts, now) = (self.snapshot, self.facts, self.now);
         let assessment = &snapshot.plan.assessment;
+        let health = Health::of(snapshot, self.healthy, now);
         object(json!({
+            "severity": health.severity.name(),
+            "severity_reasons": reasons_view(&health, now),
             "status": u8::from(self.healthy),
             "isMaster": true,
             "version": facts.version,
@@ -93,7 +100,10 @@ impl StatusBody<'_> {
             "last_list_seconds_ago": snapshot.last_list.map(|at| seconds(now.since(at))),
             "cloud_time": words.utc(now),
             "summary": {
+                "ready": assessment.ready,
                 "available": assessment.available,
+                "capacity": snapshot.capacity,
+                "expected_boot_seconds": seconds(snapshot.expected_boot),
                 "floor": snapshot.floor,
                 "missing": snapshot.plan.missing,
                 "max_replicas": snapshot.max_count,
@@ -108,6 +118,8 @@ impl StatusBody<'_> {
         let (snapshot, now) = (self.snapshot, self.now);
         object(json!({
             "external_addresses": addresses_view(snapshot, words),
+            "surplus": surplus_view(snapshot),
+            "image": snapshot.image.as_deref(),
             "plan": plan_view(&snapshot.plan, words, now),
             "backoff": snapshot.backoff.map(|backoff| backoff_view(backoff, words, now)),
             "shrunken_list": snapshot.shrunken_list.as_ref().map(|list| json!({
@@ -126,6 +138,9 @@ impl StatusBody<'_> {
                 "created": snapshot.created,
                 "deleted": snapshot.deleted,
                 "moved": snapshot.moved,
+                "seconds_watched": seconds(snapshot.supply.watched),
+                "seconds_below_floor": seconds(snapshot.supply.below),
+                "seconds_without_ready_resource": seconds(snapshot.supply.none),
             },
         }))
     }
@@ -200,6 +215,7 @@ struct ReplicaView<'a> {
     latency_ms: Option<u64>,
     locked: bool,
     name: &'a str,
+    outdated: Option<bool>,
     reason: Option<&'static str>,
     reason_text: Option<&'static str>,
     state: &'static str,
@@ -269,6 +285,7 @@ fn replicas_view<'a>(
             latency_ms: last_probe.map(|(_, latency)| milliseconds(latency)),
             locked: assessed.locked,
             name: &assessed.name,
+            outdated: record.and_then(|r| snapshot.is_outdated(r)),
             reason: reason.map(|r| r.name()),
             reason_text: reason.map(|r| delete_reason(*r)),
             state: assessed.phase.name(),
@@ -314,6 +331,32 @@ fn addresses_view(snapshot: &Snapshot, words: &Words<'_>) -> Vec<Value> {
 }
 
 const OUTSIDE: &str = "outside the pool";
+
+/// Why the pool is not as it should be, the worst first.
+fn reasons_view(health: &Health, now: Moment) -> Vec<Value> {
+    let view = |finding: &Finding| {
+        json!({
+            "reason": finding.reason.name(),
+            "severity": finding.severity.name(),
+            "text": finding.reason.to_string(),
+            "advice": finding.reason.advice(),
+            "seconds": finding.since.map(|since| seconds(now.since(since))),
+        })
+    };
+    health.findings.iter().map(view).collect()
+}
+
+/// What is ready beyond the floor, and that nothing is done about it.
+fn surplus_view(snapshot: &Snapshot) -> Value {
+    let surplus = snapshot.surplus();
+    let sentences = surplus_in_words(snapshot);
+    json!({
+        "resources": surplus.resources,
+        "replicas": surplus.replicas,
+        "outdated": snapshot.outdated(),
+        "text": (!sentences.is_empty()).then(|| sentences.join(" ")),
+    })
+}
 
 fn backoff_view(backoff: Backoff, words: &Words<'_>, now: Moment) -> Value {
     json!({

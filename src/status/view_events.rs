@@ -24,6 +24,7 @@ pub(super) fn event_view(event: &Event, now: Moment) -> Value {
         "text": event.text,
         "error": event.error,
         "times": event.times,
+        "ready": numbers.map(|n| n.ready),
         "available": numbers.map(|n| n.available),
         "available_after": numbers.map(|n| n.available_after),
         "replicas": numbers.map(|n| n.replicas),

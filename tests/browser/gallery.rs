@@ -2,8 +2,8 @@
 
 use simplescalevm::pool::{
     Answer, CloudTime, Creating, Event, EventKind, Events, ExternalAddress, ExternalAddressId,
-    Failed, Holder, Incident, Listing, Memory, Moment, Numbers, Policy, ProbeFailure, ProbeResult,
-    ReplicaId, Server, ServerState, Snapshot, plan,
+    Failed, Holder, Incident, Listing, Lists, Memory, Moment, Numbers, Policy, ProbeFailure,
+    ProbeResult, ReplicaId, Server, ServerState, Snapshot, Supply, plan,
 };
 use simplescalevm::pool::{BackoffCause, CreateFailure};
 use simplescalevm::status::{Facts, Shared, StatusServer};
@@ -198,6 +198,13 @@ fn snapshot(day: Day, second: u64, count: u64) -> Snapshot {
         cloud_time: memory.cloud_time(at(second)),
         last_list: Some(listing.taken),
         floor: policy.floor,
+        capacity: CAPACITY,
+        lists: Lists {
+            interval: Duration::from_secs(30),
+            ..Lists::default()
+        },
+        expected_boot: Duration::from_secs(150),
+        image: listing.image.clone(),
         max_count: policy.max_count.map(NonZeroU64::get),
         plan: plan(&policy, &memory, &listing, at(second)),
         records: memory.records().cloned().collect(),
@@ -242,6 +249,7 @@ fn events(day: Day, second: u64) -> Events {
             replica: replica.map(id),
             name: replica.map(|n| name(n).into()),
             numbers: Some(Numbers {
+                ready: available.0,
                 available: available.0,
                 available_after: available.1,
                 replicas: 6,
@@ -326,11 +334,22 @@ fn events(day: Day, second: u64) -> Events {
     events
 }
 
+/// Counts on to a snapshot; while the daemon was off, nothing was counted.
+fn counted(supply: &mut Supply, snapshot: &Snapshot) -> Supply {
+    if snapshot.taken == at(8_400) {
+        *supply = Supply::default();
+    }
+    let (assessment, floor) = (&snapshot.plan.assessment, snapshot.floor);
+    supply.take(assessment, floor, true, snapshot.taken);
+    *supply
+}
+
 /// Starts a server that shows such a day; it ends with the guard.
 pub(crate) fn serve(day: Day) -> StatusServer {
     let end = HOURS * 3_600;
     let shared = Arc::new(Shared::default());
     let step = if day == Day::Large { 180 } else { 10 };
+    let mut supply = Supply::default();
     for second in (600..end).step_by(step) {
         let wave = (second as f64 / 3_000.0).sin() * 2.5;
         let count = match day {
@@ -346,6 +365,7 @@ pub(crate) fn serve(day: Day) -> StatusServer {
                 count,
             );
             past.floor = policy(day).floor;
+            past.supply = counted(&mut supply, &past);
             shared.publish(Arc::new(past));
         }
     }
@@ -354,7 +374,9 @@ pub(crate) fn serve(day: Day) -> StatusServer {
         Day::Bad => 9,
         Day::Large => 1_000,
     };
-    shared.publish(Arc::new(snapshot(day, end, count)));
+    let mut last = snapshot(day, end, count);
+    last.supply = counted(&mut supply, &last);
+    shared.publish(Arc::new(last));
     shared.heartbeat(at(end));
     let settings = [
         ("APP_PORT", "8000"),

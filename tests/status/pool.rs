@@ -3,8 +3,8 @@
 use simplescalevm::pool::{
     Action, ActionReport, Answer, BackoffCause, CloudTime, CreateFailure, Creating, CycleReport,
     DeleteReason, Event, EventKind, Events, ExternalAddress, ExternalAddressId, Failed, Holder,
-    Incident, Listing, Memory, Moment, MoveReason, Numbers, Outcome, Policy, ProbeFailure,
-    ProbeResult, ReplicaId, Server, ServerState, Snapshot, plan,
+    Incident, Listing, Lists, Memory, Moment, MoveReason, Numbers, Outcome, Policy, ProbeFailure,
+    ProbeResult, ReplicaId, Server, ServerState, Snapshot, Supply, plan,
 };
 use simplescalevm::status::Facts;
 use std::net::IpAddr;
@@ -190,13 +190,27 @@ pub(crate) fn rich() -> Snapshot {
 fn snapshot(policy: &Policy, memory: &Memory) -> Snapshot {
     let now = at(1_395);
     let listing = listing(1_390);
+    let plan = plan(policy, memory, &listing, now);
+    let mut supply = Supply::default();
+    for second in [1_000, 1_395] {
+        supply.take(&plan.assessment, policy.floor, true, at(second));
+    }
     Snapshot {
         taken: now,
         cloud_time: memory.cloud_time(now),
         last_list: Some(listing.taken),
         floor: policy.floor,
+        capacity: policy.capacity.get(),
         max_count: Some(20),
-        plan: plan(policy, memory, &listing, now),
+        supply,
+        lists: Lists {
+            interval: Duration::from_secs(30),
+            failures: 2,
+            failing_since: Some(at(1_392)),
+        },
+        expected_boot: Duration::from_secs(90),
+        image: listing.image,
+        plan,
         records: memory.records().cloned().collect(),
         external_addresses: listing.external_addresses,
         backoff: memory.backoff(),
@@ -224,6 +238,7 @@ fn snapshot(policy: &Policy, memory: &Memory) -> Snapshot {
 fn events() -> Events {
     let mut events = Events::default();
     let numbers = Numbers {
+        ready: 1,
         available: 2,
         available_after: 1,
         replicas: 11,

@@ -232,7 +232,7 @@ impl Provider for OpenStack {
             cloud_time: list.date.map(CloudTime),
             servers,
             external_addresses,
-            image: self.resolved.as_ref().map(|r| r.image.as_str().into()),
+            image: self.image(),
         })
     }
 
@@ -306,6 +306,11 @@ impl Provider for OpenStack {
 
     fn prepare_creation(&mut self) -> Result<(), ProviderError> {
         self.resolved().map(drop)
+    }
+
+    fn image(&self) -> Option<Arc<str>> {
+        let resolved = self.resolved.as_ref();
+        resolved.map(|resolved| resolved.image.as_str().into())
     }
 
     /// Asks once: a replica without a port on the wanted network is not asked for in each cycle.

@@ -1,0 +1,486 @@
+//! How the pool is, in one of three words, and why: the one place that says so, for the page, the
+//! JSON, `/readyz` and the metrics alike. The table in `docs/ARCHITECTURE.md` is its specification.
+
+use super::{BackoffCause, Blocked, Moment, MoveReason, Phase, Snapshot};
+use std::fmt;
+use std::time::Duration;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Severity {
+    /// The floor is kept by resources that are ready, and nothing fails.
+    #[default]
+    Ok,
+    /// Somebody should have a look in working hours.
+    Warning,
+    /// Callers find nothing, or soon will and nothing can be done about it.
+    Critical,
+}
+
+impl Severity {
+    /// All words that [`Severity::name`] can give, from the best to the worst.
+    pub const NAMES: [&'static str; 3] = ["ok", "warning", "critical"];
+
+    /// A short stable word for JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+
+    /// 0, 1 or 2.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Warning => 1,
+            Self::Critical => 2,
+        }
+    }
+}
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The control loop makes no turn any more.
+    LoopStopped,
+    /// There has been no list of the cloud yet, and none has failed.
+    NoListYet,
+    /// Lists fail.
+    CannotList {
+        /// How many in a row.
+        failures: u32,
+    },
+    /// The last list is too old, although none has failed: one takes too long.
+    ListTooOld,
+    /// The replicas that were there at the start are being asked for the first time.
+    FirstLook,
+    /// No resource is ready.
+    NothingReady {
+        /// The floor.
+        floor: u64,
+    },
+    /// Fewer resources are ready than the floor.
+    BelowFloor {
+        /// Ready resources.
+        ready: u64,
+        /// The floor.
+        floor: u64,
+        /// It has lasted for longer than boots take.
+        overdue: bool,
+    },
+    /// Replicas are missing and cannot be created.
+    CreationBlocked {
+        /// How many.
+        count: u64,
+    },
+    /// Creations failed, and the next one waits.
+    CreationsFail {
+        /// How many in a row.
+        failures: u32,
+        /// The latest cause.
+        cause: BackoffCause,
+    },
+    /// Replicas do not answer or have failed.
+    ReplicasDown {
+        /// How many.
+        down: usize,
+        /// Of how many that should serve.
+        of: usize,
+    },
+    /// The cloud cannot tell the state of replicas.
+    ReplicasUnknown {
+        /// How many.
+        count: usize,
+    },
+    /// A list lacks so much of the pool that the next one has to confirm it.
+    ShrunkenList {
+        /// How many replicas it lacks.
+        missing: usize,
+    },
+    /// Other wanted actions are blocked.
+    ActionsBlocked {
+        /// How many.
+        count: usize,
+    },
+}
+
+impl Reason {
+    /// All words that [`Reason::name`] can give.
+    pub const NAMES: [&'static str; 13] = [
+        "loop-stopped",
+        "no-list-yet",
+        "cannot-list",
+        "list-too-old",
+        "first-look",
+        "nothing-ready",
+        "below-floor",
+        "creation-blocked",
+        "creations-fail",
+        "replicas-down",
+        "replicas-unknown",
+        "shrunken-list",
+        "actions-blocked",
+    ];
+
+    /// A short stable word for JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::LoopStopped => "loop-stopped",
+            Self::NoListYet => "no-list-yet",
+            Self::CannotList { .. } => "cannot-list",
+            Self::ListTooOld => "list-too-old",
+            Self::FirstLook => "first-look",
+            Self::NothingReady { .. } => "nothing-ready",
+            Self::BelowFloor { .. } => "below-floor",
+            Self::CreationBlocked { .. } => "creation-blocked",
+            Self::CreationsFail { .. } => "creations-fail",
+            Self::ReplicasDown { .. } => "replicas-down",
+            Self::ReplicasUnknown { .. } => "replicas-unknown",
+            Self::ShrunkenList { .. } => "shrunken-list",
+            Self::ActionsBlocked { .. } => "actions-blocked",
+        }
+    }
+
+    /// What to know or to do about it.
+    #[must_use]
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::LoopStopped => {
+                "Nothing is decided any more: see the log, and restart the daemon."
+            }
+            Self::NoListYet => "Nothing is known of the pool yet.",
+            Self::CannotList { .. } => {
+                "Nothing is created or deleted without a list. The log has the cause; it is tried \
+                 again by itself."
+            }
+            Self::ListTooOld => {
+                "Nothing is created or deleted on an old list. The cloud's API takes too long."
+            }
+            Self::FirstLook => "What they have free is not known yet.",
+            Self::NothingReady { .. } => "Callers find nothing.",
+            Self::BelowFloor { overdue: false, .. } => {
+                "It is a warning until what is on its way has arrived."
+            }
+            Self::BelowFloor { overdue: true, .. } => {
+                "New replicas do not come up, cannot be created, or are taken as fast as they come."
+            }
+            Self::CreationBlocked { .. } | Self::ActionsBlocked { .. } => {
+                "The list of what is blocked says why."
+            }
+            Self::CreationsFail { .. } => "The next creation waits, for longer after each failure.",
+            Self::ReplicasDown { .. } => {
+                "They may hold sessions, and are not deleted for not answering alone: have a look at \
+                 them."
+            }
+            Self::ReplicasUnknown { .. } => {
+                "Part of the cloud is down. They keep what they counted."
+            }
+            Self::ShrunkenList { .. } => "Nothing is created or deleted until the next list.",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LoopStopped => f.write_str("The control loop has stopped"),
+            Self::NoListYet => f.write_str("Waiting for the first list of the cloud"),
+            Self::CannotList { failures } => write!(
+                f,
+                "The cloud cannot be listed ({})",
+                counted(u64::from(*failures), "failure", " in a row")
+            ),
+            Self::ListTooOld => f.write_str("The last list of the cloud is too old"),
+            Self::FirstLook => f.write_str("The replicas are being asked for the first time"),
+            Self::NothingReady { floor } => {
+                write!(f, "No resource is ready; the floor is {floor}")
+            }
+            Self::BelowFloor {
+                ready,
+                floor,
+                overdue,
+            } => {
+                let is = if *ready == 1 { "is" } else { "are" };
+                let ready = counted(*ready, "resource", "");
+                write!(f, "Only {ready} {is} ready; the floor is {floor}")?;
+                f.write_str(if *overdue {
+                    ", for longer than boots take"
+                } else {
+                    ""
+                })
+            }
+            Self::CreationBlocked { count } => {
+                let are = if *count == 1 { "is" } else { "are" };
+                let replicas = counted(*count, "replica", "");
+                write!(f, "{replicas} {are} missing and cannot be created")
+            }
+            Self::CreationsFail { failures, cause } => write!(
+                f,
+                "Creations fail: {cause} ({})",
+                counted(u64::from(*failures), "failure", " in a row")
+            ),
+            Self::ReplicasDown { down, of } => {
+                write!(f, "{down} of {of} replicas do not answer or have failed")
+            }
+            Self::ReplicasUnknown { count } => {
+                let replicas = counted(number(*count), "replica", "");
+                write!(f, "The cloud cannot tell the state of {replicas}")
+            }
+            Self::ShrunkenList { missing } => {
+                let replicas = counted(number(*missing), "replica", "");
+                write!(f, "A list that lacks {replicas} has to be confirmed")
+            }
+            Self::ActionsBlocked { count } => {
+                let are = if *count == 1 { "is" } else { "are" };
+                let actions = counted(number(*count), "wanted action", "");
+                write!(f, "{actions} {are} blocked")
+            }
+        }
+    }
+}
+
+/// A reason, how bad it is by now, and since when it holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Finding {
+    /// What.
+    pub reason: Reason,
+    /// How bad.
+    pub severity: Severity,
+    /// Since when, where that is known.
+    pub since: Option<Moment>,
+}
+
+/// How the pool is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Health {
+    /// The worst of the findings.
+    pub severity: Severity,
+    /// What is not as it should be, the worst first.
+    pub findings: Vec<Finding>,
+}
+
+/// Without any ready resource for so long, it is critical; below, a slot was just taken.
+pub const NOTHING_READY_FOR: Duration = Duration::from_secs(60);
+/// With too little available and creations blocked for so long, it is critical.
+pub const BLOCKED_FOR: Duration = Duration::from_secs(300);
+/// A list younger than this is never too old.
+const YOUNG_LIST: Duration = Duration::from_secs(60);
+
+impl Health {
+    /// Judges a snapshot as of `now`, which may be later than its own; `loop_turns`: whether the
+    /// control loop has made a turn lately.
+    #[must_use]
+    pub fn of(snapshot: &Snapshot, loop_turns: bool, now: Moment) -> Self {
+        let mut judge = Judge {
+            snapshot,
+            now,
+            findings: Vec::new(),
+        };
+        if !loop_turns {
+            judge.add(Severity::Critical, Reason::LoopStopped, None);
+        }
+        judge.lists();
+        judge.resources();
+        judge.creations();
+        judge.replicas();
+        judge.plan();
+        let mut findings = judge.findings;
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        Self {
+            severity: findings
+                .iter()
+                .map(|f| f.severity)
+                .max()
+                .unwrap_or_default(),
+            findings,
+        }
+    }
+
+    /// Why `/readyz` says no: the pool cannot be looked after, or callers find nothing.
+    #[must_use]
+    pub fn not_ready(&self) -> Option<&Finding> {
+        self.findings.iter().find(|finding| match finding.reason {
+            Reason::NoListYet => true,
+            Reason::LoopStopped
+            | Reason::CannotList { .. }
+            | Reason::ListTooOld
+            | Reason::NothingReady { .. } => finding.severity == Severity::Critical,
+            Reason::FirstLook
+            | Reason::BelowFloor { .. }
+            | Reason::CreationBlocked { .. }
+            | Reason::CreationsFail { .. }
+            | Reason::ReplicasDown { .. }
+            | Reason::ReplicasUnknown { .. }
+            | Reason::ShrunkenList { .. }
+            | Reason::ActionsBlocked { .. } => false,
+        })
+    }
+}
+
+struct Judge<'a> {
+    snapshot: &'a Snapshot,
+    now: Moment,
+    findings: Vec<Finding>,
+}
+
+impl Judge<'_> {
+    fn add(&mut self, severity: Severity, reason: Reason, since: Option<Moment>) {
+        self.findings.push(Finding {
+            reason,
+            severity,
+            since,
+        });
+    }
+
+    /// Critical once it has lasted for longer than `limit`.
+    fn lasts(&self, since: Moment, limit: Duration) -> Severity {
+        if self.now.since(since) > limit {
+            Severity::Critical
+        } else {
+            Severity::Warning
+        }
+    }
+
+    fn lists(&mut self) {
+        let lists = self.snapshot.lists;
+        let last = self.snapshot.last_list;
+        match (lists.failing_since, last) {
+            (Some(since), _) => {
+                let severity = self.lasts(since, lists.interval * 2);
+                let failures = lists.failures;
+                // The first hiccup is repeated within seconds.
+                if failures > 1 || severity == Severity::Critical || last.is_none() {
+                    self.add(severity, Reason::CannotList { failures }, Some(since));
+                }
+                if last.is_none() {
+                    self.add(Severity::Warning, Reason::NoListYet, None);
+                }
+            }
+            (None, None) => {
+                // A first list that hangs is no start any more.
+                let severity = self.lasts(Moment::START, (lists.interval * 3).max(YOUNG_LIST));
+                self.add(severity, Reason::NoListYet, None);
+            }
+            (None, Some(last)) => {
+                let limit = (lists.interval * 3).max(YOUNG_LIST);
+                if self.now.since(last) > limit {
+                    self.add(Severity::Critical, Reason::ListTooOld, Some(last));
+                }
+            }
+        }
+    }
+
+    fn resources(&mut self) {
+        let Snapshot { supply, floor, .. } = *self.snapshot;
+        let ready = self.snapshot.plan.assessment.ready;
+        if self.snapshot.last_list.is_none() {
+            return;
+        }
+        if !supply.is_known() {
+            self.add(Severity::Warning, Reason::FirstLook, None);
+        } else if let Some(since) = supply.none_since {
+            let severity = self.lasts(since, NOTHING_READY_FOR);
+            self.add(severity, Reason::NothingReady { floor }, Some(since));
+        } else if let Some(since) = supply.below_since {
+            let overdue = self.now.since(since) > self.snapshot.expected_boot;
+            let reason = Reason::BelowFloor {
+                ready,
+                floor,
+                overdue,
+            };
+            self.add(Severity::Warning, reason, Some(since));
+        }
+    }
+
+    fn creations(&mut self) {
+        let plan = &self.snapshot.plan;
+        let blocked = plan.blocked.iter().find_map(|blocked| match blocked {
+            Blocked::Create { count, .. } => Some(*count),
+            Blocked::Delete { .. } | Blocked::MoveAddress { .. } => None,
+        });
+        if let Some(count) = blocked {
+            let since = self.snapshot.supply.short_since;
+            let severity = since.map_or(Severity::Warning, |at| self.lasts(at, BLOCKED_FOR));
+            self.add(severity, Reason::CreationBlocked { count }, since);
+        }
+        // A failure of long ago keeps nothing from being created.
+        let waits = |until: Moment| until > self.now || plan.missing > 0;
+        if let Some(backoff) = self.snapshot.backoff.filter(|b| waits(b.until)) {
+            let reason = Reason::CreationsFail {
+                failures: backoff.failures,
+                cause: backoff.cause,
+            };
+            self.add(Severity::Warning, reason, None);
+        }
+    }
+
+    fn replicas(&mut self) {
+        let assessment = &self.snapshot.plan.assessment;
+        let (mut down, mut unknown, mut of) = (0, 0, 0);
+        for replica in assessment.replicas.iter() {
+            match replica.phase {
+                Phase::Unreachable { .. } | Phase::Failed(_) => {
+                    down += 1;
+                    of += 1;
+                }
+                Phase::Unknown { .. } => {
+                    unknown += 1;
+                    of += 1;
+                }
+                Phase::Creating(_) | Phase::Leaving => {}
+                Phase::Starting
+                | Phase::Checking
+                | Phase::Serving { .. }
+                | Phase::Finished
+                | Phase::Held => of += 1,
+            }
+        }
+        if down > 0 {
+            let many = down > 1 && down * 2 >= of;
+            let severity = if many && assessment.ready < self.snapshot.floor {
+                Severity::Critical
+            } else {
+                Severity::Warning
+            };
+            self.add(severity, Reason::ReplicasDown { down, of }, None);
+        }
+        if unknown > 0 {
+            let reason = Reason::ReplicasUnknown { count: unknown };
+            self.add(Severity::Warning, reason, None);
+        }
+    }
+
+    fn plan(&mut self) {
+        if let Some(list) = &self.snapshot.shrunken_list {
+            let missing = list.missing.len();
+            self.add(Severity::Warning, Reason::ShrunkenList { missing }, None);
+        }
+        // A creation has a reason of its own, what waits for a known moment is on its way, and more
+        // addresses than replicas are normal.
+        let is_normal = |blocked: &&Blocked| match blocked {
+            Blocked::Create { .. } => true,
+            Blocked::Delete { .. } => blocked.until().is_some(),
+            Blocked::MoveAddress { reason, .. } => *reason == MoveReason::Free,
+        };
+        let blocked = self.snapshot.plan.blocked.iter();
+        let count = blocked.filter(|blocked| !is_normal(blocked)).count();
+        if count > 0 {
+            let reason = Reason::ActionsBlocked { count };
+            self.add(Severity::Warning, reason, None);
+        }
+    }
+}
+
+fn counted(number: u64, word: &str, more: &str) -> String {
+    let end = if number == 1 { "" } else { "s" };
+    format!("{number} {word}{end}{more}")
+}
+
+fn number(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}
