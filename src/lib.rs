@@ -4,6 +4,9 @@
 //! The map of the modules is in `docs/ARCHITECTURE.md`. The short of it: [`pool`] decides and
 //! does nothing else, [`scaler`] observes, plans and applies, [`runtime`] starts the threads.
 
+// They end the thread where standard output or standard error cannot be written: see `runtime::print`.
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod cli;
 pub mod config;
 pub mod pool;

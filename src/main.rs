@@ -1,19 +1,22 @@
 //! The program: command line, configuration, runtime, exit code.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 use simplescalevm::cli::{Command, CommandLine, ManSetting, completions, help, man_page};
 use simplescalevm::config::{ConfigError, Environment, Section, Settings, variables};
 use simplescalevm::runtime;
-use std::io::{Write, stdout};
 use std::process::ExitCode;
 
 /// The command line or a setting is wrong.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
+    // Before a password is read.
+    runtime::keep_memory_private();
     let line = match CommandLine::parse(std::env::args_os().skip(1)) {
         Ok(line) => line,
         Err(error) => {
-            eprintln!("simplescalevm: {error}");
+            runtime::complain(&error.to_string());
             return ExitCode::from(USAGE);
         }
     };
@@ -55,7 +58,7 @@ fn healthcheck(line: &CommandLine) -> ExitCode {
 }
 
 fn tell(error: &ConfigError) {
-    eprintln!("simplescalevm: {error}");
+    runtime::complain(&error.to_string());
 }
 
 /// The settings of the daemon itself.
@@ -71,8 +74,10 @@ fn man_settings() -> Vec<ManSetting> {
         .collect()
 }
 
-/// A reader that goes away early, such as `head`, is no failure.
 fn print(text: &str) -> ExitCode {
-    let _ = stdout().lock().write_all(text.as_bytes());
-    ExitCode::SUCCESS
+    if runtime::print(text) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

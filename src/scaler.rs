@@ -2,6 +2,7 @@
 //! something; what is to be done is decided in [`crate::pool`].
 
 mod apply;
+mod fold;
 mod journal;
 mod pace;
 mod telling;

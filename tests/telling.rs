@@ -197,3 +197,122 @@ fn the_quota_is_read_seldom_and_its_failure_harms_nothing() {
     let used = metric(&daemon, "simplescalevm_quota_used{resource=\"instances\"}");
     assert_eq!(used, Some(3.0));
 }
+
+/// The numbers in a row of those errors, as they were told.
+fn times(lines: &[Value]) -> Vec<u64> {
+    let told = of_event(lines, "error");
+    told.iter()
+        .map(|e| e["times"].as_u64().unwrap_or(1))
+        .collect()
+}
+
+#[test]
+fn the_second_outage_is_told_as_the_first_one() {
+    let cloud = quick_cloud(|_| {});
+    let daemon = Daemon::start(&cloud, &JSON);
+    daemon.wait_for_available(3);
+    let mut told = Vec::new();
+    for outage in 1..=2 {
+        let before = daemon.status()["counters"]["failed_cycles"].clone();
+        let fault = json!({ "service": "nova", "path": "/servers/detail", "status": 503 });
+        cloud.add_fault(&fault).unwrap();
+        let failed = |s: &Value| {
+            s["counters"]["failed_cycles"].as_u64() >= before.as_u64().map(|before| before + 5)
+        };
+        daemon.wait_for_status("five failures", failed);
+        cloud.clear_faults();
+        daemon.wait("the end of it", || {
+            of_event(&lines(&daemon), "recovered").len() == outage
+        });
+        let all = times(&lines(&daemon));
+        assert_eq!(
+            all[told.len()..][..3],
+            [1, 2, 4],
+            "outage {outage}: {all:?}"
+        );
+        told = all;
+    }
+    let status = daemon.status();
+    let incidents = status["incidents"].as_array().unwrap();
+    assert_eq!(incidents.len(), 2, "one for each outage: {incidents:#?}");
+    for (incident, end) in incidents
+        .iter()
+        .rev()
+        .zip(of_event(&lines(&daemon), "recovered"))
+    {
+        let times = incident["times"].as_u64().unwrap();
+        let text = end["message"].as_str().unwrap();
+        assert!(text.contains(&format!("after {times} failures")), "{text}");
+    }
+}
+
+#[test]
+fn a_replica_that_is_lost_is_a_warning() {
+    let cloud = quick_cloud(|_| {});
+    let daemon = Daemon::start(&cloud, &JSON);
+    daemon.wait_for_available(3);
+    let silent = simplescalevm_mock::Behaviour::of(simplescalevm_mock::Mode::Refuse);
+    cloud.set_behaviour("server-1", &silent).unwrap();
+    let mut found = Vec::new();
+    daemon.wait("the verdict", || {
+        found = of_event(&lines(&daemon), "replica-state");
+        found.retain(|e| e["to"] == "unreachable");
+        !found.is_empty()
+    });
+    assert_eq!(found[0]["level"], "warn", "{found:#?}");
+}
+
+#[test]
+fn the_journal_is_told_the_weight_of_each_line() {
+    let cloud = quick_cloud(|_| {});
+    let run = |stream: &str| {
+        let mut variables = support::variables(&cloud, &[]);
+        let port = support::free_port();
+        variables.push(("APP_PORT", port.to_string()));
+        variables.push(("JOURNAL_STREAM", stream.to_owned()));
+        let daemon = Daemon::spawn(support::program(&[], &variables), port);
+        daemon.wait_for_available(3);
+        daemon.signal("HUP");
+        daemon.wait("a warning", || daemon.log().contains("SIGHUP"));
+        daemon.log()
+    };
+    let log = run("8:12345");
+    assert!(
+        log.lines()
+            .all(|line| line.starts_with("<6>2") || line.starts_with("<4>2")),
+        "{log}"
+    );
+    let weighed = |line: &str| line.starts_with("<4>2") && line.contains("[WARN] SIGHUP: ");
+    assert!(log.lines().any(weighed), "{log}");
+    assert!(run("").lines().all(|line| line.starts_with('2')));
+    // Where the journal itself reads, it writes the time down.
+    let socket = std::os::unix::net::UnixDatagram::pair().unwrap();
+    let (ours, theirs) = socket;
+    let theirs = std::fs::File::from(std::os::fd::OwnedFd::from(theirs));
+    let found = theirs.metadata().unwrap();
+    let stream = {
+        use std::os::unix::fs::MetadataExt;
+        format!("{}:{}", found.dev(), found.ino())
+    };
+    let mut variables = support::variables(&cloud, &[("OS_AUTH_URL", "http://127.0.0.1:1/v3")]);
+    variables.push(("APP_PORT", "0".to_owned()));
+    variables.push(("JOURNAL_STREAM", stream));
+    let mut daemon = support::program(&[], &variables)
+        .stderr(theirs)
+        .spawn()
+        .unwrap();
+    ours.set_read_timeout(Some(support::PATIENCE)).unwrap();
+    let mut heads = Vec::new();
+    let mut line = [0; 4096];
+    while !heads
+        .iter()
+        .any(|head: &String| head.starts_with("<3>[ERROR]"))
+    {
+        let n = ours.recv(&mut line).unwrap();
+        heads.push(String::from_utf8_lossy(&line[..n]).into_owned());
+    }
+    let _ = daemon.kill();
+    let _ = daemon.wait();
+    let started = |head: &String| head.starts_with("<6>[INFO] SimpleScaleVM ");
+    assert!(heads.iter().any(started), "{heads:?}");
+}

@@ -65,5 +65,5 @@ if "$engine" inspect simplescalevm >/dev/null 2>&1; then
     "$engine" rm simplescalevm
 fi
 "$engine" run --detach --name simplescalevm --hostname simplescalevm --restart unless-stopped \
-    --read-only --cap-drop ALL --security-opt no-new-privileges --stop-timeout 60 \
+    --read-only --cap-drop ALL --security-opt no-new-privileges --ulimit core=0 --stop-timeout 60 \
     --env-file "$file" "${options[@]}" "$image"

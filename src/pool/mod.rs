@@ -12,6 +12,7 @@ mod clocks;
 mod creations;
 mod deletions;
 mod event;
+mod foreign;
 mod gone;
 mod invariants;
 mod memory;
@@ -30,6 +31,10 @@ pub use answer::{Answer, ProbeFailure, ProbeResult};
 pub use assess::{Assessed, Assessment, Phase, assess};
 pub use backoff::{Backoff, BackoffCause, CreateFailure};
 pub use event::{CycleStep, Event, EventKind, Events, Note, Numbers, Quota};
+pub use foreign::{
+    LONGEST_NAME, LONGEST_TEXT, bounded, is_unseen, short_name, short_text, visible, visible_json,
+    visible_lines,
+};
 pub use invariants::{Violation, violations};
 pub use memory::{Heard, Memory, ProbeTarget, ShrunkenList};
 pub use observation::{

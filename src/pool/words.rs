@@ -2,7 +2,7 @@
 
 use super::{
     Action, Assessment, Backoff, Blocked, CloudTime, CreateBlock, DeleteBlock, DeleteReason,
-    ExternalAddress, ExternalAddressId, Moment, MoveReason, ReplicaId, Snapshot,
+    ExternalAddress, ExternalAddressId, Moment, MoveReason, ReplicaId, Snapshot, short_name,
 };
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -22,9 +22,6 @@ pub struct Words<'a> {
 }
 
 impl<'a> Words<'a> {
-    /// The longest piece of a foreign name that a sentence repeats, in characters.
-    const LONGEST_NAME: usize = 100;
-
     /// Takes what is known at `now`; `cloud_now` is the cloud's clock at that moment.
     #[must_use]
     pub fn new(
@@ -70,13 +67,9 @@ impl<'a> Words<'a> {
     #[must_use]
     pub fn replica(&self, id: &ReplicaId) -> String {
         match self.name(id).filter(|name| !name.is_empty()) {
-            None => Self::printable(id.as_str()),
-            Some(name) if self.is_unique(name) => Self::printable(name),
-            Some(name) => format!(
-                "{} [{}]",
-                Self::printable(name),
-                Self::printable(id.as_str())
-            ),
+            None => short_name(id.as_str()),
+            Some(name) if self.is_unique(name) => short_name(name),
+            Some(name) => format!("{} [{}]", short_name(name), short_name(id.as_str())),
         }
     }
 
@@ -97,7 +90,7 @@ impl<'a> Words<'a> {
     pub fn external_address(&self, id: &ExternalAddressId) -> String {
         match self.addresses.iter().find(|a| a.id == *id) {
             Some(found) => found.address.to_string(),
-            None => Self::printable(id.as_str()),
+            None => short_name(id.as_str()),
         }
     }
 
@@ -229,15 +222,6 @@ impl<'a> Words<'a> {
             Some((_, time)) => format!(" before {time}"),
             None => format!(" for {} s", whole_seconds_up(until.since(self.now))),
         }
-    }
-
-    /// Foreign text, made fit for a line of a log: no control characters, bounded length.
-    #[must_use]
-    pub fn printable(text: &str) -> String {
-        text.chars()
-            .take(Self::LONGEST_NAME)
-            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-            .collect()
     }
 }
 
@@ -421,9 +405,9 @@ mod tests {
         let check = |id, expected: &str| assert_eq!(words.replica(&ReplicaId::new(id)), expected);
         check("1", "gw [1]");
         check("2", "gw [2]");
-        check("3", "a\u{fffd}b\u{fffd}[31m");
+        check("3", "a\\nb\\u{1b}[31m");
         check("4", "4");
-        check("5", &long[..100]);
+        check("5", &format!("{}…", &long[..63]));
         check("gone", "gone");
     }
 

@@ -1,6 +1,7 @@
 //! The command `check`: settings, cloud and replicas, with what to do about whatever is wrong.
 
-use super::commands::{observe, print};
+use super::commands::{exit_code, observe};
+use super::output::{print_json, print_words};
 use super::{Failure, cloud, logging, probe_settings, template};
 use crate::config::Settings;
 use crate::pool::{ProbeFailure, Snapshot, Words};
@@ -31,12 +32,13 @@ pub fn check(settings: &Settings, json: bool) -> ExitCode {
         Err(failure) => findings.push(finding("settings", Verdict::Wrong, chain(&failure), "")),
     }
     let is_well = count(&findings, Verdict::Wrong) == 0;
-    let text = if json {
-        as_json(&findings)
+    let is_printed = if json {
+        print_json(as_json(&findings))
     } else {
-        in_words(&findings)
+        print_words(&in_words(&findings))
     };
-    print(&text, is_well)
+    logging::flush();
+    exit_code(is_well && is_printed)
 }
 
 fn look(settings: &Settings) -> Result<Vec<Finding>, Failure> {

@@ -1,5 +1,6 @@
 //! The commands that look and do nothing.
 
+use super::output::{complain, print_json, print_words};
 use super::threads::{ProbesOfPool, RealClock};
 use super::{facts, logging, probe_settings, provider};
 use crate::config::Settings;
@@ -9,7 +10,6 @@ use crate::scaler::{Clock, Parts, Scaler, Watcher, chain};
 use crate::status::status_view;
 use log::LevelFilter;
 use std::error::Error;
-use std::io::{Write, stdout};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -23,24 +23,24 @@ pub fn plan(settings: &Settings, json: bool) -> ExitCode {
         settings.log_format,
         &settings.openstack.metadata_value,
     );
-    match observe(settings) {
+    let code = match observe(settings) {
         Ok(snapshot) => {
             let now = snapshot.taken;
-            let text = if json {
-                format!(
-                    "{:#}\n",
-                    status_view(&snapshot, &facts(settings), true, now)
-                )
+            let is_printed = if json {
+                let view = status_view(&snapshot, &facts(settings), true, now);
+                print_json(format!("{view:#}\n"))
             } else {
-                in_words(&snapshot)
+                print_words(&in_words(&snapshot))
             };
-            print(&text, true)
+            exit_code(is_printed)
         }
         Err(error) => {
-            eprintln!("simplescalevm: {}", chain(error.as_ref()));
+            complain(&chain(error.as_ref()));
             ExitCode::FAILURE
         }
-    }
+    };
+    logging::flush();
+    code
 }
 
 /// Lists once, and probes until there is a verdict on every replica.
@@ -126,9 +126,8 @@ fn in_words(snapshot: &Snapshot) -> String {
     text
 }
 
-pub(super) fn print(text: &str, is_well: bool) -> ExitCode {
-    let printed = stdout().lock().write_all(text.as_bytes());
-    if is_well && printed.is_ok() {
+pub(super) fn exit_code(is_well: bool) -> ExitCode {
+    if is_well {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

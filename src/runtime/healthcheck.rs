@@ -1,5 +1,6 @@
 //! Asks a running daemon whether it is well.
 
+use super::output::{complain, print};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -28,15 +29,16 @@ pub fn healthcheck(address: SocketAddr) -> ExitCode {
     });
     match asked {
         Ok((200, body)) => {
-            println!("{}", body.trim_end());
+            // What is asked for is the exit code: that nothing can be printed does not make the daemon ill.
+            let _ = print(&format!("{}\n", body.trim_end()));
             ExitCode::SUCCESS
         }
         Ok((status, body)) => {
-            eprintln!("simplescalevm: {url}: status {status}: {}", body.trim_end());
+            complain(&format!("{url}: status {status}: {}", body.trim_end()));
             ExitCode::FAILURE
         }
         Err(error) => {
-            eprintln!("simplescalevm: {url}: {error}");
+            complain(&format!("{url}: {error}"));
             ExitCode::FAILURE
         }
     }

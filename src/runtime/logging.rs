@@ -1,36 +1,206 @@
 //! The log: one line per event on standard error, for people or as JSON, times in UTC.
 
+use super::log_queue::LogQueue;
 use crate::config::LogFormat;
-use crate::pool::{CloudTime, utc};
+use crate::pool::{
+    CloudTime, LONGEST_NAME, LONGEST_TEXT, bounded, short_name, short_text, utc, visible,
+    visible_json,
+};
 use log::kv::{self, Key, VisitSource};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde_json::{Map, Value};
-use simplelog::{ConfigBuilder, WriteLogger};
-use std::fmt::Write as _;
-use std::io::{Write, stderr};
+use simplelog::{Config, ConfigBuilder, WriteLogger};
+use std::fs::File;
+use std::io::{self, IsTerminal, Write, stderr};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 use time::macros::format_description;
 
+/// How long the end waits for a log that is not read.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
 /// Sets the process's log up; each line tells the pool. Only the first call has an effect.
 pub(super) fn start(level: LevelFilter, format: LogFormat, pool: &str) {
+    let journal = Journal::find();
     let pool = pool.to_owned();
+    let told = pool.clone();
+    let notice = move |count: u64| notice(count, format, journal, &told);
+    // Without a thread for the log there will be none for the daemon either, and that is told directly.
+    let sink = match LogQueue::start(stderr(), notice) {
+        Ok(queue) => Sink::Queue(queue),
+        Err(_) => Sink::Direct,
+    };
     let logger: Box<dyn Log> = match format {
         LogFormat::Text => {
-            let config = ConfigBuilder::new()
-                .set_time_format_custom(format_description!(
-                    "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"
-                ))
-                .set_thread_level(LevelFilter::Off)
-                .set_target_level(LevelFilter::Off)
-                .set_location_level(LevelFilter::Off)
-                .build();
-            let inner = *WriteLogger::new(level, config, stderr());
-            Box::new(OneLine { inner, pool })
+            let config = match journal {
+                Journal::No => plain(),
+                // Whatever else stands in the line comes after the priority.
+                Journal::Perhaps | Journal::Yes => bare(),
+            };
+            let lines = Lines {
+                sink: sink.clone(),
+                line: Vec::new(),
+            };
+            let inner = *WriteLogger::new(level, config, lines);
+            Box::new(OneLine {
+                inner,
+                pool,
+                journal,
+                sink,
+            })
         }
-        LogFormat::Json => Box::new(Json { level, pool }),
+        LogFormat::Json => Box::new(Json {
+            level,
+            pool,
+            journal,
+            sink,
+        }),
     };
     if log::set_boxed_logger(logger).is_ok() {
         log::set_max_level(level);
+    }
+}
+
+/// Waits for the last lines to be written, within a limit.
+pub(super) fn flush() {
+    log::logger().flush();
+}
+
+/// Time, weight, sentence.
+fn plain() -> Config {
+    ConfigBuilder::new()
+        .set_time_format_custom(format_description!(
+            "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z"
+        ))
+        .set_thread_level(LevelFilter::Off)
+        .set_target_level(LevelFilter::Off)
+        .set_location_level(LevelFilter::Off)
+        .build()
+}
+
+/// The message alone.
+fn bare() -> Config {
+    ConfigBuilder::new()
+        .set_time_level(LevelFilter::Off)
+        .set_max_level(LevelFilter::Off)
+        .set_thread_level(LevelFilter::Off)
+        .set_target_level(LevelFilter::Off)
+        .set_location_level(LevelFilter::Off)
+        .build()
+}
+
+/// Whether systemd's journal reads the log. It takes a number in front of a line for the line's priority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Journal {
+    /// No.
+    No,
+    /// The environment says so, but standard error leads elsewhere: a redirection within a service.
+    Perhaps,
+    /// Yes; it writes the time down by itself.
+    Yes,
+}
+
+impl Journal {
+    fn find() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "systemd sets it, nobody else")]
+        let stream = std::env::var("JOURNAL_STREAM").unwrap_or_default();
+        if stream.is_empty() || stderr().is_terminal() {
+            return Self::No;
+        }
+        let opened = stderr().as_fd().try_clone_to_owned().map(File::from);
+        match opened.and_then(|file| file.metadata()) {
+            Ok(found) if stream == format!("{}:{}", found.dev(), found.ino()) => Self::Yes,
+            _ => Self::Perhaps,
+        }
+    }
+
+    /// What a line for people begins with.
+    fn head(self, level: Level) -> String {
+        let priority = priority(level);
+        match self {
+            Self::No => String::new(),
+            Self::Perhaps => format!("{priority}{} [{level}] ", utc_now()),
+            Self::Yes => format!("{priority}[{level}] "),
+        }
+    }
+}
+
+/// syslog's numbers: error, warning, informational, debug.
+fn priority(level: Level) -> &'static str {
+    match level {
+        Level::Error => "<3>",
+        Level::Warn => "<4>",
+        Level::Info => "<6>",
+        Level::Debug | Level::Trace => "<7>",
+    }
+}
+
+/// The line that says how many lines are missing here.
+fn notice(count: u64, format: LogFormat, journal: Journal, pool: &str) -> Vec<u8> {
+    let text = format!(
+        "{count} lines of the log are missing here: they could not be written as fast as they came"
+    );
+    let level = Level::Warn;
+    let line = match format {
+        LogFormat::Text => match journal {
+            Journal::No => format!("{} [{level}] {text}", utc_now()),
+            Journal::Perhaps | Journal::Yes => format!("{}{text}", journal.head(level)),
+        },
+        LogFormat::Json => {
+            let mut record = Record::builder();
+            record.level(level).target(module_path!());
+            json_line(
+                &record.args(format_args!("{text}")).build(),
+                pool,
+                &utc_now(),
+            )
+        }
+    };
+    format!("{line}\n").into_bytes()
+}
+
+/// Where whole lines go.
+#[derive(Debug, Clone)]
+enum Sink {
+    Queue(LogQueue),
+    Direct,
+}
+
+impl Sink {
+    fn offer(&self, line: Vec<u8>) {
+        match self {
+            Self::Queue(queue) => queue.offer(line),
+            // There is nowhere to tell that it cannot be written.
+            Self::Direct => drop(stderr().write_all(&line)),
+        }
+    }
+
+    fn flush(&self) {
+        if let Self::Queue(queue) = self {
+            queue.flush(LAST_LINES);
+        }
+    }
+}
+
+/// Makes whole lines of what is written piece by piece.
+#[derive(Debug)]
+struct Lines {
+    sink: Sink,
+    line: Vec<u8>,
+}
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.line.extend_from_slice(bytes);
+        if self.line.ends_with(b"\n") {
+            self.sink.offer(std::mem::take(&mut self.line));
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -48,6 +218,8 @@ fn is_ours_or_grave(metadata: &Metadata<'_>) -> bool {
 struct OneLine<L> {
     inner: L,
     pool: String,
+    journal: Journal,
+    sink: Sink,
 }
 
 impl<L: Log> Log for OneLine<L> {
@@ -59,7 +231,8 @@ impl<L: Log> Log for OneLine<L> {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let mut line = printable(&record.args().to_string());
+        let mut line = self.journal.head(record.level());
+        line.push_str(&short_text(&record.args().to_string()));
         line.push_str(&logfmt(&fields(record), &self.pool));
         self.inner.log(
             &Record::builder()
@@ -70,21 +243,8 @@ impl<L: Log> Log for OneLine<L> {
     }
 
     fn flush(&self) {
-        self.inner.flush();
+        self.sink.flush();
     }
-}
-
-/// Control characters as escapes, so that a message can neither break a line nor move a cursor.
-fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
 }
 
 /// The named values of an event.
@@ -94,7 +254,11 @@ fn fields(record: &Record<'_>) -> Map<String, Value> {
         fn visit_pair(&mut self, key: Key<'kvs>, value: kv::Value<'kvs>) -> Result<(), kv::Error> {
             let value = match (value.to_u64(), value.to_borrowed_str()) {
                 (Some(number), _) => Value::from(number),
-                (_, Some(text)) => Value::from(text),
+                (_, Some(text)) => {
+                    let is_name = matches!(key.as_str(), "name" | "replica");
+                    let longest = if is_name { LONGEST_NAME } else { LONGEST_TEXT };
+                    Value::from(bounded(text, longest))
+                }
                 _ => Value::from(value.to_string()),
             };
             self.0.insert(key.to_string(), value);
@@ -113,11 +277,10 @@ fn logfmt(fields: &Map<String, Value>, pool: &str) -> String {
     if fields.is_empty() {
         return text;
     }
-    let pool = Value::from(pool);
-    let named = ["replica", "name", "reason"].map(|name| (name, fields.get(name)));
-    for (name, value) in [("pool", Some(&pool))].into_iter().chain(named) {
-        if let Some(value) = value.and_then(Value::as_str) {
-            text.push_str(&format!(" {name}={}", word(value)));
+    text.push_str(&format!(" pool={}", word(&visible(pool))));
+    for name in ["replica", "name", "reason"] {
+        if let Some(value) = fields.get(name).and_then(Value::as_str) {
+            text.push_str(&format!(" {name}={}", word(&short_name(value))));
         }
     }
     for name in ["available", "replicas"] {
@@ -139,12 +302,14 @@ fn word(value: &str) -> String {
     if !value.is_empty() && value.chars().all(is_plain) {
         return value.to_owned();
     }
-    Value::from(printable(value)).to_string()
+    Value::from(value).to_string()
 }
 
 struct Json {
     level: LevelFilter,
     pool: String,
+    journal: Journal,
+    sink: Sink,
 }
 
 impl Log for Json {
@@ -156,13 +321,18 @@ impl Log for Json {
         if !self.enabled(record.metadata()) {
             return;
         }
-        let mut line = json_line(record, &self.pool, &utc_now());
-        let _ = line.write_char('\n');
-        // There is nowhere to tell that the log cannot be written.
-        let _ = stderr().lock().write_all(line.as_bytes());
+        let line = json_line(record, &self.pool, &utc_now());
+        // The journal takes the priority off; nothing else would.
+        let head = match self.journal {
+            Journal::Yes => priority(record.level()),
+            Journal::No | Journal::Perhaps => "",
+        };
+        self.sink.offer(format!("{head}{line}\n").into_bytes());
     }
 
-    fn flush(&self) {}
+    fn flush(&self) {
+        self.sink.flush();
+    }
 }
 
 /// The fields that every line has come last, so that no event can stand in for one.
@@ -173,9 +343,9 @@ fn json_line(record: &Record<'_>, pool: &str, time: &str) -> String {
     line.insert("level".to_owned(), Value::from(level));
     line.insert("module".to_owned(), Value::from(record.target()));
     line.insert("pool".to_owned(), Value::from(pool));
-    let message = record.args().to_string();
+    let message = bounded(&record.args().to_string(), LONGEST_TEXT);
     line.insert("message".to_owned(), Value::from(message));
-    Value::Object(line).to_string()
+    visible_json(Value::Object(line).to_string())
 }
 
 /// For people and log stores only: no decision looks at this machine's wall clock.
@@ -205,11 +375,6 @@ pub(super) fn wall_clock() -> CloudTime {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_message_stays_on_its_line() {
-        assert_eq!(printable("a\nb\u{1b}[2J\té"), "a\\nb\\u{1b}[2J\\té");
-    }
 
     fn with_record<T>(name: &str, look: impl FnOnce(&Record<'_>) -> T) -> T {
         let fields = [

@@ -4,12 +4,18 @@ mod check;
 mod commands;
 mod descriptors;
 mod healthcheck;
+mod log_queue;
 mod logging;
+mod output;
+mod privacy;
+mod signals;
 mod threads;
 
 pub use check::check;
 pub use commands::plan;
 pub use healthcheck::healthcheck;
+pub use output::{complain, print};
+pub use privacy::keep_memory_private;
 
 use self::threads::{Event, ProbesOfPool, RealClock, StatusWatcher, spawn};
 use crate::config::{self, ProviderKind, Settings};
@@ -18,10 +24,8 @@ use crate::provider::Provider;
 use crate::provider::openstack::{OpenStack, ServerTemplate};
 use crate::scaler::{Clock, Parts, Scaler};
 use crate::status::{Facts, Shared, StatusError, StatusServer};
-use crossbeam_channel::{Receiver, Select, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Select, bounded, unbounded};
 use openstack_sdk_blocking::{Cloud, RequestRecord};
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 use std::fmt;
 use std::fs;
 use std::io;
@@ -77,17 +81,33 @@ impl std::error::Error for Failure {
 #[must_use]
 pub fn run(settings: &Settings) -> ExitCode {
     let pool = &settings.openstack.metadata_value;
+    // INVARIANT: before any other thread is there, the log's too: threads inherit it.
+    let held_back = signals::hold_back();
     logging::start(settings.log_level, settings.log_format, pool);
+    log_panics();
     for warning in &settings.warnings {
         log::warn!("{warning}");
     }
-    match run_daemon(settings) {
+    let outcome = held_back.and_then(|()| run_daemon(settings));
+    let code = match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             log::error!("{}", crate::scaler::chain(&failure));
             ExitCode::FAILURE
         }
-    }
+    };
+    logging::flush();
+    code
+}
+
+/// A panic is told in the log, like everything else: the standard hook writes to standard error itself, and would wait
+/// there for ever if that is not read.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or("without a name");
+        log::error!("the thread {name} {panic}");
+    }));
 }
 
 fn run_daemon(settings: &Settings) -> Result<(), Failure> {
@@ -95,7 +115,7 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     let (events_in, events) = unbounded();
     // INVARIANT: signals are received before anything is done that a signal should end well.
-    watch_signals(&events_in)?;
+    signals::watch(&events_in)?;
     descriptors::raise(settings);
     let shared = Arc::new(Shared::default());
     let watched = Arc::clone(&shared);
@@ -186,7 +206,7 @@ fn wait(events: &Receiver<Event>, status: &StatusServer) -> Result<(), Failure> 
     loop {
         match events.recv_timeout(LOOK_EVERY) {
             Ok(Event::Signal(signal)) => {
-                let name = signal_hook::low_level::signal_name(signal).unwrap_or("a signal");
+                let name = signals::name(signal);
                 log::info!("{name}: no new action is begun; a second signal ends at once");
                 return Ok(());
             }
@@ -195,23 +215,6 @@ fn wait(events: &Receiver<Event>, status: &StatusServer) -> Result<(), Failure> 
             Err(_) => {}
         }
     }
-}
-
-/// Sends the first signal on; the second ends the process at once.
-fn watch_signals(events: &Sender<Event>) -> Result<(), Failure> {
-    let mut signals = Signals::new([SIGTERM, SIGINT]).map_err(Failure::Signals)?;
-    let sender = events.clone();
-    spawn("signals", events, move || {
-        for (index, signal) in signals.forever().enumerate() {
-            if index > 0 {
-                signal_hook::low_level::exit(128 + signal);
-            }
-            // There is no receiver any more: the process is ending.
-            let _ = sender.send(Event::Signal(signal));
-        }
-    })
-    .map(drop)
-    .map_err(Failure::Thread)
 }
 
 fn provider(settings: &Settings, prepare: impl FnOnce(&mut Cloud)) -> Result<OpenStack, Failure> {
@@ -282,6 +285,7 @@ fn facts(settings: &Settings) -> Facts {
             .collect(),
         pool: settings.openstack.metadata_value.clone(),
         wall_clock: logging::wall_clock,
+        log_lines_dropped: log_queue::dropped,
         healthy_within: settings.openstack.timeout * REQUESTS_WITHOUT_A_BEAT + HEALTH_MARGIN,
     }
 }

@@ -1,11 +1,13 @@
 //! What the scaler tells people: log lines, counters, and the last cycles, errors and events.
 
 use super::Watcher;
+use super::apply::Object;
+use super::fold::{About, Folds, Lasting};
 use super::telling::tell;
 use crate::pool::{
     Action, Assessed, Blocked, Boots, CloudTime, CycleReport, DeleteReason, Event, EventKind,
     Events, Incident, Memory, Moment, Note, Numbers, Phase, Plan, Policy, ProbeResult, Record,
-    ReplicaId, ServerState, Snapshot, Violation, Words, delete_reason,
+    ReplicaId, ServerState, Snapshot, Violation, Words, delete_reason, short_name, short_text,
 };
 use crate::provider::ProviderError;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -19,13 +21,11 @@ const HISTORY: usize = 100;
 const INCIDENTS: usize = 50;
 /// Among how many of the last errors one is looked for that is the same again.
 const FOLDED_AMONG: usize = 10;
-/// An error that comes back after so long is a new one.
-const FOLDED_WITHIN: Duration = Duration::from_secs(3600);
 
 /// More replicas than this are told as one line at the start.
 const TOLD_ONE_BY_ONE: usize = 10;
 
-/// An error and all its causes, in one line.
+/// An error and all its causes, in one line, whatever stands in them.
 pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -34,7 +34,7 @@ pub fn chain(error: &dyn Error) -> String {
         text.push_str(&error.to_string());
         cause = error.source();
     }
-    text
+    short_text(&text)
 }
 
 /// Both clocks at the moment of an event.
@@ -56,10 +56,12 @@ struct Known {
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     known: BTreeMap<ReplicaId, Known>,
-    blocked: BTreeSet<String>,
+    blocked: Lasting,
+    folds: Folds,
     /// The numbers as last told.
     numbers: Numbers,
-    list_failures: u64,
+    /// When the list began to fail.
+    failing_since: Option<Moment>,
     creation_failures: u32,
     boots: Boots,
     // Shared with the snapshots, and copied only when something is added.
@@ -118,25 +120,26 @@ impl Journal {
 
     pub(super) fn listed(&mut self, when: When) {
         self.cycles += 1;
-        if self.list_failures > 0 {
+        let failures = self.folds.ended(&About::List);
+        if let Some(since) = self.failing_since.take() {
             let text = format!(
-                "the provider can be listed again, after {} failures",
-                self.list_failures
+                "the provider can be listed again, after {} failures in {} s",
+                failures.max(1),
+                when.0.since(since).as_secs()
             );
             self.keep(when, Event::new(EventKind::Recovered, text));
-            self.list_failures = 0;
         }
     }
 
     pub(super) fn list_failed(&mut self, when: When, error: &ProviderError, watcher: &dyn Watcher) {
         self.failed_cycles += 1;
-        self.list_failures += 1;
+        self.failing_since.get_or_insert(when.0);
         let event = Event {
             reason: Some(error.kind.name()),
             error: Some(chain(error)),
             ..Event::new(EventKind::Error, "list the pool".to_owned())
         };
-        self.incident(when, event, watcher);
+        self.fold(when, About::List, event, error.kind.name(), watcher);
     }
 
     /// Tells what the new plan sees otherwise than the last one.
@@ -258,6 +261,8 @@ impl Journal {
             let Some(known) = self.known.remove(&id) else {
                 continue;
             };
+            self.folds
+                .ended(&About::Object(Object::Replica(id.clone())));
             let why = match known.deleted {
                 Some(reason) => format!(
                     " (it was deleted, {}: {})",
@@ -268,7 +273,7 @@ impl Journal {
             };
             let (age, at) = known.aged;
             watcher.note(&Note::Gone(age.saturating_add(when.0.since(at))));
-            let name = Words::printable(&known.name);
+            let name = short_name(&known.name);
             let event = Event {
                 replica: Some(id.clone()),
                 name: Some(known.name),
@@ -289,11 +294,14 @@ impl Journal {
         numbers: Numbers,
     ) {
         let mut gists = BTreeSet::new();
+        let now = when.0;
         // That there are more addresses than replicas is no news.
         let telling = |b: &&Blocked| !matches!(b, Blocked::MoveAddress { .. });
         for blocked in blocked.iter().filter(telling) {
             let gist = words.blocked_gist(blocked);
-            if !self.blocked.contains(&gist) {
+            // Replicas that are missing are callers that may be lost.
+            let repeats = matches!(blocked, Blocked::Create { .. });
+            if let Some(lasts) = self.blocked.is_so(&gist, now, repeats) {
                 let replica = match blocked {
                     Blocked::Delete { replica, .. } => Some(replica),
                     _ => None,
@@ -303,13 +311,13 @@ impl Journal {
                     replica: replica.cloned(),
                     reason: Some(blocked.name()),
                     numbers: Some(numbers),
-                    ..Event::new(EventKind::Blocked, words.blocked(blocked))
+                    ..Event::new(EventKind::Blocked, still(words.blocked(blocked), lasts))
                 };
                 self.keep(when, event);
             }
             gists.insert(gist);
         }
-        self.blocked = gists;
+        self.blocked.keep(|gist| gists.contains(gist));
     }
 
     /// The list lacks too much to be believed.
@@ -337,7 +345,7 @@ impl Journal {
             error: Some(text),
             ..Event::new(EventKind::Error, "plan".to_owned())
         };
-        self.incident(when, event, watcher);
+        self.fold(when, About::Plan, event, "broken_promise", watcher);
     }
 
     /// Tells what came of an action.
@@ -356,7 +364,9 @@ impl Journal {
             replicas: before.replicas_after,
             ..before
         };
+        let about = About::Object(Object::of(action));
         let Err(error) = result else {
+            self.folds.ended(&about);
             match action {
                 Action::MoveAddress { .. } => self.moved += 1,
                 Action::Delete {
@@ -388,10 +398,11 @@ impl Journal {
         event.outcome = Some("failed");
         event.error = Some(chain(error));
         event.numbers = Some(numbers);
-        self.fold(when, event, error.kind.name(), watcher);
+        self.fold(when, about, event, error.kind.name(), watcher);
     }
 
     pub(super) fn applied(&mut self, report: CycleReport) {
+        self.folds.ended(&About::Plan);
         let history = Arc::make_mut(&mut self.history);
         if history.len() == HISTORY {
             history.pop_front();
@@ -399,35 +410,39 @@ impl Journal {
         history.push_back(Arc::new(report));
     }
 
-    fn incident(&mut self, when: When, event: Event, watcher: &dyn Watcher) {
-        let kind = event.reason.unwrap_or("error");
-        self.fold(when, event, kind, watcher);
-    }
-
-    /// Keeps an error. One that repeats is told at the first, second, fourth, ... time only.
-    fn fold(&mut self, when: When, mut event: Event, kind: &'static str, watcher: &dyn Watcher) {
+    /// Keeps an error. One that repeats is not told each time.
+    fn fold(
+        &mut self,
+        when: When,
+        about: About,
+        mut event: Event,
+        kind: &'static str,
+        watcher: &dyn Watcher,
+    ) {
         watcher.note(&Note::Failed(kind));
-        let is_again = |past: &Incident| {
-            past.doing == event.text && past.kind == kind && when.0.since(past.last) < FOLDED_WITHIN
+        let again = self.folds.failed(about, kind, when.0);
+        event.times = again.times;
+        let is_the_same = |past: &Incident| {
+            past.doing == event.text && past.kind == kind && past.times + 1 == again.of_its_kind
         };
         let incidents = Arc::make_mut(&mut self.incidents);
         let last = incidents.len().saturating_sub(FOLDED_AMONG);
-        let again = (last..incidents.len())
+        let before = (last..incidents.len())
             .rev()
-            .find(|index| incidents.get(*index).is_some_and(is_again));
-        let before = again.and_then(|index| incidents.remove(index));
-        event.times = before.map_or(0, |past| past.times) + 1;
-        if incidents.len() == INCIDENTS {
+            .find(|index| incidents.get(*index).is_some_and(is_the_same));
+        if let Some(index) = before {
+            incidents.remove(index);
+        } else if incidents.len() == INCIDENTS {
             incidents.pop_front();
         }
         incidents.push_back(Incident {
             last: when.0,
-            times: event.times,
+            times: again.of_its_kind,
             doing: event.text.clone(),
             kind,
             error: event.error.clone().unwrap_or_default(),
         });
-        if event.times.is_power_of_two() {
+        if again.is_told {
             self.keep(when, event);
         }
     }
@@ -436,6 +451,14 @@ impl Journal {
         let (at, time) = when;
         let events = Arc::make_mut(&mut self.events);
         tell(&events.keep(Event { at, time, ..event }));
+    }
+}
+
+/// A sentence about what has been so for a while.
+fn still(sentence: String, lasts: Duration) -> String {
+    match lasts.as_secs() / 60 {
+        0 => sentence,
+        minutes => format!("{sentence}; it has been so for {minutes} min"),
     }
 }
 
@@ -512,7 +535,7 @@ fn detail(assessed: &Assessed, record: &Record) -> String {
         (Phase::Failed(how), _) => {
             let how = format!("{how:?}").to_lowercase();
             match record.fault.as_deref().filter(|fault| !fault.is_empty()) {
-                Some(fault) => format!(" ({how}: {fault})"),
+                Some(fault) => format!(" ({how}: {})", short_text(fault)),
                 None => format!(" ({how})"),
             }
         }

@@ -36,6 +36,13 @@ fn level(event: &Event) -> Level {
         _ if event.error.is_some() => Level::Error,
         EventKind::Error => Level::Error,
         EventKind::Blocked | EventKind::Doubted => Level::Warn,
+        // What served is lost to callers, and nothing of this daemon's doing.
+        EventKind::State
+            if matches!(event.states.1, Some("unreachable" | "failed" | "unknown")) =>
+        {
+            Level::Warn
+        }
+        EventKind::Gone if event.reason.is_none() => Level::Warn,
         _ => Level::Info,
     }
 }

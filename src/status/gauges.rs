@@ -74,6 +74,13 @@ pub(super) fn gauges(
         "For how long the replica that answers and has been full the longest has had nothing free; 0 without one",
         full_since.map_or(0.0, |since| now.since(since).as_secs_f64()),
     );
+    let dropped = <Counter>::default();
+    dropped.inc_by((facts.log_lines_dropped)());
+    r.register(
+        "log_lines_dropped",
+        "Lines of the log that could not be written and were dropped",
+        dropped,
+    );
     let mut labelled = |name, help, values: Vec<(Label, usize)>| {
         let family = Family::<[Label; 1], Gauge>::default();
         for (label, value) in values {

@@ -46,4 +46,6 @@ pub struct Facts {
     pub pool: String,
     /// This machine's wall clock, which Prometheus compares with its own.
     pub wall_clock: fn() -> CloudTime,
+    /// How many lines of the log were dropped since the start, because they could not be written.
+    pub log_lines_dropped: fn() -> u64,
 }

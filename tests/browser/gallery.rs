@@ -401,6 +401,7 @@ pub(crate) fn serve(day: Day) -> StatusServer {
         healthy_within: Duration::from_secs(150),
         pool: "gateway".to_owned(),
         wall_clock: || CloudTime(CLOUD_START),
+        log_lines_dropped: || 0,
     };
     let clock = Arc::new(move || at(end + 3));
     StatusServer::start("127.0.0.1", 0, shared, facts, clock).unwrap()

@@ -26,6 +26,7 @@ pub(crate) fn facts() -> Facts {
         healthy_within: Duration::from_secs(60),
         pool: "gateway".to_owned(),
         wall_clock: || CloudTime(CLOUD_START + 5_000),
+        log_lines_dropped: || 0,
     }
 }
 

@@ -36,6 +36,7 @@ fn start() -> StatusServer {
         healthy_within: Duration::from_secs(1 << 40),
         pool: String::new(),
         wall_clock: || CloudTime(0),
+        log_lines_dropped: || 0,
     };
     let start = Instant::now();
     let clock = Arc::new(move || Moment(start.elapsed()));
