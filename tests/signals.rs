@@ -67,7 +67,7 @@ fn signals_that_mean_something_else_do_nothing() {
     assert!(
         daemon
             .log()
-            .contains("[WARN] SIGHUP: settings cannot be read again")
+            .contains("[WARN] SIGHUP: reload is not there yet, ignored")
     );
     daemon.signal("TERM");
     let (status, log) = daemon.end();

@@ -80,7 +80,7 @@ pub(super) fn watch(events: &Sender<Event>) -> Result<(), Failure> {
 fn ignored(signal: i32) {
     if signal == SIGHUP {
         log::warn!(
-            "SIGHUP: settings cannot be read again while the daemon runs; ignored. Restart it, nothing is lost by that"
+            "SIGHUP: reload is not there yet, ignored; a restart reads new settings and loses nothing"
         );
     } else {
         log::info!("{}: ignored", name(signal));
