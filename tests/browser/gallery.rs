@@ -26,6 +26,10 @@ pub(crate) enum Day {
     Bad,
     /// A thousand replicas.
     Large,
+    /// Nine of twelve replicas are dead, 9 of 30 resources are ready, enough is on its way.
+    Outage,
+    /// As on a quiet day, but six lists in a row have failed.
+    Unlisted,
 }
 
 fn id(number: u64) -> ReplicaId {
@@ -64,7 +68,11 @@ fn load(number: u64, second: u64) -> u64 {
 }
 
 fn server(number: u64, second: u64, day: Day) -> Server {
-    let is_new = number == 5 && day == Day::Quiet;
+    let is_new = match day {
+        Day::Quiet | Day::Unlisted => number == 5,
+        Day::Outage => number >= 12,
+        Day::Bad | Day::Large => false,
+    };
     let age = if is_new {
         40
     } else {
@@ -75,7 +83,9 @@ fn server(number: u64, second: u64, day: Day) -> Server {
     let state = match (day, number) {
         (Day::Bad, 3) => ServerState::Failed(Failed::Error),
         (Day::Bad, 4) => ServerState::Held("rescued".to_owned()),
-        (Day::Quiet, 5) => ServerState::Creating(Creating::Building),
+        (Day::Outage, 12..) | (Day::Quiet | Day::Unlisted, 5) => {
+            ServerState::Creating(Creating::Building)
+        }
         (Day::Large, n) if n % 130 == 11 => ServerState::Failed(Failed::Stopped),
         _ => running,
     };
@@ -119,6 +129,8 @@ fn probed(memory: &mut Memory, policy: &Policy, number: u64, second: u64, day: D
         (Day::Bad, 1) => Err(ProbeFailure::Timeout),
         (Day::Bad, 0 | 6) => Ok((0, true)),
         (Day::Bad, n) => Ok((n % 2, false)),
+        (Day::Outage, 3..) => Err(ProbeFailure::Timeout),
+        (Day::Outage, _) => Ok((3, false)),
         (Day::Large, n) if n % 90 == 3 => Err(ProbeFailure::Refused),
         (Day::Large, n) if n % 60 == 5 => Ok((0, true)),
         (_, n) => Ok((load(n, second), false)),
@@ -150,7 +162,8 @@ fn policy(day: Day) -> Policy {
     Policy {
         capacity: NonZeroU64::new(CAPACITY).unwrap(),
         floor: match day {
-            Day::Quiet => 14,
+            Day::Quiet | Day::Unlisted => 14,
+            Day::Outage => 30,
             Day::Bad => 12,
             Day::Large => 2_000,
         },
@@ -176,7 +189,8 @@ fn snapshot(day: Day, second: u64, count: u64) -> Snapshot {
     };
     memory.observe(&policy, &listing(second - 300));
     memory.observe(&policy, &listing(second - 4));
-    for number in 0..count {
+    let is_built = |number: &u64| day != Day::Outage || *number < 12;
+    for number in (0..count).filter(is_built) {
         probed(&mut memory, &policy, number, second, day);
     }
     if day == Day::Bad {
@@ -355,27 +369,36 @@ pub(crate) fn serve(day: Day) -> StatusServer {
         let count = match day {
             Day::Large => (920.0 + wave * 30.0) as u64,
             Day::Bad if second + 1_500 > end => 3,
+            Day::Outage if second + 120 > end => 15,
+            Day::Outage => 12,
             _ => (8.0 + wave).round() as u64,
         };
         // Two hours in, the daemon was off for a while.
         if !(7_200..8_400).contains(&second) {
-            let mut past = snapshot(
-                if day == Day::Bad { Day::Quiet } else { day },
-                second,
-                count,
-            );
+            let was = match day {
+                Day::Outage if second + 120 > end => day,
+                Day::Bad | Day::Outage => Day::Quiet,
+                Day::Quiet | Day::Large | Day::Unlisted => day,
+            };
+            let mut past = snapshot(was, second, count);
             past.floor = policy(day).floor;
             past.supply = counted(&mut supply, &past);
             shared.publish(Arc::new(past));
         }
     }
     let count = match day {
-        Day::Quiet => 7,
+        Day::Quiet | Day::Unlisted => 7,
+        Day::Outage => 15,
         Day::Bad => 9,
         Day::Large => 1_000,
     };
     let mut last = snapshot(day, end, count);
     last.supply = counted(&mut supply, &last);
+    if day == Day::Unlisted {
+        last.lists.failures = 6;
+        last.lists.failing_since = Some(at(end - 58));
+        last.last_list = Some(at(end - 62));
+    }
     shared.publish(Arc::new(last));
     shared.heartbeat(at(end));
     let settings = [

@@ -82,8 +82,9 @@ fn a_screen_reader_is_told_what_changes_and_keeps_its_place() {
     // What is spoken holds no time that runs on.
     let spoken = |ago: u64| {
         browser.run(&format!(
-            "status.last_list_seconds_ago = {ago}; showHealth(); \
-             return document.querySelector('.verdict [role=status]').textContent"
+            "status.last_list_seconds_ago = {ago}; status.severity = 'critical'; status.severity_reasons = \
+             [{{ reason: 'list-too-old', severity: 'critical', seconds: {ago}, text: 'The last list of the cloud is too old', advice: 'It hangs.' }}]; \
+             showHealth(); return document.querySelector('.verdict [role=status]').textContent"
         ))
     };
     let first = spoken(200);

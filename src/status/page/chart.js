@@ -18,13 +18,13 @@ function niceStep(top, count) {
   return Math.max(1, step * power);
 }
 
-/* At most `most` samples; of each group the one with the least available above its floor. */
+/* At most `most` samples; of each group the one with the least ready above its floor. */
 function thin(samples, most) {
   const size = Math.ceil(samples.length / most);
   if (size < 2) return samples;
   const out = [];
   for (let i = 0; i < samples.length; i += size) {
-    out.push(samples.slice(i, i + size).reduce((a, b) => (b.available - b.floor <= a.available - a.floor ? b : a)));
+    out.push(samples.slice(i, i + size).reduce((a, b) => (b.ready - b.floor <= a.ready - a.floor ? b : a)));
   }
   return out;
 }
@@ -95,16 +95,19 @@ class Chart {
   }
 
   upper(root, y, height) {
-    const top = Math.max(1, ...this.seen.map((s) => Math.max(s.available, s.floor))) * 1.08;
+    const top = Math.max(1, ...this.seen.map((s) => Math.max(s.available, s.ready, s.floor))) * 1.08;
     const value = (n) => y + height - (n / top) * height;
-    this.axis(root, 'Available resources', y, height, top, value);
+    this.axis(root, 'Ready resources, and with those on the way', y, height, top, value);
     for (const run of this.parts) {
       const base = value(0);
-      const line = this.steps(run, (s) => value(s.available));
+      const line = this.steps(run, (s) => value(s.ready));
       const last = this.x(run[run.length - 1].t).toFixed(1);
       const first = this.x(run[0].t).toFixed(1);
+      const coming = this.steps(run, (s) => value(Math.max(s.available, s.ready)));
+      const back = this.steps([...run].reverse(), (s) => value(s.ready), true);
+      root.append(svg('path', { class: 'coming', d: `${coming}${back.replace('M', 'L')}Z` }));
       root.append(svg('path', { class: 'area', d: `${line}V${base}H${first}Z` }));
-      const low = this.steps(run, (s) => value(Math.min(s.available, s.floor)));
+      const low = this.steps(run, (s) => value(Math.min(s.ready, s.floor)));
       const floor = this.steps([...run].reverse(), (s) => value(s.floor), true);
       root.append(svg('path', { class: 'under', d: `${low}${floor.replace('M', 'L')}Z` }));
       root.append(svg('path', { class: 'floor', d: this.steps(run, (s) => value(s.floor)) }));
@@ -188,13 +191,13 @@ class Chart {
     this.cross.setAttribute('x2', x);
     const parts = STACK.map((state) => [state, sample.counts[STATES.indexOf(state)]]).filter(([, n]) => n);
     const row = (mark, name, value) => el('p', {}, mark ? el('span', { class: `swatch s-${mark}` }) : '', name, el('b', {}, value));
-    this.tip.replaceChildren(el('p', { class: 'when' }, `${clock(sample.t)} UTC`), row('', 'available', sample.available), row('', 'floor', sample.floor),
+    this.tip.replaceChildren(el('p', { class: 'when' }, `${clock(sample.t)} UTC`), row('', 'ready', sample.ready), row('', 'with those on the way', sample.available), row('', 'floor', sample.floor),
       ...parts.map(([state, n]) => row(state, state, n)));
     const width = this.tip.offsetWidth;
     const left = x + 14 + width > this.box.clientWidth ? x - 14 - width : x + 14;
     this.tip.style.transform = `translate(${Math.max(0, left)}px, 20px)`;
     const index = this.seen.indexOf(sample);
     this.box.setAttribute('aria-valuenow', Math.round((100 * Math.max(0, index)) / Math.max(1, this.seen.length - 1)));
-    this.box.setAttribute('aria-valuetext', `${clock(sample.t)} UTC: ${sample.available} available, floor ${sample.floor}; ${parts.map(([s, n]) => `${n} ${s}`).join(', ')}`);
+    this.box.setAttribute('aria-valuetext', `${clock(sample.t)} UTC: ${sample.ready} ready, ${sample.available} with those on the way, floor ${sample.floor}; ${parts.map(([s, n]) => `${n} ${s}`).join(', ')}`);
   }
 }

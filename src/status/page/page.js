@@ -57,6 +57,8 @@ function span(seconds) {
   return `${Math.floor(h / 24)} d ${h % 24} h`;
 }
 
+/* A time that has passed: tenths of a second count where it is short. */
+const spent = (seconds) => (seconds < 9.95 ? `${Number(seconds.toFixed(1))} s` : span(seconds));
 const clock = (t) => new Date(t * 1000).toISOString().slice(11, 19);
 const counted = (n, word) => `${n} ${word}${n === 1 ? '' : 's'}`;
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
@@ -114,7 +116,9 @@ async function remember() {
   try {
     const seen = await fetched('history');
     const at = (Date.parse(seen.cloud_time || '') || Date.now()) / 1000;
-    samples = seen.samples.map(([ago, available, floor, counts]) => ({ t: at - ago, available, floor, counts }));
+    const places = STATES.map((state) => seen.states.indexOf(state));
+    samples = seen.samples.map(([ago, available, floor, counts, ready, watched, below, none]) => (
+      { t: at - ago, available, floor, counts: places.map((place) => counts[place] || 0), ready, watched, below, none }));
     draw();
   } catch (problem) {
     console.debug(problem.message);
@@ -144,52 +148,40 @@ function verdict(level, title, more) {
   put($('verdict'), title);
   put($('verdict-more'), more);
   const sign = { ok: '✓', warn: '!', bad: '✕', wait: '…' }[level];
-  const pool = status ? `${status.summary.available}/${status.summary.floor} ${clean(status.pool)}` : '';
+  const pool = status ? `${status.summary.ready}/${status.summary.floor} ${clean(status.pool)}` : '';
   document.title = `${sign} ${pool} · SimpleScaleVM`;
 }
 
+/* What the daemon judges is shown, and nothing is judged here. Where all that is known is that it has just begun, the sign is a clock. */
+const BEGINNING = ['no-list-yet', 'first-look'];
 function judge() {
-  const { summary, plan, replicas } = status;
-  const ready = sum(replicas, (r) => (r.state === 'serving' ? r.counts : 0));
-  const coming = Math.max(0, summary.available - ready);
-  const waits = plan.blocked.filter((b) => !(b.what === 'move-address' && b.reason === 'free'));
-  const creation = plan.blocked.find((b) => b.what === 'create');
-  const sick = summary.by_state.unreachable + summary.by_state.failed;
-  const listedAgo = status.last_list_seconds_ago;
-  const interval = Number(status.settings.SCALING_INTERVAL) || 30;
-  const floor = `the floor is ${summary.floor}`;
-  const enough = `${counted(ready, 'resource')} can be taken now${coming ? `, ${coming} more ${coming === 1 ? 'is' : 'are'} on the way` : ''}; ${floor}.`;
-  if (!status.status) return ['bad', 'The scaling loop has stopped', 'It has made no turn for too long. Nothing is decided any more: see the log, and restart the daemon.'];
-  if (listedAgo === null) {
-    const failing = status.incidents.length > 0;
-    return [failing ? 'bad' : 'wait', failing ? 'The cloud cannot be listed' : 'Waiting for the first list of the cloud', failing ? 'Nothing is known of the pool yet. It is tried again by itself.' : 'Nothing is known of the pool yet.'];
-  }
-  if (listedAgo > Math.max(60, 3 * interval)) return ['bad', 'The last list of the cloud is too old', `Nothing is created or deleted until it can be. As far as is known, ${enough}`];
-  if (summary.available < summary.floor) {
-    if (creation) return ['bad', `Below the floor, and nothing can be created`, enough];
-    return ['warn', 'Below the floor: replicas are being created', enough];
-  }
-  if (ready < summary.floor && coming) return [ready ? 'ok' : 'warn', `Enough is on the way`, enough];
-  if (status.shrunken_list) return ['warn', 'Waiting for a list to be confirmed', enough];
-  if (waits.length) return ['warn', `Enough is available; ${counted(waits.length, 'thing')} cannot be done`, enough];
-  if (sick) return ['warn', `Enough is available; ${counted(sick, 'replica')} ${sick === 1 ? 'needs' : 'need'} a look`, enough];
-  return ['ok', 'All is well', enough];
+  const { summary, severity, severity_reasons: reasons } = status;
+  const coming = Math.max(0, summary.available - summary.ready);
+  const figures = `${counted(summary.ready, 'resource')} can be taken now${coming ? `, ${coming} more ${coming === 1 ? 'is' : 'are'} on the way` : ''}; the floor is ${summary.floor}.`;
+  if (!reasons.length) return ['ok', 'All is well', figures];
+  const begins = reasons.every((r) => BEGINNING.includes(r.reason) && r.severity === 'warning');
+  const level = begins ? 'wait' : severity === 'critical' ? 'bad' : 'warn';
+  return [level, clean(reasons[0].text), status.last_list_seconds_ago === null ? clean(reasons[0].advice) : `${figures} ${clean(reasons[0].advice)}`];
 }
 
 function showHealth() {
   const { summary, plan } = status;
   verdict(...judge());
-  const ready = sum(status.replicas, (r) => (r.state === 'serving' ? r.counts : 0));
-  const coming = Math.max(0, summary.available - ready);
-  put($('f-ready'), ready);
-  $('f-ready').classList.toggle('low', ready < summary.floor);
+  const coming = Math.max(0, summary.available - summary.ready);
+  const short = Math.max(0, summary.floor - summary.ready);
+  put($('f-ready'), summary.ready);
+  $('f-ready').classList.toggle('low', short > 0);
   put($('f-coming'), coming ? `+ ${coming} on the way` : 'resources');
   put($('f-floor'), summary.floor);
-  put($('f-missing'), summary.missing ? `${counted(summary.missing, 'replica')} missing` : 'kept');
+  put($('f-missing'), summary.missing ? `${counted(summary.missing, 'replica')} missing` : short ? `${short} short` : 'kept');
   put($('f-replicas'), summary.replicas);
   put($('f-max'), summary.max_replicas ? `of at most ${summary.max_replicas}` : 'no limit');
   put($('f-list'), status.last_list_seconds_ago === null ? 'never' : `${span(status.last_list_seconds_ago)}`);
   put($('f-cycles'), status.last_list_seconds_ago === null ? '' : 'ago');
+  const reasons = status.severity_reasons.map((r) => [r.text, r.severity, r.seconds === null ? '' : `for ${span(r.seconds)}`]);
+  // The first one is the headline, unless it stands alone and has lasted.
+  $('reasons').hidden = !reasons.length || (reasons.length === 1 && !reasons[0][2]);
+  listed($('reasons-list'), reasons, ([text, severity, since]) => el('li', { class: severity }, clean(text), ' ', el('small', {}, since)));
   const urgent = [...plan.blocked].sort((a, b) => (b.what === 'create') - (a.what === 'create'));
   const [waits, doing] = [urgent, plan.actions].map((entries) => entries.map((entry) => clean(entry.text)));
   const some = (id, texts) => {
@@ -201,6 +193,8 @@ function showHealth() {
   };
   some('waits', waits);
   some('doing', doing);
+  $('surplus').hidden = !status.surplus.text;
+  put($('surplus'), status.surplus.text || '');
   const errors = status.incidents.filter((i) => i.seconds_ago < NEW_ERROR_SECONDS).slice(0, 3);
   $('errors').hidden = !errors.length;
   listed($('errors-list'), errors.map((i) => [capital(`${clean(i.doing)}: ${clean(i.error)}`), `${i.times > 1 ? `${i.times} times, ` : ''}last at ${(i.at || '').slice(11, 19) || clock(now - i.seconds_ago)}`]),
@@ -214,13 +208,15 @@ function draw() {
   chart.show(samples, now, range);
   const seen = samples.filter((s) => now - s.t <= range);
   if (!seen.length) return put($('chart-summary'), 'The chart fills while the daemon runs.');
-  const available = seen.map((s) => s.available);
-  const lasts = (i) => Math.min(60, (i + 1 < seen.length ? seen[i + 1].t : now) - seen[i].t);
-  const low = seen.reduce((total, s, i) => total + (s.available < s.floor ? lasts(i) : 0), 0);
-  const [least, most] = [Math.min(...available), Math.max(...available)];
-  put($('chart-summary'), `In the last ${span(now - seen[0].t)}, ${least === most ? `${least}` : `between ${least} and ${most}`} available; ${low ? `below the floor for ${span(low)}.` : 'never below the floor.'}`);
+  const ready = seen.map((s) => s.ready);
+  const [least, most] = [Math.min(...ready), Math.max(...ready)];
+  // Seconds as the daemon counted them, not steps of the chart.
+  const [watched, low, none] = ['watched', 'below', 'none'].map((key) => sum(seen, (s) => s[key]));
+  const below = low ? `below the floor for ${spent(low)}${none ? `, ${none >= low ? 'all of it' : `${spent(none)} of it`} with nothing ready` : ''}.` : 'never below the floor.';
+  put($('chart-summary'), `In the last ${span(now - seen[0].t)}, ${least === most ? `${least}` : `between ${least} and ${most}`} ready; ${watched ? below : ''}`);
   const used = STACK.filter((state) => seen.some((s) => s.counts[STATES.indexOf(state)]));
-  listed($('legend'), used, (state) => el('li', { title: MEANING[state] }, el('span', { class: `swatch s-${state}` }), state));
+  const lines = [['ready', 'ready', 'can be taken now'], ['coming', 'on the way', 'is being created or is starting']];
+  listed($('legend'), [...lines, ...used.map((state) => [state, state, MEANING[state]])], ([mark, name, title]) => el('li', { title }, el('span', { class: `swatch s-${mark}` }), name));
 }
 
 /* ---- replicas ---- */
@@ -245,6 +241,7 @@ function why(r) {
   if (r.blocked) return [capital(r.reason_text), `Stays${until}: ${KEPT[r.blocked.why] || r.blocked.text}`];
   if (r.reason) return [capital(r.reason_text), r.fault];
   if (r.fault) return ['', r.fault];
+  if (r.outdated) return ['', 'From another image than new ones; it stays'];
   return [r.locked ? 'Locked: it stays' : '', ''];
 }
 
@@ -287,7 +284,7 @@ function fill(row, r) {
   put(row.state.lastChild, detail(r));
   attribute(row.state, 'title', MEANING[r.state]);
   put(row.age, span(r.age_seconds));
-  const capacity = Number(status.settings.REPLICA_CAPACITY) || 1;
+  const capacity = status.summary.capacity || 1;
   const serving = r.state === 'serving';
   put(row.free.firstChild, serving ? `${r.counts} of ${Math.max(capacity, r.counts)}` : r.counts ? `${r.counts} to come` : '–');
   row.free.lastChild.hidden = !serving || capacity < 2;
@@ -451,7 +448,8 @@ async function older(more) {
 }
 
 function showSettings() {
-  const all = Object.entries(status.settings);
+  const all = Object.entries(status.settings || {});
+  put($('settings-hint'), status.settings_hint || 'secrets are never shown');
   listed($('settings'), all.filter(([, value]) => value !== ''), ([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, clean(value))));
   const unset = all.filter(([, value]) => value === '').map(([name]) => name);
   put($('unset'), unset.length ? `Not set: ${unset.join(', ')}` : '');
