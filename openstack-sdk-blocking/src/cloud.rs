@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::cause::Target;
 use crate::clock::monotonic_now;
 use crate::compute::Compute;
 use crate::config::{Auth, CloudConfig};
 use crate::discovery::{self, Endpoint, Start};
 use crate::endpoints::Endpoints;
 use crate::error::{Error, ErrorKind, Service};
+use crate::home::{Home, Place};
 use crate::identity::{self, Catalog, Token, TokenInfo};
 use crate::image::Image;
 use crate::network::Network;
@@ -47,7 +49,7 @@ type Observer = Box<dyn Fn(&RequestRecord) + Send + Sync>;
 ///
 /// It can be shared between threads. The token is renewed before its end, and once when a service answers 401.
 pub struct Cloud {
-    config: CloudConfig,
+    pub(crate) config: CloudConfig,
     auth_url: Url,
     transport: Box<dyn Transport>,
     observer: Option<Observer>,
@@ -57,10 +59,16 @@ pub struct Cloud {
 }
 
 #[derive(Default)]
-struct State {
+pub(crate) struct State {
     token: Option<Token>,
     catalog: Option<Arc<Catalog>>,
     endpoints: Endpoints,
+    /// Where the first login led: no later one may lead elsewhere.
+    pub(crate) home: Option<Home>,
+    /// How many logins in a row were refused.
+    pub(crate) refusals: u32,
+    /// The names of the user's projects, where it was asked for them.
+    pub(crate) projects: Option<Vec<String>>,
     /// This token was asked for only to see the catalog anew: the next wrong URL is not answered with a login again.
     catalog_is_new: bool,
 }
@@ -165,6 +173,16 @@ impl Cloud {
             .unwrap_or_default())
     }
 
+    /// Finds out why a login was refused, if it was: at the price of another one. The error that it ends in says more.
+    pub fn why_refused(&self) -> Option<Error> {
+        let mut state = self.lock();
+        if state.refusals == 0 || self.project_wanted().is_none() {
+            return None;
+        }
+        state.refusals = 1;
+        self.ensure_token(&mut state).err()
+    }
+
     /// The compute API.
     pub fn compute(&self) -> Compute<'_> {
         Compute::new(self)
@@ -209,7 +227,8 @@ impl Cloud {
                 redactor,
             });
         }
-        let error = Error::from_status(call.service, call.method, &path, &response, &redactor);
+        let error = Error::from_status(call.service, call.method, &path, &response, &redactor)
+            .sent_to(self.target(&url));
         self.doubt_endpoint(&error, call.service);
         Err(error)
     }
@@ -231,16 +250,19 @@ impl Cloud {
 
     /// The endpoint of a service, found once and kept for as long as the catalog says the same.
     pub(crate) fn endpoint(&self, service: Service) -> Result<Endpoint, Error> {
-        let catalog = {
+        let (catalog, place) = {
             let mut state = self.lock();
             if let Some(endpoint) = state.endpoints.get(service) {
                 return Ok(endpoint.clone());
             }
             self.ensure_token(&mut state)?;
-            state.catalog.clone().unwrap_or_default()
+            let place = Place::of(&self.config, state.home.as_ref(), service);
+            (state.catalog.clone().unwrap_or_default(), place)
         };
-        let (region, interface) = (self.config.region.as_deref(), self.config.interface);
-        let text = catalog.url(service, region, interface)?;
+        let text = match &place.endpoint {
+            Some(url) => url.as_str(),
+            None => catalog.url(&place)?,
+        };
         let catalog_url = Url::parse(text).map_err(|expected| {
             Error::config(
                 ErrorKind::Catalog,
@@ -284,8 +306,14 @@ impl Cloud {
                 &path,
                 &response,
                 &self.redactor(None),
-            )),
+            )
+            .sent_to(self.target(&url))),
         }
+    }
+
+    /// Where a request to that URL goes.
+    pub(crate) fn target(&self, url: &str) -> Target {
+        Target::of(url, self.config.proxies.of(url))
     }
 
     fn with_token(
@@ -335,12 +363,16 @@ impl Cloud {
             state.catalog_is_new = false;
         }
         let (token, catalog) = self.log_in(state)?;
+        // INVARIANT: a token that leads elsewhere is not kept, so that no request goes out with it.
+        self.settle(state, &token.info, &catalog)?;
         let value = token.value.clone();
         state.token = Some(token);
-        let (region, interface) = (self.config.region.as_deref(), self.config.interface);
-        state
-            .endpoints
-            .keep_those(|service, url| catalog.first_url(service, region, interface) == Some(url));
+        let (config, home) = (&self.config, state.home.as_ref());
+        state.endpoints.keep_those(|service, url| {
+            let place = Place::of(config, home, service);
+            let own = place.endpoint.as_deref();
+            own.or_else(|| catalog.first_url(&place)) == Some(url)
+        });
         state.catalog = Some(Arc::new(catalog));
         Ok(value)
     }
@@ -362,28 +394,30 @@ impl Cloud {
             .headers
             .push(("content-type", "application/json".to_owned()));
         request.body = Some(identity::login_body(&self.config).to_string().into_bytes());
+        self.try_without_project(state, &request)?;
         let sent_at = monotonic_now();
         let response = self.send(service, &path, &request)?;
         if !(200..300).contains(&response.status) {
             let redactor = self.redactor(None);
-            return Err(Error::from_status(
-                service,
-                Method::Post,
-                &path,
-                &response,
-                &redactor,
-            ));
+            let target = self.target(&request.url);
+            let refused = Error::from_status(service, Method::Post, &path, &response, &redactor);
+            if refused.kind() == ErrorKind::Unauthorized {
+                state.refusals = state.refusals.saturating_add(1);
+            }
+            return Err(self.explained(state, refused.sent_to(target)));
         }
+        (state.refusals, state.projects) = (0, None);
         let read = identity::read_token(&response, sent_at).map_err(|problem| {
             let redactor = self.redactor(None);
             Error::bad_answer(service, Method::Post, &path, &response, &problem, &redactor)
+                .sent_to(self.target(&request.url))
         })?;
         self.note_issued(&read.0.value);
         log::debug!("logged in for {} s", read.0.info.lifetime.as_secs());
         Ok(read)
     }
 
-    fn request(&self, method: Method, url: String) -> Request {
+    pub(crate) fn request(&self, method: Method, url: String) -> Request {
         Request {
             method,
             url,
@@ -399,7 +433,12 @@ impl Cloud {
     }
 
     /// One exchange; a GET whose connection broke is sent once more, on a new connection and within the same time.
-    fn send(&self, service: Service, path: &str, request: &Request) -> Result<Response, Error> {
+    pub(crate) fn send(
+        &self,
+        service: Service,
+        path: &str,
+        request: &Request,
+    ) -> Result<Response, Error> {
         let started_at = monotonic_now();
         let lost = match self.exchange(service, path, request) {
             Err((TransportErrorKind::Lost, error)) => error,
@@ -444,7 +483,8 @@ impl Cloud {
             }
             Err(failed) => {
                 let kind = failed.kind;
-                let error = Error::from_transport(service, method, path, failed);
+                let target = self.target(&request.url);
+                let error = Error::from_transport(service, method, path, target, failed);
                 self.tell(service, method, path, None, started_at, Some(error.kind()));
                 Err((kind, error))
             }
@@ -479,7 +519,7 @@ impl Cloud {
     }
 
     /// Hides the credentials, the latest tokens, and the user data of a request's body.
-    fn redactor(&self, body: Option<&Value>) -> Redactor {
+    pub(crate) fn redactor(&self, body: Option<&Value>) -> Redactor {
         let issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);
         let own = match &self.config.auth {
             Auth::Password { password, .. } => password,
@@ -489,7 +529,7 @@ impl Cloud {
         Redactor::new(issued.iter().chain([own]), body)
     }
 
-    fn note_issued(&self, token: &Secret) {
+    pub(crate) fn note_issued(&self, token: &Secret) {
         /// A request whose token was replaced meanwhile may still be under way.
         const KEPT: usize = 4;
         let mut issued = self.issued.lock().unwrap_or_else(PoisonError::into_inner);

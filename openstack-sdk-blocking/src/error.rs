@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::cause::{Cause, Target};
 use crate::clock;
 use crate::redact::Redactor;
 use crate::transport::{Method, Response, TransportError, TransportErrorKind};
@@ -92,6 +93,8 @@ struct Parts {
     retry_after: Option<Duration>,
     message: String,
     outcome_unknown: bool,
+    target: Option<Target>,
+    cause: Option<Cause>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -142,6 +145,16 @@ impl Error {
         self.0.outcome_unknown
     }
 
+    /// Where the request went; none if none was sent.
+    pub fn target(&self) -> Option<&Target> {
+        self.0.target.as_ref()
+    }
+
+    /// What lies behind it, where one can tell.
+    pub fn cause(&self) -> Option<&Cause> {
+        self.0.cause.as_ref()
+    }
+
     pub(crate) fn config(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Parts {
             request: None,
@@ -152,8 +165,26 @@ impl Error {
             // Names from a catalog may be in it.
             message: tidy(&message.into()),
             outcome_unknown: false,
+            target: None,
+            cause: None,
             source: None,
         }))
+    }
+
+    /// Where the request went.
+    pub(crate) fn sent_to(mut self, target: Target) -> Self {
+        self.0.target = Some(target);
+        self
+    }
+
+    pub(crate) fn with_message(mut self, message: &str) -> Self {
+        self.0.message = tidy(message);
+        self
+    }
+
+    pub(crate) fn because(mut self, cause: Cause) -> Self {
+        self.0.cause = Some(cause);
+        self
     }
 
     pub(crate) fn with_source(
@@ -168,6 +199,7 @@ impl Error {
         service: Service,
         method: Method,
         path: &str,
+        target: Target,
         error: TransportError,
     ) -> Self {
         use TransportErrorKind as Kind;
@@ -180,9 +212,25 @@ impl Error {
             Kind::BadAnswer | Kind::TooLarge => (ErrorKind::BadAnswer, true),
             Kind::BadRequest => (ErrorKind::Config, false),
         };
-        let mut built = Self::config(kind, error.to_string());
+        let is_no_http = error.kind == Kind::BadAnswer && !target.is_https;
+        let cause = error.cause.clone().or(is_no_http.then_some(Cause::TlsPort));
+        let mut message = match error.kind {
+            Kind::Connect => format!("no connection to {target}"),
+            Kind::ConnectTimeout => format!("no connection to {target} in time"),
+            Kind::Timeout => format!("no answer from {target} in time"),
+            Kind::Tls => format!("no TLS with {target}"),
+            Kind::Lost => format!("the connection to {target} was lost"),
+            Kind::BadAnswer => format!("the answer of {target} is not valid HTTP"),
+            Kind::TooLarge => format!("the answer of {target} is too large"),
+            Kind::BadRequest => error.to_string(),
+        };
+        if let Some(words) = cause.as_ref().and_then(Cause::words) {
+            message = format!("{message}: {words}");
+        }
+        let mut built = Self::config(kind, message).sent_to(target);
         built.0.request = Some((service, method, path.to_owned()));
         built.0.outcome_unknown = sent && changes(service, method);
+        built.0.cause = cause;
         built.with_source(error.source)
     }
 
@@ -212,6 +260,7 @@ impl Error {
         let said = Said::read(answer, redactor);
         let retry_after = retry_after(answer, &said);
         let kind = classify(service, answer, &said, retry_after);
+        let wants_tls = wants_tls(answer, &said);
         let message = match redirected(service, answer) {
             Some(text) => redactor.scrub(&text),
             None => said.message,
@@ -222,6 +271,7 @@ impl Error {
         built.0.request_id = request_id(answer).map(|id| redactor.scrub(&id));
         built.0.retry_after = retry_after;
         built.0.outcome_unknown = kind == ErrorKind::Server && changes(service, method);
+        built.0.cause = wants_tls.then_some(Cause::TlsPort);
         built
     }
 }
@@ -238,9 +288,15 @@ impl fmt::Display for Error {
         }
         match self.0.kind {
             ErrorKind::WrongUrl => {
+                if let Some(target) = &self.0.target {
+                    write!(f, " by {target}")?;
+                }
                 f.write_str(", which is not this API's answer (is the URL wrong?)")?;
             }
             ErrorKind::BadAnswer if self.0.status.is_some() => {
+                if let Some(target) = &self.0.target {
+                    write!(f, " by {target}")?;
+                }
                 f.write_str(", which cannot be used")?;
             }
             _ => {}
@@ -339,6 +395,7 @@ fn classify(
 ) -> ErrorKind {
     match answer.status {
         300..=399 => ErrorKind::WrongUrl,
+        400 if wants_tls(answer, said) => ErrorKind::WrongUrl,
         401 => ErrorKind::Unauthorized,
         403 if tells_of_a_quota(&said.message) => ErrorKind::Quota,
         403 => ErrorKind::Forbidden,
@@ -353,6 +410,17 @@ fn classify(
         400..=499 => ErrorKind::BadRequest,
         _ => ErrorKind::BadAnswer,
     }
+}
+
+/// What nginx, Apache and `HAProxy`'s like answer to a plain request on a port for TLS.
+fn wants_tls(answer: &Response, said: &Said) -> bool {
+    let text = said.message.to_ascii_lowercase();
+    answer.status == 400
+        && !said.own
+        && text.contains("plain http")
+        && ["https", "ssl", "tls"]
+            .iter()
+            .any(|word| text.contains(word))
 }
 
 /// Nova's words, of which not all name the quota: `Quota exceeded for ...`, `Maximum number of ports exceeded`

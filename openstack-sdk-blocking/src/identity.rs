@@ -1,15 +1,18 @@
 //! Keystone: the body of a login, and the token and catalog that it answers with.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::cause::{Cause, nearest};
 use crate::clock;
 use crate::config::{
     Auth, CloudConfig, CredentialRef, DomainRef, Interface, ProjectRef, Scope, UserRef,
 };
 use crate::error::{Error, ErrorKind, Service};
+use crate::home::Place;
 use crate::secret::Secret;
 use crate::transport::Response;
 
@@ -154,50 +157,47 @@ pub(crate) struct Catalog(Vec<CatalogService>);
 
 impl Catalog {
     /// The URL of a service, or an error that names what the catalog has.
-    pub(crate) fn url(
-        &self,
-        service: Service,
-        region: Option<&str>,
-        interface: Interface,
-    ) -> Result<&str, Error> {
-        let mut found = self.matching(service, region, interface);
+    pub(crate) fn url(&self, place: &Place) -> Result<&str, Error> {
+        let mut found = self.matching(place);
         let Some(first) = found.next() else {
-            return Err(self.nothing(service, region, interface));
+            return Err(self.nothing(place));
         };
         if found.any(|other| other.url != first.url) {
             let taken: String = first.region().chars().take(100).collect();
-            match region {
-                None => log::warn!(
-                    "{service}: the catalog has endpoints in several regions and none is configured; taking {taken}"
-                ),
-                Some(_) => log::warn!(
-                    "{service}: the catalog has several {} endpoints in region {taken}; taking the first",
-                    interface.as_str()
-                ),
-            }
+            log::warn!(
+                "{}: the catalog has several {} endpoints in region {taken}; taking the first",
+                place.service,
+                place.interface.as_str()
+            );
         }
         Ok(&first.url)
     }
 
     /// The URL of a service, if there is one.
-    pub(crate) fn first_url(
-        &self,
-        service: Service,
-        region: Option<&str>,
-        interface: Interface,
-    ) -> Option<&str> {
-        let first = self.matching(service, region, interface).next()?;
+    pub(crate) fn first_url(&self, place: &Place) -> Option<&str> {
+        let first = self.matching(place).next()?;
         Some(&first.url)
     }
 
-    fn matching(
-        &self,
-        service: Service,
-        region: Option<&str>,
-        interface: Interface,
-    ) -> impl Iterator<Item = &CatalogEndpoint> {
-        self.endpoints(service).filter(move |endpoint| {
-            Interface::parse(&endpoint.interface) == Some(interface)
+    /// The regions in which the catalog has a service on that interface, whatever region is wanted.
+    pub(crate) fn regions(&self, place: &Place) -> BTreeSet<&str> {
+        self.endpoints(place.service)
+            .filter(|endpoint| Interface::parse(&endpoint.interface) == Some(place.interface))
+            .map(CatalogEndpoint::region)
+            .collect()
+    }
+
+    /// Whether the catalog has a service in the region that is wanted, on whatever interface.
+    pub(crate) fn is_in_region(&self, place: &Place) -> bool {
+        let region = place.region.as_deref();
+        self.endpoints(place.service)
+            .any(|endpoint| region.is_none_or(|region| endpoint.is_in(region)))
+    }
+
+    fn matching(&self, place: &Place) -> impl Iterator<Item = &CatalogEndpoint> {
+        self.endpoints(place.service).filter(move |endpoint| {
+            let region = place.region.as_deref();
+            Interface::parse(&endpoint.interface) == Some(place.interface)
                 && region.is_none_or(|region| endpoint.is_in(region))
         })
     }
@@ -209,33 +209,57 @@ impl Catalog {
             .flat_map(|entry| entry.endpoints.iter().flatten())
     }
 
-    fn nothing(&self, service: Service, region: Option<&str>, interface: Interface) -> Error {
-        let mut has: Vec<String> = self
-            .endpoints(service)
-            .map(|endpoint| format!("{} in {}", endpoint.interface, endpoint.region()))
-            .collect();
-        let what = if has.is_empty() {
-            has = self.0.iter().map(|entry| entry.kind.clone()).collect();
-            "services"
+    fn nothing(&self, place: &Place) -> Error {
+        let (service, interface) = (place.service, place.interface.as_str());
+        let error = |text: String| Error::config(ErrorKind::Catalog, text);
+        if self.0.is_empty() {
+            let text = format!("the token came with no catalog, so that {service} cannot be found");
+            return error(text).because(Cause::NoProject);
+        }
+        let has: BTreeSet<&CatalogEndpoint> = self.endpoints(service).collect();
+        if has.is_empty() {
+            let kinds: BTreeSet<&str> = self.0.iter().map(|entry| entry.kind.as_str()).collect();
+            let kinds = listed(kinds);
+            return error(format!(
+                "the cloud's catalog has no {interface} endpoint of {service}; its services: {kinds}"
+            ));
+        }
+        let region = place.region.as_deref().unwrap_or_default();
+        let in_words = if region.is_empty() {
+            String::new()
         } else {
-            "endpoints"
+            format!(" in region {region}")
         };
-        has.sort();
-        has.dedup();
-        has.truncate(40);
-        let region = region.map_or_else(String::new, |region| format!(" in region {region}"));
-        let has = if has.is_empty() {
-            "none".to_owned()
+        let names = has
+            .iter()
+            .map(|endpoint| format!("{} in {}", endpoint.interface, endpoint.region()));
+        let names = names.collect::<BTreeSet<String>>();
+        let mut text = format!(
+            "the cloud's catalog has no {interface} endpoint of {service}{in_words}; its endpoints: {}",
+            listed(names.iter().map(String::as_str))
+        );
+        let cause = if self.is_in_region(place) {
+            let words = has.iter().map(|endpoint| endpoint.interface.clone());
+            Cause::WrongInterface(words.collect::<BTreeSet<_>>().into_iter().collect())
         } else {
-            has.join(", ")
+            let regions: BTreeSet<&str> = has.iter().map(|endpoint| endpoint.region()).collect();
+            if let Some(name) = nearest(region, regions.iter().copied()) {
+                text.push_str(&format!("; did you mean {name}?"));
+            }
+            Cause::WrongRegion(regions.into_iter().map(str::to_owned).collect())
         };
-        let interface = interface.as_str();
-        Error::config(
-            ErrorKind::Catalog,
-            format!(
-                "the cloud's catalog has no {interface} endpoint of {service}{region}; its {what}: {has}"
-            ),
-        )
+        error(text).because(cause)
+    }
+}
+
+/// Names in a row, not too many.
+pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    const MOST: usize = 40;
+    let names: Vec<&str> = names.into_iter().take(MOST).collect();
+    if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
     }
 }
 
@@ -267,7 +291,7 @@ struct CatalogService {
     endpoints: Option<Vec<CatalogEndpoint>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 struct CatalogEndpoint {
     interface: String,
     region: Option<String>,

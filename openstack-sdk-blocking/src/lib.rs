@@ -2,6 +2,7 @@
 #![cfg_attr(not(feature = "ureq"), doc = "A small blocking OpenStack client.")]
 #![allow(clippy::doc_markdown, reason = "OpenStack is a name, not an item")]
 
+mod cause;
 mod clock;
 mod cloud;
 mod compute;
@@ -9,6 +10,7 @@ mod config;
 mod discovery;
 mod endpoints;
 mod error;
+mod home;
 mod identity;
 mod image;
 mod network;
@@ -19,6 +21,7 @@ mod transport;
 mod url;
 mod wire;
 
+pub use cause::{Cause, Target};
 pub use cloud::{Cloud, RequestRecord};
 pub use compute::{
     Address, AddressKind, Compute, CreateServer, Created, Fault, Flavor, Keypair, Limits,
@@ -26,7 +29,7 @@ pub use compute::{
 };
 pub use config::{
     Auth, CloudConfig, ConfigProblem, CredentialRef, DEFAULT_TIMEOUT, DomainRef, Interface,
-    ProjectRef, Scope, UserRef, VARIABLES,
+    ProjectRef, Scope, ServiceConfig, Source, UserRef, VARIABLES,
 };
 pub use discovery::Microversion;
 pub use error::{Error, ErrorKind, Service};

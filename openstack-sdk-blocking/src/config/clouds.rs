@@ -3,9 +3,11 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::vars::{Setting, Settings};
+use super::vars::{self, Setting, Settings};
 use super::yaml::{self, Node};
 use super::{ConfigProblem, shown};
+use crate::cause::nearest;
+use crate::identity::listed;
 
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 type ReadFile<'a> = &'a dyn Fn(&Path) -> io::Result<String>;
@@ -13,7 +15,8 @@ type Problems = Vec<ConfigProblem>;
 
 const EXTENSIONS: [&str; 3] = ["yaml", "yml", "json"];
 
-/// The keys of an entry that mean something here; those of `auth` are taken as they are.
+/// The keys of an entry that mean something here, beside those of the login and of single services; those of `auth` are
+/// taken as they are.
 const ENTRY_KEYS: &[&str] = &[
     "auth_type",
     "region_name",
@@ -23,20 +26,46 @@ const ENTRY_KEYS: &[&str] = &[
     "cacert",
     "verify",
     "insecure",
+    "cert",
+    "key",
 ];
 
-const OVERRIDE: &str = "is not supported: the cloud's catalog says where its services are; remove the key, and have \
-                        the catalog mended if its URL is wrong (openstack endpoint set)";
-const CLIENT_CERTIFICATE: &str = "client certificates are not supported; remove the key, and log in by password or application credential";
+/// The keys of the login that openstacksdk also takes from beside `auth`, where those of `auth` win.
+const LOGIN_KEYS: &[&str] = &[
+    "auth_url",
+    "username",
+    "user_id",
+    "password",
+    "application_credential_id",
+    "application_credential_name",
+    "application_credential_secret",
+    "default_domain",
+    "default_domain_id",
+    "default_domain_name",
+    "system_scope",
+    "trust_id",
+];
 
-/// The keys of an entry that decide where requests go or who sends them, but not here, and what is said of them.
-const UNSUPPORTED: &[(&str, &str)] = &[
-    ("identity_endpoint_override", OVERRIDE),
-    ("compute_endpoint_override", OVERRIDE),
-    ("network_endpoint_override", OVERRIDE),
-    ("image_endpoint_override", OVERRIDE),
-    ("cert", CLIENT_CERTIFICATE),
-    ("key", CLIENT_CERTIFICATE),
+/// The same, but those beside `auth` win (openstacksdk, `_fix_backwards_project`).
+const SCOPE_KEYS: &[&str] = &[
+    "project_id",
+    "project_name",
+    "tenant_id",
+    "tenant_name",
+    "domain_id",
+    "domain_name",
+    "user_domain_id",
+    "user_domain_name",
+    "project_domain_id",
+    "project_domain_name",
+    "token",
+];
+
+/// Names that openstacksdk takes for others.
+const OTHER_NAMES: &[(&str, &str)] = &[
+    ("auth_plugin", "auth_type"),
+    ("auth_token", "token"),
+    ("user_name", "username"),
 ];
 
 /// The settings of one cloud: its profile's, then its own, then those of `secure.yaml`.
@@ -67,8 +96,14 @@ pub(super) fn read(
         region: region.as_deref(),
     };
     let (own, profile) = entry(&path, &text, wanted)?.ok_or_else(|| {
+        let names = entries(&text);
+        let hint = match nearest(cloud, names.iter().map(String::as_str)) {
+            Some(name) => format!("; did you mean {}?", shown(name)),
+            None if names.is_empty() => String::new(),
+            None => format!("; it has {}", listed(names.iter().map(String::as_str))),
+        };
         let problem = format!(
-            "is {}, but {} has no such entry below \"clouds\"",
+            "is {}, but {} has no such entry below \"clouds\"{hint}",
             shown(cloud),
             path.display()
         );
@@ -95,6 +130,25 @@ pub(super) fn read(
         settings.extend(secret);
     }
     Ok(settings)
+}
+
+/// The names of the entries of a file.
+fn entries(text: &str) -> Vec<String> {
+    let root = yaml::parse(text).unwrap_or(Node::Null);
+    match root.get("clouds") {
+        Some(Node::Map(pairs)) => pairs.iter().map(|(name, _)| name.clone()).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether `clouds.yaml` has an entry of that name, and where.
+pub(super) fn place_of_entry(name: &str, vars: Lookup<'_>, files: ReadFile<'_>) -> Option<PathBuf> {
+    const FILE: &str = "OS_CLIENT_CONFIG_FILE";
+    let (path, text) = find("clouds", vars(FILE), FILE, vars, files).ok()??;
+    entries(&text)
+        .iter()
+        .any(|other| other == name)
+        .then_some(path)
 }
 
 /// The settings of a profile. openstacksdk has profiles built in; those are not known here, which is
@@ -219,24 +273,24 @@ fn entry(path: &Path, text: &str, wanted: Wanted<'_>) -> Result<Option<Entry>, P
     };
     let mut settings = Settings::new();
     let mut problems = Problems::new();
-    if let Some(auth) = place.mapping(cloud, "auth")?
-        && let Node::Map(pairs) = auth
-    {
-        for (key, value) in pairs {
-            let key_shown = shown(key);
-            place.add(
-                &mut settings,
-                &mut problems,
-                key,
-                value,
-                &format!("auth.{}", key_shown.trim_matches('"')),
-            );
-        }
+    let mut add = |key: &str, value: &Node, shown: &str| {
+        place.add(&mut settings, &mut problems, &known(key), value, shown);
+    };
+    let auth = place.mapping(cloud, "auth")?;
+    let beside =
+        |wanted: fn(&str) -> bool| pairs(cloud).filter(move |(key, _)| wanted(&known(key)));
+    for (key, value) in beside(|key| LOGIN_KEYS.contains(&key)) {
+        add(key, value, key);
     }
-    for key in ENTRY_KEYS {
-        if let Some(value) = cloud.get(key) {
-            place.add(&mut settings, &mut problems, key, value, key);
-        }
+    for (key, value) in auth.into_iter().flat_map(pairs) {
+        let key_shown = shown(key);
+        add(key, value, &format!("auth.{}", key_shown.trim_matches('"')));
+    }
+    let is_plain = |key: &str| {
+        SCOPE_KEYS.contains(&key) || ENTRY_KEYS.contains(&key) || vars::is_of_a_service(key)
+    };
+    for (key, value) in beside(is_plain) {
+        add(key, value, key);
     }
     if !settings.contains_key("region_name")
         && let Some(region) = first_region(cloud)
@@ -261,6 +315,25 @@ fn entry(path: &Path, text: &str, wanted: Wanted<'_>) -> Result<Option<Entry>, P
     } else {
         Err(problems)
     }
+}
+
+/// A mapping's keys and values.
+fn pairs(node: &Node) -> impl Iterator<Item = (&str, &Node)> {
+    let pairs = match node {
+        Node::Map(pairs) => pairs.as_slice(),
+        _ => &[],
+    };
+    pairs.iter().map(|(key, value)| (key.as_str(), value))
+}
+
+/// A key as it is known here: openstacksdk takes dashes for underscores, and some keys for others.
+fn known(key: &str) -> String {
+    let key = key.replace('-', "_");
+    if let Some(service) = key.strip_suffix("_endpoint_type") {
+        return format!("{service}_interface");
+    }
+    let other = OTHER_NAMES.iter().find(|(other, _)| *other == key);
+    other.map_or(key, |(_, name)| (*name).to_owned())
 }
 
 struct Place<'a> {
@@ -292,14 +365,8 @@ impl Place<'_> {
         )
     }
 
-    /// Keys that other tools know and that decide where requests go, or who sends them: to pass over them in silence
-    /// would be to ask somewhere else.
+    /// Values of a region decide where requests go: to pass over them in silence would be to ask somewhere else.
     fn refuse(&self, problems: &mut Problems, cloud: &Node, region: Option<&str>) {
-        for (key, problem) in UNSUPPORTED {
-            if cloud.get(key).is_some_and(is_something) {
-                problems.push(ConfigProblem::new(self.origin(key), *problem));
-            }
-        }
         if region_values(cloud, region).is_some_and(is_something) {
             let problem = "values of a region are not supported: put them into the entry itself, one entry per region";
             problems.push(ConfigProblem::new(self.origin("regions"), problem));

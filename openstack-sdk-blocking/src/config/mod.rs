@@ -4,11 +4,13 @@ mod clouds;
 mod vars;
 mod yaml;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::error::Service;
 use crate::proxy::Proxies;
 use crate::secret::Secret;
 
@@ -26,10 +28,12 @@ pub struct CloudConfig {
     pub auth: Auth,
     /// What the token is good for. Not sent with an application credential, which carries its own.
     pub scope: Scope,
-    /// The region whose endpoints are used; without one, the first that the catalog lists.
+    /// The region whose endpoints are used; without one, the only one that the catalog has.
     pub region: Option<String>,
     /// Which of a service's endpoints is used.
     pub interface: Interface,
+    /// What is otherwise for single services.
+    pub services: BTreeMap<Service, ServiceConfig>,
     /// PEM file with the certificate authorities to trust instead of the embedded ones (`webpki-roots`).
     pub ca_file: Option<PathBuf>,
     /// The variable, or `FILE: key`, that [`CloudConfig::ca_file`] is from, for messages about the file.
@@ -42,6 +46,19 @@ pub struct CloudConfig {
     pub user_agent: String,
     /// The proxies that requests go through.
     pub proxies: Proxies,
+    /// What was set and has no effect here, for people.
+    pub notes: Vec<String>,
+}
+
+/// What is otherwise for one service.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ServiceConfig {
+    /// The region whose endpoint is used.
+    pub region: Option<String>,
+    /// Which of its endpoints is used.
+    pub interface: Option<Interface>,
+    /// Its URL, in place of the catalog's.
+    pub endpoint: Option<String>,
 }
 
 impl CloudConfig {
@@ -53,12 +70,14 @@ impl CloudConfig {
             scope,
             region: None,
             interface: Interface::Public,
+            services: BTreeMap::new(),
             ca_file: None,
             ca_file_origin: None,
             insecure: false,
             timeout: DEFAULT_TIMEOUT,
             user_agent: concat!("openstack-sdk-blocking/", env!("CARGO_PKG_VERSION")).to_owned(),
             proxies: Proxies::default(),
+            notes: Vec::new(),
         }
     }
 
@@ -76,6 +95,28 @@ impl CloudConfig {
     ) -> Result<Self, Vec<ConfigProblem>> {
         vars::read(vars, files)
     }
+
+    /// Every setting that [`CloudConfig::from_vars`] would read, and where it is from.
+    ///
+    /// # Errors
+    /// As there, as far as the files are concerned.
+    pub fn sources(
+        vars: &dyn Fn(&str) -> Option<String>,
+        files: &dyn Fn(&Path) -> io::Result<String>,
+    ) -> Result<Vec<Source>, Vec<ConfigProblem>> {
+        vars::sources(vars, files)
+    }
+}
+
+/// A setting that is there, and where it is from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The variable that it is or would be.
+    pub variable: String,
+    /// Its value; none for a secret.
+    pub value: Option<String>,
+    /// The variable, or `FILE: key`.
+    pub origin: String,
 }
 
 /// Who logs in (Identity API v3, "Authentication and token management", `POST /v3/auth/tokens`).

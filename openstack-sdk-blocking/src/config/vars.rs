@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::{
     Auth, CloudConfig, ConfigProblem, CredentialRef, DomainRef, Interface, ProjectRef, Scope,
-    UserRef, clouds, shown,
+    ServiceConfig, Source, UserRef, clouds, shown,
 };
+use crate::error::Service;
 use crate::proxy::Proxies;
 use crate::secret::Secret;
 use crate::url::Url;
@@ -24,9 +25,14 @@ pub const VARIABLES: &[&str] = &[
     "OS_AUTH_TYPE",
     "OS_AUTH_URL",
     "OS_CACERT",
+    "OS_CERT",
     "OS_CLIENT_CONFIG_FILE",
     "OS_CLIENT_SECURE_FILE",
     "OS_CLOUD",
+    "OS_CLOUD_NAME",
+    "OS_COMPUTE_ENDPOINT_OVERRIDE",
+    "OS_COMPUTE_INTERFACE",
+    "OS_COMPUTE_REGION_NAME",
     "OS_DEFAULT_DOMAIN",
     "OS_DEFAULT_DOMAIN_ID",
     "OS_DEFAULT_DOMAIN_NAME",
@@ -34,21 +40,36 @@ pub const VARIABLES: &[&str] = &[
     "OS_DOMAIN_NAME",
     "OS_ENDPOINT_TYPE",
     "OS_IDENTITY_API_VERSION",
+    "OS_IDENTITY_ENDPOINT_OVERRIDE",
+    "OS_IDENTITY_INTERFACE",
+    "OS_IDENTITY_REGION_NAME",
+    "OS_IMAGE_ENDPOINT_OVERRIDE",
+    "OS_IMAGE_INTERFACE",
+    "OS_IMAGE_REGION_NAME",
     "OS_INSECURE",
     "OS_INTERFACE",
+    "OS_KEY",
+    "OS_NETWORK_ENDPOINT_OVERRIDE",
+    "OS_NETWORK_INTERFACE",
+    "OS_NETWORK_REGION_NAME",
     "OS_PASSWORD",
     "OS_PROJECT_DOMAIN_ID",
     "OS_PROJECT_DOMAIN_NAME",
     "OS_PROJECT_ID",
     "OS_PROJECT_NAME",
     "OS_REGION_NAME",
+    "OS_SYSTEM_SCOPE",
     "OS_TENANT_ID",
     "OS_TENANT_NAME",
     "OS_TOKEN",
+    "OS_TRUST_ID",
     "OS_USERNAME",
     "OS_USER_DOMAIN_ID",
     "OS_USER_DOMAIN_NAME",
     "OS_USER_ID",
+    "OS_VOLUME_ENDPOINT_OVERRIDE",
+    "OS_VOLUME_INTERFACE",
+    "OS_VOLUME_REGION_NAME",
     "SSL_CERT_FILE",
 ];
 
@@ -64,6 +85,27 @@ const GROUPS: &[&[&str]] = &[
     &["insecure", "verify"],
 ];
 
+/// What a key of a single service ends in.
+const OF_A_SERVICE: [&str; 3] = ["_region_name", "_interface", "_endpoint_override"];
+
+const NO_SYSTEM: &str =
+    "is not supported: servers belong to a project; unset it, and set OS_PROJECT_ID";
+const NO_TRUST: &str = "trusts are not supported; unset it, and use an application credential, which acts for one \
+                        project without the user's password as well";
+const NO_CLIENT_CERTIFICATE: &str = "client certificates are not supported; unset it, and log in by password or \
+                                     application credential";
+
+/// The settings that decide who asks, but not here, and what is said of them.
+const UNSUPPORTED: &[(&str, &str)] = &[
+    ("cert", NO_CLIENT_CERTIFICATE),
+    ("key", NO_CLIENT_CERTIFICATE),
+    ("system_scope", NO_SYSTEM),
+    ("trust_id", NO_TRUST),
+];
+
+/// The settings whose values are not to be shown.
+const SECRETS: &[&str] = &["password", "token", "application_credential_secret"];
+
 /// A value and where it is from: a variable, or `FILE: key`.
 #[derive(Clone)]
 pub(super) struct Setting {
@@ -73,37 +115,20 @@ pub(super) struct Setting {
 
 pub(super) type Settings = BTreeMap<String, Setting>;
 
+/// Whether a key is `SERVICE_region_name` or the like.
+pub(super) fn is_of_a_service(key: &str) -> bool {
+    OF_A_SERVICE
+        .iter()
+        .any(|end| key.len() > end.len() && key.ends_with(end))
+}
+
 pub(super) fn read(
     vars: &dyn Fn(&str) -> Option<String>,
     files: &dyn Fn(&Path) -> io::Result<String>,
 ) -> Result<CloudConfig, Vec<ConfigProblem>> {
     let lookup = |name: &str| vars(name).filter(|value| !value.is_empty());
-    let from_env: Settings = VARIABLES
-        .iter()
-        .filter_map(|name| {
-            let setting = Setting {
-                value: lookup(name)?,
-                origin: (*name).to_owned(),
-            };
-            let key = name
-                .strip_prefix("OS_")
-                .unwrap_or(name)
-                .to_ascii_lowercase();
-            Some((key, setting))
-        })
-        .collect();
-    let mut settings = match lookup("OS_CLOUD") {
-        Some(cloud) => clouds::read(&cloud, &lookup, files)?,
-        None => Settings::new(),
-    };
-    for group in GROUPS {
-        if group.iter().any(|key| from_env.contains_key(*key)) {
-            settings.retain(|key, _| !group.contains(&key.as_str()));
-        }
-    }
-    settings.extend(from_env);
     let mut reader = Reader {
-        settings,
+        settings: gather(&lookup, files)?,
         problems: Vec::new(),
     };
     let config = reader.config();
@@ -124,6 +149,67 @@ pub(super) fn read(
     }
 }
 
+/// What is set, by a variable or in a file, and where.
+pub(super) fn sources(
+    vars: &dyn Fn(&str) -> Option<String>,
+    files: &dyn Fn(&Path) -> io::Result<String>,
+) -> Result<Vec<Source>, Vec<ConfigProblem>> {
+    let lookup = |name: &str| vars(name).filter(|value| !value.is_empty());
+    let source = |(key, setting): (String, Setting)| {
+        let is_shown = !SECRETS.contains(&key.as_str()) && !setting.value.contains('@');
+        Source {
+            variable: variable(&key),
+            value: is_shown.then_some(setting.value),
+            origin: setting.origin,
+        }
+    };
+    Ok(gather(&lookup, files)?.into_iter().map(source).collect())
+}
+
+fn gather(
+    lookup: &dyn Fn(&str) -> Option<String>,
+    files: &dyn Fn(&Path) -> io::Result<String>,
+) -> Result<Settings, Vec<ConfigProblem>> {
+    let from_env: Settings = VARIABLES
+        .iter()
+        .filter_map(|name| {
+            let setting = Setting {
+                value: lookup(name)?,
+                origin: (*name).to_owned(),
+            };
+            let key = name
+                .strip_prefix("OS_")
+                .unwrap_or(name)
+                .to_ascii_lowercase();
+            Some((key, setting))
+        })
+        .collect();
+    let of_variables = lookup("OS_CLOUD_NAME").unwrap_or_else(|| "envvars".to_owned());
+    let mut settings = match lookup("OS_CLOUD") {
+        // The name under which openstacksdk knows what the variables say.
+        Some(cloud) if cloud == of_variables => {
+            if let Some(path) = clouds::place_of_entry(&cloud, lookup, files) {
+                let problem = format!(
+                    "is {}, which stands for the variables, but {} has an entry of that name too: rename that",
+                    shown(&cloud),
+                    path.display()
+                );
+                return Err(vec![ConfigProblem::new("OS_CLOUD", problem)]);
+            }
+            Settings::new()
+        }
+        Some(cloud) => clouds::read(&cloud, lookup, files)?,
+        None => Settings::new(),
+    };
+    for group in GROUPS {
+        if group.iter().any(|key| from_env.contains_key(*key)) {
+            settings.retain(|key, _| !group.contains(&key.as_str()));
+        }
+    }
+    settings.extend(from_env);
+    Ok(settings)
+}
+
 struct Reader {
     settings: Settings,
     problems: Vec<ConfigProblem>,
@@ -140,10 +226,15 @@ impl Reader {
             self.scope()
         };
         let interface = self.interface();
+        let services = self.services();
         let insecure = self.insecure();
+        self.unsupported();
+        let notes = self.notes();
         let mut config = CloudConfig::new(auth_url?, auth?, scope);
         config.region = self.get("region_name");
         config.interface = interface;
+        config.services = services;
+        config.notes = notes;
         config.insecure = insecure;
         let authorities = ["cacert", "ssl_cert_file"];
         if let Some(file) = authorities.iter().find_map(|key| self.settings.get(*key)) {
@@ -330,13 +421,68 @@ impl Reader {
         let Some(text) = self.get(key) else {
             return Interface::default();
         };
-        Interface::parse(&text).unwrap_or_else(|| {
-            self.wrong(
-                key,
-                format!("is {}, expected public, internal or admin", shown(&text)),
+        self.interface_of(key, &text).unwrap_or_default()
+    }
+
+    fn interface_of(&mut self, key: &str, text: &str) -> Option<Interface> {
+        let interface = Interface::parse(text);
+        if interface.is_none() {
+            let problem = format!("is {}, expected public, internal or admin", shown(text));
+            self.wrong(key, problem);
+        }
+        interface
+    }
+
+    /// What is otherwise for the services that are asked.
+    fn services(&mut self) -> BTreeMap<Service, ServiceConfig> {
+        let mut all = BTreeMap::new();
+        for service in [Service::Compute, Service::Network, Service::Image] {
+            let (interface, endpoint) = (
+                format!("{service}_interface"),
+                format!("{service}_endpoint_override"),
             );
-            Interface::default()
-        })
+            let own = ServiceConfig {
+                region: self.get(&format!("{service}_region_name")),
+                interface: self
+                    .get(&interface)
+                    .and_then(|text| self.interface_of(&interface, &text)),
+                endpoint: self.get(&endpoint).filter(|text| match Url::parse(text) {
+                    Ok(_) => true,
+                    Err(expected) => {
+                        let given = shown(if text.contains('@') { "***" } else { text });
+                        self.wrong(&endpoint, format!("is {given}, {expected}"));
+                        false
+                    }
+                }),
+            };
+            if own != ServiceConfig::default() {
+                all.insert(service, own);
+            }
+        }
+        all
+    }
+
+    /// What decides who asks, and is not understood here: to pass over it in silence would be to ask as somebody else.
+    fn unsupported(&mut self) {
+        for (key, problem) in UNSUPPORTED {
+            if self.settings.contains_key(*key) {
+                self.wrong(key, *problem);
+            }
+        }
+    }
+
+    /// What is set for services that are not asked.
+    fn notes(&self) -> Vec<String> {
+        let note = |(key, setting): (&String, &Setting)| {
+            let end = OF_A_SERVICE.iter().find(|end| key.ends_with(*end))?;
+            let why = match key.strip_suffix(end)? {
+                "compute" | "network" | "image" | "" => return None,
+                "identity" => "Keystone is asked for tokens alone, at OS_AUTH_URL".to_owned(),
+                other => format!("the service {} is never asked", shown(other)),
+            };
+            Some(format!("{} has no effect: {why}", setting.origin))
+        };
+        self.settings.iter().filter_map(note).collect()
     }
 
     fn insecure(&mut self) -> bool {
@@ -366,5 +512,9 @@ fn expand_home(path: PathBuf, home: Option<&str>) -> PathBuf {
 }
 
 fn variable(key: &str) -> String {
-    format!("OS_{}", key.to_ascii_uppercase())
+    let name = key.to_ascii_uppercase();
+    match name.as_str() {
+        "SSL_CERT_FILE" | "ALL_PROXY" | "HTTPS_PROXY" | "HTTP_PROXY" | "NO_PROXY" => name,
+        _ => format!("OS_{name}"),
+    }
 }

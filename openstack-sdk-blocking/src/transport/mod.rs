@@ -2,6 +2,8 @@
 
 #[cfg(feature = "reqwest")]
 mod reqwest;
+#[cfg(any(feature = "ureq", feature = "reqwest"))]
+mod tls_cause;
 #[cfg(feature = "ureq")]
 mod ureq;
 
@@ -10,6 +12,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::cause::Cause;
 use crate::proxy::Proxies;
 
 #[cfg(feature = "reqwest")]
@@ -145,6 +148,8 @@ pub enum TransportErrorKind {
 pub struct TransportError {
     /// How it failed.
     pub kind: TransportErrorKind,
+    /// Why, where it is known.
+    pub cause: Option<Cause>,
     /// The HTTP library's own error.
     pub source: Box<dyn StdError + Send + Sync>,
 }
@@ -157,6 +162,7 @@ impl TransportError {
     ) -> Self {
         Self {
             kind,
+            cause: None,
             source: source.into(),
         }
     }
@@ -168,7 +174,7 @@ impl fmt::Display for TransportError {
             TransportErrorKind::Connect => "no connection",
             TransportErrorKind::ConnectTimeout => "no connection in time",
             TransportErrorKind::Timeout => "no answer in time",
-            TransportErrorKind::Tls => "TLS failed (is the certificate trusted?)",
+            TransportErrorKind::Tls => "TLS failed",
             TransportErrorKind::Lost => "the connection was lost",
             TransportErrorKind::BadAnswer => "the answer is not valid HTTP",
             TransportErrorKind::TooLarge => "the answer is too large",

@@ -7,6 +7,7 @@ use reqwest::{Certificate, header, redirect};
 
 use super::{
     Method, Request, Response, Transport, TransportConfig, TransportError, TransportErrorKind,
+    tls_cause,
 };
 use crate::clock::monotonic_now;
 
@@ -63,9 +64,10 @@ impl Transport for ReqwestTransport {
             builder = builder.body(body.clone());
         }
         // The URL that reqwest would add to its error has the query in it.
-        let response = builder
-            .send()
-            .map_err(|error| TransportError::new(classify(&error), error.without_url()))?;
+        let response = builder.send().map_err(|error| TransportError {
+            cause: tls_cause::find(&error),
+            ..TransportError::new(classify(&error), error.without_url())
+        })?;
         let status = response.status().as_u16();
         let headers = response
             .headers()

@@ -12,7 +12,9 @@ use ureq::{Agent, Proxy, Timeout, http};
 
 use super::{
     Method, Request, Response, Transport, TransportConfig, TransportError, TransportErrorKind,
+    tls_cause,
 };
+use crate::cause::Cause;
 use crate::clock::monotonic_now;
 use crate::proxy::Proxies;
 
@@ -148,8 +150,22 @@ impl Transport for UreqTransport {
             ) {
                 self.names.clear();
             }
-            TransportError::new(kind, error)
+            let cause = (kind == TransportErrorKind::Tls)
+                .then(|| tls_cause(&error))
+                .flatten();
+            TransportError {
+                cause,
+                ..TransportError::new(kind, error)
+            }
         })
+    }
+}
+
+fn tls_cause(error: &ureq::Error) -> Option<Cause> {
+    match error {
+        ureq::Error::Rustls(error) => tls_cause::find(error),
+        ureq::Error::Io(error) => tls_cause::find(error),
+        _ => None,
     }
 }
 
