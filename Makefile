@@ -32,9 +32,11 @@ help: ## list the targets
 
 .env: ## make .env from .env.example, and say what to fill in
 	@umask 077; cp .env.example .env
-	@echo 'A new .env was made. Fill in at least:'
-	@sed -nE 's/^(OS_[A-Z_]+)=$$/  \1/p' .env
-	@echo 'and look at OS_AUTH_URL, OS_REGION_NAME and the OPENSTACK_... settings. What each one means stands in the file.'
+	@echo 'A new .env was made, which only you may read. Fill in:'
+	@echo '  OS_AUTH_URL, OS_USERNAME, OS_PASSWORD'
+	@echo '  OS_PROJECT_ID (or OS_PROJECT_NAME)'
+	@echo '  OS_REGION_NAME, if the cloud has several'
+	@echo 'and look at the OPENSTACK_... settings: flavor, image, network. What each one means stands in the file.'
 	@echo 'Then: make start'
 
 install: ## build the daemon with optimisation
@@ -42,18 +44,18 @@ install: ## build the daemon with optimisation
 	@echo 'Built: $(TARGET_DIR)/release/simplescalevm'
 
 start: ## run the daemon with .env; without one, make it and stop
-	@if [ ! -e .env ]; then $(MAKE) --no-print-directory .env; exit 1; fi
-	@$(CARGO) build --quiet --release --locked --package simplescalevm
-	@exec '$(TARGET_DIR)/release/simplescalevm'
+	@if [ ! -e .env ]; then exec $(MAKE) --no-print-directory .env; fi; \
+	$(CARGO) build --quiet --release --locked --package simplescalevm; \
+	exec '$(TARGET_DIR)/release/simplescalevm'
 
 build: ## build the image (IMAGE, PROVIDER, VERSION, ENGINE)
 	$(ENGINE) build --build-arg VERSION='$(VERSION)' --tag '$(TAG)' .
 
 start-docker: ## build the image and run it with .env
-	@if [ ! -e .env ]; then $(MAKE) --no-print-directory .env; exit 1; fi
-	@tools/start-docker.sh --check
-	@$(MAKE) --no-print-directory build
-	@ENGINE='$(ENGINE)' tools/start-docker.sh '$(TAG)'
+	@if [ ! -e .env ]; then exec $(MAKE) --no-print-directory .env; fi; \
+	tools/start-docker.sh --check; \
+	$(MAKE) --no-print-directory build; \
+	ENGINE='$(ENGINE)' tools/start-docker.sh '$(TAG)'
 
 release: ## build the image, tag it as latest, full, minor and major version, and push the four
 	@grep -qE '^[0-9]+\.[0-9]+\.[0-9]+$$' <<<'$(VERSION)' || { echo 'VERSION=$(VERSION): x.y.z is expected'; exit 1; }

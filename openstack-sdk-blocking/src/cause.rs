@@ -23,6 +23,10 @@ pub enum Cause {
     TlsPort,
     /// User or password are wrong, whatever the project.
     WrongCredentials,
+    /// The application credential is refused: it is wrong, or has expired.
+    CredentialRefused,
+    /// The token to log in with is refused: it is wrong, or has expired.
+    TokenRefused,
     /// User and password are right, but there is no such project for them; the names of those that there are.
     WrongProject(Vec<String>),
     /// The token is for no project, and so comes without a catalog.
@@ -109,7 +113,7 @@ pub(crate) fn nearest<'a>(
 ) -> Option<&'a str> {
     let simple = |text: &str| text.to_lowercase().replace([' ', '_', '.'], "-");
     let wanted = simple(wanted);
-    let far = (wanted.chars().count() / 3).clamp(1, 4);
+    let far = (wanted.chars().count() / 3).min(4);
     let scored = names
         .into_iter()
         .map(|name| (strsim::osa_distance(&wanted, &simple(name)), name));

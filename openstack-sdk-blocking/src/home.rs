@@ -122,6 +122,14 @@ impl Cloud {
 
     /// A refused login with what is known about it.
     pub(crate) fn explained(&self, state: &State, error: Error) -> Error {
+        let is_refused = matches!(error.kind(), ErrorKind::Unauthorized | ErrorKind::NotFound);
+        match self.config.auth {
+            Auth::ApplicationCredential { .. } if is_refused => {
+                return error.because(Cause::CredentialRefused);
+            }
+            Auth::Token(_) if is_refused => return error.because(Cause::TokenRefused),
+            _ => {}
+        }
         let (Some(wanted), Some(names)) = (self.project_wanted(), &state.projects) else {
             return error;
         };

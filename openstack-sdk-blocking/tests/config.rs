@@ -450,21 +450,28 @@ fn keys_that_would_send_requests_elsewhere_are_refused_by_name() {
     let expected = "./clouds.yaml: clouds.pool.profile: is \"vexxhost\", which is not in ./clouds-public.yaml; put its \
                     auth_url below \"auth\", what else it sets into the entry, and remove this key";
     assert_eq!(problems(&[("OS_CLOUD", "pool")], &files), [expected]);
-    for key in ["identity", "compute", "network", "image"] {
-        check(
-            &[],
-            &format!("{key}_endpoint_override: http://other"),
-            &[&format!(
-                "./clouds.yaml: clouds.pool.{key}_endpoint_override: is not supported: the cloud's catalog"
-            )],
-        );
-    }
-    check(&[], "compute_endpoint_override:", &[]);
-    check(&[], "volume_endpoint_override: http://other", &[]);
     let certificate = [
         "./clouds.yaml: clouds.pool.cert: client certificates are not supported",
         "./clouds.yaml: clouds.pool.key: client certificates are not supported",
     ];
+    let system =
+        ["./clouds.yaml: clouds.pool.system_scope: is not supported: servers belong to a project"];
+    check(&[], "system_scope: all", &system);
+    let trust = ["OS_TRUST_ID: trusts are not supported"];
+    check(&[("OS_TRUST_ID", "t")], "", &trust);
+    check(
+        &[
+            ("OS_CERT", "/c.pem"),
+            ("OS_KEY", "/k.pem"),
+            ("OS_SYSTEM_SCOPE", "all"),
+        ],
+        "",
+        &[
+            "OS_CERT: client certificates are not supported",
+            "OS_KEY: client certificates are not supported",
+            "OS_SYSTEM_SCOPE: is not supported",
+        ],
+    );
     check(&[], "cert: /c.pem\n    key: /k.pem", &certificate);
     let regions = "regions: [A, {name: B, values: {auth: {auth_url: http://b}}}]";
     let refused = ["./clouds.yaml: clouds.pool.regions: values of a region are not supported"];
@@ -475,6 +482,160 @@ fn keys_that_would_send_requests_elsewhere_are_refused_by_name() {
     assert!(
         none[0].contains("not in a clouds-public.yaml in ., /etc/openstack"),
         "{none:?}"
+    );
+}
+
+/// As openstacksdk 4 makes of it.
+#[test]
+fn the_login_beside_auth_is_taken() {
+    let check = |entry: &str, auth: Auth, scope: Scope, url: &str| {
+        let text = format!("clouds:\n  pool:\n{entry}");
+        let config = read(&[("OS_CLOUD", "pool")], &[("./clouds.yaml", &text)]);
+        let config = config.unwrap_or_else(|problems| panic!("{entry}: {problems:?}"));
+        assert_eq!((config.auth, config.scope), (auth, scope), "{entry}");
+        assert_eq!(config.auth_url, url, "{entry}");
+    };
+    let me = || password(user("u", id("default")), "p");
+    let by_id = |id: &str| Scope::Project(ProjectRef::Id(id.to_owned()));
+    let auth = "    auth: {auth_url: http://k, username: u, password: p, project_id: inside}\n";
+    let bare = "    auth: {auth_url: http://k, username: u, password: p}\n";
+    check(
+        &format!("{bare}    project_id: pp\n"),
+        me(),
+        by_id("pp"),
+        "http://k",
+    );
+    check(
+        &format!("{bare}    project-id: pp\n"),
+        me(),
+        by_id("pp"),
+        "http://k",
+    );
+    check(
+        &format!("{bare}    tenant_id: pp\n"),
+        me(),
+        by_id("pp"),
+        "http://k",
+    );
+    // Of the scope the outer one wins, of the login the inner one.
+    check(
+        &format!("{auth}    project_id: outside\n"),
+        me(),
+        by_id("outside"),
+        "http://k",
+    );
+    check(
+        &format!("{auth}    username: x\n    password: x\n    auth_url: http://x\n"),
+        me(),
+        by_id("inside"),
+        "http://k",
+    );
+    let entry = "    auth_url: http://k\n    username: u\n    password: p\n    tenant_name: t\n    \
+                 user_domain_id: ud\n    auth-type: password\n";
+    check(
+        entry,
+        password(user("u", id("ud")), "p"),
+        project("t", id("ud")),
+        "http://k",
+    );
+}
+
+#[test]
+fn single_services_have_their_own_region_interface_and_url() {
+    use openstack_sdk_blocking::{Service, ServiceConfig};
+    let own = |region: Option<&str>, interface, endpoint: Option<&str>| ServiceConfig {
+        region: region.map(str::to_owned),
+        interface,
+        endpoint: endpoint.map(str::to_owned),
+    };
+    let expected: BTreeMap<Service, ServiceConfig> = [
+        (
+            Service::Compute,
+            own(Some("R2"), Some(Interface::Internal), None),
+        ),
+        (Service::Network, own(None, None, Some("http://n:9696"))),
+    ]
+    .into();
+    let login: Vars<'_> = &[
+        ("OS_AUTH_URL", "http://k"),
+        ("OS_USERNAME", "u"),
+        ("OS_PASSWORD", "p"),
+    ];
+    let of_services: Vars<'_> = &[
+        ("OS_COMPUTE_REGION_NAME", "R2"),
+        ("OS_COMPUTE_INTERFACE", "internalURL"),
+        ("OS_NETWORK_ENDPOINT_OVERRIDE", "http://n:9696"),
+        ("OS_VOLUME_REGION_NAME", "R3"),
+        ("OS_IDENTITY_ENDPOINT_OVERRIDE", "http://i"),
+    ];
+    let vars: Vec<_> = login.iter().chain(of_services).copied().collect();
+    let config = read(&vars, &[]).unwrap();
+    assert_eq!(config.services, expected);
+    let notes = [
+        "OS_IDENTITY_ENDPOINT_OVERRIDE has no effect: Keystone is asked for tokens alone, at OS_AUTH_URL",
+        "OS_VOLUME_REGION_NAME has no effect: the service \"volume\" is never asked",
+    ];
+    assert_eq!(config.notes, notes);
+    let text = "clouds:\n  pool:\n    auth: {auth_url: http://k, username: u, password: p}\n    \
+                compute_region_name: R2\n    compute_endpoint_type: internal\n    \
+                network-endpoint-override: http://n:9696\n    baremetal_interface: admin\n";
+    let config = read(&[("OS_CLOUD", "pool")], &[("./clouds.yaml", text)]).unwrap();
+    assert_eq!(config.services, expected);
+    let note = "./clouds.yaml: clouds.pool.baremetal_interface has no effect: the service \"baremetal\" is never asked";
+    assert_eq!(config.notes, [note]);
+    // A variable wins over the file.
+    let vars = [("OS_CLOUD", "pool"), ("OS_COMPUTE_REGION_NAME", "R9")];
+    let config = read(&vars, &[("./clouds.yaml", text)]).unwrap();
+    assert_eq!(
+        config.services[&Service::Compute].region.as_deref(),
+        Some("R9")
+    );
+    let vars: Vec<_> = login
+        .iter()
+        .chain(&[
+            ("OS_IMAGE_INTERFACE", "outside"),
+            ("OS_IMAGE_ENDPOINT_OVERRIDE", "glance"),
+        ])
+        .copied()
+        .collect();
+    let expected = [
+        "OS_IMAGE_INTERFACE: is \"outside\", expected public, internal or admin",
+        "OS_IMAGE_ENDPOINT_OVERRIDE: is \"glance\", expected a URL that begins with http:// or https://",
+    ];
+    assert_eq!(problems(&vars, &[]), expected);
+}
+
+#[test]
+fn the_cloud_of_the_variables() {
+    let vars = |more: &[(&'static str, &'static str)]| -> Vec<(&'static str, &'static str)> {
+        RENATER
+            .iter()
+            .copied()
+            .chain(more.iter().copied())
+            .collect()
+    };
+    let file = "clouds:\n  pool:\n    auth: {auth_url: http://file}\n";
+    let files = [("./clouds.yaml", file)];
+    let config = read(&vars(&[("OS_CLOUD", "envvars")]), &files).unwrap();
+    assert_eq!(config.auth_url, "https://auth.cloud.ovh.net/v3");
+    let config = read(
+        &vars(&[("OS_CLOUD", "mine"), ("OS_CLOUD_NAME", "mine")]),
+        &files,
+    )
+    .unwrap();
+    assert_eq!(config.auth_url, "https://auth.cloud.ovh.net/v3");
+    let file = "clouds:\n  envvars:\n    auth: {auth_url: http://file}\n";
+    let twice = problems(
+        &vars(&[("OS_CLOUD", "envvars")]),
+        &[("./clouds.yaml", file)],
+    );
+    let expected = "OS_CLOUD: is \"envvars\", which stands for the variables, but ./clouds.yaml has an entry of that \
+                    name too: rename that";
+    assert_eq!(twice, [expected]);
+    let misspelt = problems(&vars(&[("OS_CLOUD", "pol")]), &files);
+    assert!(
+        misspelt[0].ends_with("; did you mean \"pool\"?"),
+        "{misspelt:?}"
     );
 }
 

@@ -182,6 +182,8 @@ impl Settings {
         settings.warnings.extend(names::warnings(environment));
         settings.warnings.extend(warnings::of_values(environment));
         settings.warnings.extend(warnings::of_settings(&settings));
+        let notes = &settings.openstack.cloud.notes;
+        settings.warnings.extend_from_slice(notes);
         Ok(settings)
     }
 

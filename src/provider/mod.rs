@@ -160,6 +160,8 @@ pub struct ProviderError {
     pub retry_after: Option<Duration>,
     /// Whether the request may have been carried out all the same.
     pub outcome_unknown: bool,
+    /// What to do about it, if there is anything.
+    pub remedy: Option<String>,
     /// The cause.
     pub source: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -173,7 +175,17 @@ impl ProviderError {
             message,
             retry_after: None,
             outcome_unknown: false,
+            remedy: None,
             source: None,
+        }
+    }
+
+    /// The same with what to do about it.
+    #[must_use]
+    pub fn with_remedy(self, remedy: impl Into<String>) -> Self {
+        Self {
+            remedy: Some(remedy.into()),
+            ..self
         }
     }
 

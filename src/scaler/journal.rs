@@ -25,16 +25,26 @@ const FOLDED_AMONG: usize = 10;
 /// More replicas than this are told as one line at the start.
 const TOLD_ONE_BY_ONE: usize = 10;
 
-/// An error and all its causes, in one line, whatever stands in them.
-pub fn chain(error: &dyn Error) -> String {
+/// An error and all its causes, in one line, whatever stands in them, and what to do about it.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
-    let mut cause = error.source();
+    let mut cause = Some(error);
+    let mut remedy = None;
     while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
+        if let Some(error) = error.downcast_ref::<ProviderError>() {
+            remedy = error.remedy.as_deref().or(remedy);
+        }
         cause = error.source();
+        if let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+        }
     }
-    short_text(&text)
+    let text = short_text(&text);
+    match remedy {
+        Some(remedy) => format!("{text} -> {}", short_text(remedy)),
+        None => text,
+    }
 }
 
 /// Both clocks at the moment of an event.

@@ -62,6 +62,7 @@ fn env_example_means_the_same_to_every_reader() {
     {
         // `docker run --env-file` and `make` take the rest of the line as it is, but for `#` and `$` in `make`.
         let (name, value) = line.split_once('=').unwrap();
+        assert!(!value.contains("://"), "{line}: the cloud is the user's");
         assert_eq!(environment.get(name).unwrap_or_default(), value, "{line}");
         assert!(
             !value.contains(['"', '\'', '#', '$', '\\']) && value.trim() == value,
@@ -70,6 +71,7 @@ fn env_example_means_the_same_to_every_reader() {
     }
     // As it stands it lacks only the login; with the comments removed too, nothing but the defaults is set.
     let filled = |line: &str| match line {
+        "OS_AUTH_URL=" => "OS_AUTH_URL=https://cloud.example/v3".to_owned(),
         "OS_USERNAME=" => "OS_USERNAME=me".to_owned(),
         "OS_PASSWORD=" => "OS_PASSWORD=x".to_owned(),
         "OS_PROJECT_ID=" => "OS_PROJECT_ID=p1".to_owned(),
@@ -94,4 +96,48 @@ fn env_example_means_the_same_to_every_reader() {
             .join("\n"),
     );
     assert_eq!(plain, complete);
+}
+
+#[test]
+fn make_start_without_settings_makes_them_and_stops() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("make-start");
+    let _ = fs::remove_dir_all(&dir);
+    fs::create_dir_all(dir.join("out/release")).unwrap();
+    for name in [
+        ".env.example",
+        "Cargo.toml",
+        "Makefile",
+        "deploy",
+        "tests",
+        "tools",
+    ] {
+        symlink(root(name), dir.join(name)).unwrap();
+    }
+    let program = dir.join("out/release/simplescalevm");
+    fs::write(&program, "#!/bin/sh\necho started\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let run = || {
+        let output = std::process::Command::new("make")
+            .args(["start", "CARGO=true", "TARGET_DIR=out"])
+            .env_remove("MAKEFLAGS")
+            .current_dir(&dir)
+            .output()
+            .unwrap();
+        let text = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(output.status.success() && !text.contains("***"), "{text}");
+        text
+    };
+    let text = run();
+    for part in [
+        "OS_AUTH_URL",
+        "OS_PROJECT_ID (or OS_PROJECT_NAME)",
+        "make start",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("started"), "{text}");
+    let mode = fs::metadata(dir.join(".env")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0, "{mode:o}");
+    assert_eq!(run(), "started\n");
 }

@@ -202,6 +202,7 @@ impl SimCloud {
             message: format!("{what}: simulated"),
             retry_after,
             outcome_unknown,
+            remedy: None,
             source: None,
         }
     }

@@ -64,9 +64,16 @@ impl Transport for ReqwestTransport {
             builder = builder.body(body.clone());
         }
         // The URL that reqwest would add to its error has the query in it.
-        let response = builder.send().map_err(|error| TransportError {
-            cause: tls_cause::find(&error),
-            ..TransportError::new(classify(&error), error.without_url())
+        let response = builder.send().map_err(|error| {
+            let cause = tls_cause::find(&error);
+            let kind = match cause {
+                Some(_) => TransportErrorKind::Tls,
+                None => classify(&error),
+            };
+            TransportError {
+                cause,
+                ..TransportError::new(kind, error.without_url())
+            }
         })?;
         let status = response.status().as_u16();
         let headers = response

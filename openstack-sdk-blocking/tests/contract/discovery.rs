@@ -405,3 +405,41 @@ fn what_the_catalog_lacks_is_named() {
         );
     }
 }
+
+#[test]
+fn a_service_may_be_elsewhere_than_the_others() {
+    use openstack_sdk_blocking::{Interface, Service, ServiceConfig};
+    let script = || {
+        |request: &Received| {
+            let networks = request.path.ends_with("/v2.0/networks");
+            networks.then(|| ok(&json!({"networks": []})))
+        }
+    };
+    let check = |own: ServiceConfig, expected: &str| {
+        over_each_transport(
+            script,
+            |config| {
+                let mut own = own.clone();
+                let host = config.auth_url.trim_end_matches("/v3").to_owned();
+                own.endpoint = own.endpoint.map(|path| format!("{host}{path}"));
+                config.services = [(Service::Network, own)].into();
+            },
+            |name, server, cloud| {
+                cloud.network().networks(None).unwrap();
+                assert_eq!(server.last().path, expected, "{name}");
+            },
+        );
+    };
+    let internal = ServiceConfig {
+        interface: Some(Interface::Internal),
+        ..ServiceConfig::default()
+    };
+    check(internal, "/wrong/v2.0/networks");
+    let url = |path: &str| ServiceConfig {
+        endpoint: Some(path.to_owned()),
+        region: Some("nowhere".to_owned()),
+        ..ServiceConfig::default()
+    };
+    check(url("/mine/v2.0"), "/mine/v2.0/networks");
+    check(url("/of/$(project_id)s/v2.0"), "/of/p1/v2.0/networks");
+}

@@ -10,6 +10,7 @@
 )]
 #![cfg(all(feature = "ureq", feature = "reqwest"))]
 
+mod causes;
 mod discovery;
 mod errors;
 mod lists;

@@ -263,7 +263,7 @@ fn a_refused_connection_leaves_no_doubt() {
         assert!(!error.outcome_unknown(), "{name}");
         assert_eq!(
             error.to_string(),
-            "identity: POST /v3/auth/tokens failed: no connection",
+            format!("identity: POST /v3/auth/tokens failed: no connection to {free}"),
             "{name}"
         );
         assert!(error.source().is_some(), "{name}");

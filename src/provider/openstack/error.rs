@@ -1,5 +1,6 @@
 //! From the client's errors to the provider's.
 
+use super::remedy;
 use crate::provider::{ProviderError, ProviderErrorKind};
 use openstack_sdk_blocking::{Error, ErrorKind};
 
@@ -10,6 +11,7 @@ pub(super) fn failed(doing: &'static str) -> impl FnOnce(Error) -> ProviderError
         message: doing.to_owned(),
         retry_after: error.retry_after(),
         outcome_unknown: error.outcome_unknown(),
+        remedy: remedy::of(&error),
         source: Some(Box::new(error)),
     }
 }

@@ -3,6 +3,7 @@
 mod check;
 mod error;
 mod lookup;
+mod remedy;
 mod state;
 
 pub use check::{Demands, Finding, Verdict, check};

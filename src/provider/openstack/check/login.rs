@@ -11,6 +11,8 @@ pub(super) fn login(report: &mut Report, cloud: &Cloud) -> Option<TokenInfo> {
     let token = match cloud.authenticate() {
         Ok(token) => token,
         Err(error) => {
+            // Which of user and project it was that is refused.
+            let error = cloud.why_refused().unwrap_or(error);
             let error = failed("the login is not accepted")(error);
             report.failed(SUBJECT, &error, "look at the OS_* settings");
             return None;

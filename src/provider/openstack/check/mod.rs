@@ -8,7 +8,7 @@ mod servers;
 use super::error::failed;
 use super::lookup::ServerTemplate;
 use crate::pool::Policy;
-use crate::provider::{ProviderError, ProviderErrorKind};
+use crate::provider::ProviderError;
 use openstack_sdk_blocking::{Cloud, Server, ServerQuery};
 use std::error::Error;
 
@@ -130,26 +130,10 @@ impl Report {
         self.hint(subject, chain(error), remedy);
     }
 
-    /// An error, with the remedy that its kind calls for, or else that one.
+    /// An error, with the remedy that it has, or else that one.
     fn failed(&mut self, subject: &'static str, error: &ProviderError, lookup_remedy: &str) {
-        let remedy = match error.kind {
-            ProviderErrorKind::Unauthorized => {
-                "look at user, password and domains (OS_*), or at the application credential"
-            }
-            ProviderErrorKind::Forbidden => {
-                "the user's roles do not allow this: ask for the role member in the project"
-            }
-            ProviderErrorKind::Connection | ProviderErrorKind::Timeout => {
-                "is OS_AUTH_URL right, and does a firewall or proxy stand between? OPENSTACK_TIMEOUT is \
-                 the time for one request"
-            }
-            ProviderErrorKind::RateLimited => "too many requests: try again in a minute",
-            ProviderErrorKind::Server | ProviderErrorKind::BadAnswer => {
-                "the cloud has a fault, or OS_AUTH_URL leads to something else"
-            }
-            _ => lookup_remedy,
-        };
-        let remedy = Some(remedy.to_owned()).filter(|remedy| !remedy.is_empty());
+        let remedy = error.remedy.as_deref().unwrap_or(lookup_remedy).to_owned();
+        let remedy = Some(remedy).filter(|remedy| !remedy.is_empty());
         self.add(subject, Verdict::Wrong, chain(error), remedy);
     }
 }
