@@ -39,6 +39,7 @@ fn listing(size: u32, now: Moment) -> Listing {
         created: Some(CloudTime(1_000)),
         launched: Some(CloudTime(1_010)),
         image: None,
+        marks: simplescalevm::pool::Marks::default(),
     });
     Listing {
         taken: now,

@@ -2,6 +2,7 @@
 //! something; what is to be done is decided in [`crate::pool`].
 
 mod apply;
+mod ask;
 mod fold;
 mod journal;
 mod pace;
@@ -10,8 +11,9 @@ mod telling;
 pub use journal::chain;
 
 use crate::pool::{
-    CycleStep, Failed, Listing, Lists, Memory, Moment, Note, Phase, Plan, Policy, ProbeFailure,
-    ProbeResult, ProbeTarget, ReplicaId, ServerState, Snapshot, Supply, Words, plan, standbys,
+    CycleStep, Failed, Instance, Listing, Lists, Memory, Moment, Note, Phase, Plan, Policy,
+    ProbeFailure, ProbeResult, ProbeTarget, ReplicaId, ServerState, Snapshot, Supply, Words, plan,
+    standbys, take_out_contradictions,
 };
 use crate::provider::{Provider, ProviderError};
 use apply::{Object, Unanswered};
@@ -77,6 +79,8 @@ pub struct Parts<P, Q, C, W> {
     pub watcher: W,
     /// The settings that decisions depend on.
     pub policy: Policy,
+    /// This process, as the marks of its servers name it.
+    pub instance: Instance,
     /// `SCALING_INTERVAL`.
     pub scaling_interval: Duration,
     /// Set from outside: no new action is begun any more.
@@ -108,6 +112,9 @@ pub struct Scaler<P, Q, C, W> {
     quiet_until: Moment,
     lists: Lists,
     supply: Supply,
+    marks_are_refused: bool,
+    /// With which of the replicas that are to be marked the next cycle begins.
+    mark_turn: usize,
     next_quota: Moment,
 }
 
@@ -116,7 +123,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     pub fn new(parts: Parts<P, Q, C, W>) -> Self {
         let now = parts.clock.now();
         Self {
-            memory: Memory::default(),
+            memory: Memory::of(parts.instance),
             listing: None,
             holders: BTreeSet::new(),
             plan: Plan::default(),
@@ -134,6 +141,8 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                 ..Lists::default()
             },
             supply: Supply::default(),
+            marks_are_refused: false,
+            mark_turn: 0,
             next_quota: now,
             parts,
         }
@@ -364,6 +373,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         }
         self.apply(&plan);
         self.stepped(CycleStep::Apply, began);
+        self.write_marks(plan.actions.is_empty());
         if plan.actions.is_empty() {
             self.prepare_moves();
             self.read_quota();
@@ -450,10 +460,18 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         error.kind.concerns_the_provider() || error.retry_after.is_some()
     }
 
-    fn take_in(&mut self, listing: Listing) {
+    fn take_in(&mut self, mut listing: Listing) {
         let arrived = self.parts.clock.now();
+        let memory = &self.memory;
+        let contradictions = take_out_contradictions(&mut listing, |id| memory.address_of(id));
+        let when = self.when();
+        self.journal.contradicted(when, &contradictions);
+        let inquiry = self.ask_for_missing(&listing);
         let policy = &self.parts.policy;
-        if !self.memory.observe_late(policy, &listing, arrived) {
+        if !self
+            .memory
+            .observe_asked(policy, &listing, &inquiry, arrived)
+        {
             let when = self.when();
             self.journal.disbelieved(when, &self.memory);
         }

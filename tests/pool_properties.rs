@@ -158,7 +158,10 @@ fn check_sums(policy: &Policy, memory: &Memory, made: &Plan, now: Moment) -> Tes
         let Blocked::Create { why, .. } = b else {
             return false;
         };
-        !matches!(why, CreateBlock::MaxCount { .. })
+        !matches!(
+            why,
+            CreateBlock::MaxCount { .. } | CreateBlock::MaxCreating { .. }
+        )
     };
     prop_assert!(created == 0 || !made.blocked.iter().any(whole));
     Ok(())
@@ -201,7 +204,9 @@ fn check_move(policy: &Policy, seen: &Seen, listing: &Listing, action: &Action) 
     match &address.holder {
         Holder::Nobody => prop_assert_eq!(from, &None),
         Holder::Server(holder) => prop_assert_eq!(from.as_ref(), Some(holder)),
-        Holder::Stranger => return Err(TestCaseError::fail("a stranger's address")),
+        Holder::Stranger | Holder::Unclear(_) => {
+            return Err(TestCaseError::fail("a stranger's address"));
+        }
     }
     if let Some(from) = from {
         let state = seen.states.get(from);

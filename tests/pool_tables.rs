@@ -3,6 +3,12 @@
 
 #[path = "pool_tables/restart.rs"]
 mod after_a_restart;
+#[path = "pool_tables/asking.rs"]
+mod asking;
+#[path = "pool_tables/contradictions.rs"]
+mod contradictions;
+#[path = "pool_tables/marks.rs"]
+mod marks;
 #[path = "pool_tables/listing.rs"]
 mod section_2_1_listing;
 #[path = "pool_tables/probing.rs"]
@@ -19,5 +25,7 @@ mod section_2_6_backoff;
 mod section_2_6_creating;
 #[path = "pool_tables/severity.rs"]
 mod severity;
+#[path = "pool_tables/trial.rs"]
+mod trial;
 #[path = "pool_tables/world.rs"]
 mod world;

@@ -7,7 +7,9 @@ mod bench;
 mod supply;
 
 use bench::{Bench, failure, retry_after, s};
-use simplescalevm::pool::{BackoffCause, CloudTime, Creating, Failed, ServerState};
+use simplescalevm::pool::{
+    BackoffCause, CloudTime, Creating, CreationMark, EventKind, Failed, Instance, ServerState,
+};
 use simplescalevm::provider::ProviderErrorKind;
 use std::sync::Arc;
 
@@ -486,4 +488,207 @@ fn what_has_not_changed_is_not_copied_for_a_snapshot() {
     let after = bench.snapshot();
     assert_eq!(after.events.newest_first().count(), told + 1);
     assert_eq!(after.incidents.len(), 2);
+}
+
+#[test]
+fn a_creation_that_no_list_shows_is_asked_for_before_another_is_sent() {
+    let mut bench = Bench::new(3);
+    bench.accepts("a");
+    bench.turn();
+    bench.did("list, create 3");
+    let mark = bench.last_mark();
+    for name in ["a", "b", "c"] {
+        bench.add(name, ServerState::Creating(Creating::Building));
+        bench.with_mark(name, mark);
+        bench.hide(name, true);
+    }
+    bench.wait(s(30));
+    bench.turn();
+    bench.did("list, show a");
+    bench.wait(s(15));
+    for name in ["a", "b", "c"] {
+        bench.hide(name, false);
+    }
+    bench.wait(s(15));
+    bench.turn();
+    bench.did("list");
+    assert_eq!(bench.snapshot().records.len(), 3);
+}
+
+#[test]
+fn a_creation_that_the_cloud_does_not_know_is_written_off() {
+    let mut bench = Bench::new(3);
+    bench.accepts("a");
+    bench.turn();
+    bench.did("list, create 3");
+    bench.wait(s(30));
+    bench.turn();
+    bench.did("list, show a");
+    let backoff = bench.snapshot().backoff.map(|b| b.cause);
+    assert_eq!(backoff, Some(BackoffCause::NeverCameUp));
+}
+
+#[test]
+fn half_empty_lists_create_nothing_however_often_they_come() {
+    let mut bench = Bench::serving(&["a", "b"]);
+    for round in 0..32 {
+        bench.wait(s(30));
+        let (one, other) = (round % 3 != 1, round % 3 != 2);
+        if one {
+            bench.hide("a", true);
+        }
+        if other {
+            bench.hide("b", true);
+        }
+        bench.answers("a", 1, false);
+        bench.answers("b", 1, false);
+        bench.turn();
+        let asked = usize::from(one) + usize::from(other);
+        assert_eq!(bench.asked(), 1 + asked, "a list, and what it lacks");
+        if one {
+            bench.hide("a", false);
+        }
+        if other {
+            bench.hide("b", false);
+        }
+    }
+    let snapshot = bench.snapshot();
+    let told = snapshot.events.newest_first();
+    let told = told.filter(|e| e.kind == EventKind::Incomplete).count();
+    assert_eq!(told, 6, "at 1, 2, 4, ... 32 times");
+    let incident = snapshot
+        .incidents
+        .iter()
+        .find(|i| i.kind == "list_incomplete");
+    assert_eq!(incident.map(|i| i.times), Some(32));
+}
+
+#[test]
+fn what_is_not_answered_is_not_gone() {
+    let mut bench = Bench::serving(&["a", "b"]);
+    for name in ["a", "b"] {
+        bench.hide(name, true);
+    }
+    for _ in 0..3 {
+        bench.wait(s(30));
+        bench.fail_next("show", failure(ProviderErrorKind::Timeout));
+        bench.answers("a", 1, false);
+        bench.answers("b", 1, false);
+        bench.turn();
+        assert_eq!(bench.snapshot().records.len(), 2);
+    }
+    // Once it is known, it is done.
+    bench.remove("a");
+    bench.remove("b");
+    bench.wait(s(30));
+    bench.turn();
+    assert_eq!(bench.snapshot().records.len(), 0);
+}
+
+#[test]
+fn no_more_than_twenty_are_asked_for_beside_one_list() {
+    let names: Vec<String> = (10..60).map(|n| format!("r{n}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut bench = Bench::serving(&names);
+    for name in &names {
+        bench.remove(name);
+    }
+    bench.wait(s(30));
+    bench.turn();
+    let shows = |range: std::ops::Range<u32>| {
+        let shows: Vec<String> = range.map(|n| format!("show r{n}")).collect();
+        format!("list, {}", shows.join(", "))
+    };
+    bench.did(&shows(10..30));
+    // There is more to ask for: the next list comes soon.
+    bench.wait(s(2));
+    bench.turn();
+    bench.did(&shows(30..50));
+    // What is not there is gone, and nothing is created before the rest is known.
+    assert_eq!(bench.snapshot().records.len(), 10);
+    bench.wait(s(2));
+    bench.turn();
+    bench.did(&format!("{}, create 2", shows(50..60)));
+}
+
+#[test]
+fn what_serves_is_marked_once_and_never_again_after_a_refusal() {
+    let mut bench = Bench::new(2);
+    bench.accepts("a");
+    bench.turn();
+    let mark = bench.last_mark();
+    for name in ["a", "b"] {
+        bench.add(name, bench::running());
+        bench.with_mark(name, mark);
+    }
+    bench.wait(s(30));
+    bench.turn();
+    bench.answers("a", 1, false);
+    bench.wait(s(30));
+    bench.turn();
+    let written = bench.marks();
+    assert!(
+        written.starts_with("a simplescalevm.served=1970-01-12T"),
+        "{written}"
+    );
+    bench.answers("b", 1, false);
+    bench.fail_next("mark", failure(ProviderErrorKind::Conflict));
+    bench.wait(s(30));
+    bench.turn();
+    bench.did("list, create 2, list, list, list, mark failed");
+    bench.fail_next("mark", failure(ProviderErrorKind::Forbidden));
+    bench.wait(s(30));
+    bench.turn();
+    bench.did("list, mark failed");
+    bench.wait(s(30));
+    bench.turn();
+    bench.did("list");
+    assert_eq!(bench.marks(), "");
+    // What is created from now on promises nothing.
+    bench.answers("a", 0, false);
+    bench.turn();
+    bench.did("list, create 1");
+    assert_eq!(
+        bench.last_mark().map(|mark| mark.served_is_marked),
+        Some(false)
+    );
+}
+
+#[test]
+fn servers_that_another_daemon_creates_are_told() {
+    let mut bench = Bench::serving(&["a", "b"]);
+    let other = CreationMark {
+        instance: Instance(1),
+        number: 1,
+        count: 2,
+        served_is_marked: true,
+    };
+    for name in ["x", "y"] {
+        bench.add(name, ServerState::Creating(Creating::Building));
+        bench.with_mark(name, Some(other));
+    }
+    bench.wait(s(30));
+    bench.turn();
+    let snapshot = bench.snapshot();
+    assert_eq!(snapshot.foreign, 2);
+    let told = snapshot.events.newest_first();
+    let told: Vec<_> = told.filter(|e| e.kind == EventKind::Foreign).collect();
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].reason, Some("another-daemon"));
+    assert!(told[0].text.contains("x [x]"), "{}", told[0].text);
+}
+
+#[test]
+fn every_creation_has_a_name_of_its_own() {
+    let mut bench = Bench::new(1);
+    let mut parts = std::collections::BTreeSet::new();
+    for _ in 0..3 {
+        bench.fail_next("create", failure(ProviderErrorKind::Rejected));
+    }
+    for _ in 0..40 {
+        bench.wait(s(5));
+        bench.turn();
+        parts.extend(bench.last_name_part());
+    }
+    assert_eq!(parts.len(), 4, "{parts:?}");
 }

@@ -114,6 +114,8 @@ pub struct OpenStackSettings {
     pub network: String,
     /// `OPENSTACK_NAME`.
     pub name: String,
+    /// `OPENSTACK_UNIQUE_NAMES`: whether every creation adds a part of its own to the name.
+    pub unique_names: bool,
     /// `OPENSTACK_IP_VERSION`.
     pub ip_version: IpVersion,
     /// `OPENSTACK_METADATA_KEY`.
@@ -241,6 +243,7 @@ fn policy(reader: &mut Reader<'_>) -> Policy {
         capacity: reader.count("REPLICA_CAPACITY"),
         floor: reader.whole("REPLICA_MIN_AVAILABLE_RESOURCES"),
         max_count: NonZeroU64::new(reader.whole("REPLICA_MAX_COUNT")),
+        max_creating: NonZeroU64::new(reader.whole("REPLICA_MAX_CREATING")),
         failure_threshold: u32::try_from(reader.whole("REPLICA_FAILURE_THRESHOLD"))
             .unwrap_or(u32::MAX),
         startup_grace: reader.seconds("REPLICA_STARTUP_GRACE"),
@@ -281,6 +284,7 @@ fn openstack(reader: &mut Reader<'_>, environment: &Environment) -> OpenStackSet
         image: reader.text("OPENSTACK_IMAGE"),
         network: reader.text("OPENSTACK_NETWORK"),
         name: reader.text("OPENSTACK_NAME"),
+        unique_names: reader.switch("OPENSTACK_UNIQUE_NAMES"),
         ip_version: match reader.choice("OPENSTACK_IP_VERSION") {
             "6" => IpVersion::V6,
             _ => IpVersion::V4,

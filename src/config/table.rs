@@ -201,6 +201,7 @@ const TABLE: &[Variable] = &[
     Variable::old(Pool, "REPLICA_CAPACITY", "1", Whole { min: 1, max: MILLION }, "resources that a new replica brings"),
     Variable::old(Pool, "REPLICA_MIN_AVAILABLE_RESOURCES", "3", Whole { min: 0, max: MILLION }, "resources that must be available at all times"),
     Variable::new(Pool, "REPLICA_MAX_COUNT", "0", Whole { min: 0, max: MILLION }, "replicas, of any state, that the pool may have; 0: no limit"),
+    Variable::new(Pool, "REPLICA_MAX_CREATING", "0", Whole { min: 0, max: MILLION }, "replicas that may be *creating* at a time; 0: no limit"),
 
     Variable::old(ReplicaApi, "REPLICA_API_PROTOCOL", "http", Choice(PROTOCOLS), "`http` or `https`"),
     Variable::old(ReplicaApi, "REPLICA_API_PORT", "8080", PORT, "port of a replica's status API"),
@@ -291,6 +292,7 @@ const TABLE: &[Variable] = &[
     Variable::old(OpenStack, "OPENSTACK_KEYPAIR", "", Text, "key pair for new servers"),
     Variable::old(OpenStack, "OPENSTACK_CLOUD_INIT_FILE", "", File, "cloud-init file for new servers, read at each creation").alias("OPENSTACK_SCALED_CLOUD_INIT_FILE"),
     Variable::new(OpenStack, "OPENSTACK_NAME", "server", Text, "name of new servers").alias("OPENSTACK_SCALED_NAME"),
+    Variable::new(OpenStack, "OPENSTACK_UNIQUE_NAMES", "true", Switch, "whether each new server has a name and hostname of its own: `OPENSTACK_NAME` and a short random part"),
     Variable::new(OpenStack, "OPENSTACK_SECURITY_GROUPS", "", List, "security groups for new servers, separated by commas; by default the project's own"),
     Variable::new(OpenStack, "OPENSTACK_AVAILABILITY_ZONE", "", Text, "availability zone for new servers"),
     Variable::new(OpenStack, "OPENSTACK_TIMEOUT", "30", REQUEST, "seconds that one request to OpenStack may take"),

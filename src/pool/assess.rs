@@ -130,6 +130,12 @@ impl Assessment {
         self.replica(id).map(|r| &r.phase)
     }
 
+    /// How many replicas the provider has not finished.
+    pub(super) fn creating(&self) -> u64 {
+        let creating = |r: &&Assessed| matches!(r.phase, Phase::Creating(_));
+        self.replicas.iter().filter(creating).count() as u64
+    }
+
     /// Whether any replica answers now.
     #[must_use]
     pub fn anyone_answers(&self) -> bool {

@@ -21,9 +21,19 @@ pub enum BackoffCause {
     ServerError,
     /// A new replica did not come up within `REPLICA_STARTUP_TIMEOUT`.
     NeverCameUp,
+    /// A new replica answers, and has had no free resource since it came up.
+    NeverFree,
+    /// A new replica came up, and ended or was gone before it had done anything.
+    EndedEarly,
 }
 
 impl BackoffCause {
+    /// Whether a new replica itself is the cause, and so may be its image or its cloud-init file.
+    #[must_use]
+    pub fn is_of_the_image(self) -> bool {
+        matches!(self, Self::NeverCameUp | Self::NeverFree | Self::EndedEarly)
+    }
+
     /// A short stable word for counters and JSON.
     #[must_use]
     pub fn kind(self) -> &'static str {
@@ -35,6 +45,8 @@ impl BackoffCause {
             Self::RateLimited => "rate_limited",
             Self::ServerError => "server_error",
             Self::NeverCameUp => "never_came_up",
+            Self::NeverFree => "never_free",
+            Self::EndedEarly => "ended_early",
         }
     }
 }
@@ -49,6 +61,8 @@ impl fmt::Display for BackoffCause {
             Self::RateLimited => "the provider asked for fewer requests",
             Self::ServerError => "a new server ended in an error state",
             Self::NeverCameUp => "a new replica never came up",
+            Self::NeverFree => "a new replica has had no free resource since it came up",
+            Self::EndedEarly => "a new replica ended soon after it had come up",
         })
     }
 }
@@ -88,17 +102,19 @@ impl Backoff {
         (Self::FIRST * 2_u32.pow(doublings)).min(Self::LONGEST)
     }
 
-    /// The state after one more failure. A provider's wish for a longer wait is obeyed,
-    /// up to an hour.
+    /// The state after one more failure, `before` or more of which went before. A provider's wish
+    /// for a longer wait is obeyed, up to an hour.
     #[must_use]
     pub fn escalate(
         previous: Option<Self>,
+        before: u32,
         cause: BackoffCause,
         retry_after: Option<Duration>,
         now: Moment,
     ) -> Self {
         const LONGEST_WISH: Duration = Duration::from_secs(3600);
-        let failures = previous.map_or(0, |b| b.failures).saturating_add(1);
+        let before = previous.map_or(0, |b| b.failures).max(before);
+        let failures = before.saturating_add(1);
         let wish = retry_after.unwrap_or_default().min(LONGEST_WISH);
         let until = now + Self::delay(failures).max(wish);
         let until = previous.map_or(until, |b| until.max(b.until));

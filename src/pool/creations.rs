@@ -1,6 +1,20 @@
 //! What became of the creations, and how long the next one waits for that.
 
-use super::{Backoff, BackoffCause, CreateFailure, Moment, Policy};
+use super::{
+    Backoff, BackoffCause, CreateFailure, CreationMark, Inquiry, Instance, Looked, Moment, Policy,
+    ReplicaId,
+};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// What the provider said when it accepted a creation.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Accepted {
+    /// The id of the first server, if it told it.
+    pub first: Option<ReplicaId>,
+    /// Whether the servers carry the creation's mark.
+    pub marked: bool,
+}
 
 /// The creations so far. A creation is known by its number, the first one being 1; what was not
 /// created by this process has the number 0.
@@ -8,23 +22,77 @@ use super::{Backoff, BackoffCause, CreateFailure, Moment, Policy};
 pub(super) struct Creations {
     sent: u64,
     unseen: Vec<UnseenCreation>,
+    /// Batches of other processes of which a list has shown a part so far.
+    others: Vec<OthersBatch>,
+    /// Another process may have sent a creation just before this one began.
+    held_until: Option<Moment>,
+    /// The newest creation whose servers may be without a mark.
+    unmarked: u64,
     backoff: Option<Backoff>,
     /// The newest creation that has already lengthened the backoff.
     blamed: Option<u64>,
+    probation: Probation,
 }
 
+/// Creations whose replicas came to nothing since the last one that came to something. A first good answer ends the
+/// wait and not the doubt: an image can be broken in such a way that each replica is free for a moment.
+#[derive(Debug, Clone, Copy, Default)]
+struct Probation {
+    failures: u32,
+    /// The first of them.
+    first: u64,
+    /// So many doubtful creations are forgiven: those before came to something.
+    credit: u8,
+}
+
+/// How many doubtful creations do not slow a pool down that works: callers may be faster than the next probe.
+const CREDIT: u8 = 3;
+
 /// A creation of which not every server has shown in a list yet.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct UnseenCreation {
     number: u64,
     ordered: u64,
     unseen: u64,
     /// Whether the provider said yes. Otherwise it is not known whether servers were made.
     accepted: bool,
+    /// Whether its servers are known to carry its mark.
+    marked: bool,
+    first: Option<ReplicaId>,
+    /// When it was answered.
+    answered: Moment,
     until: Moment,
+    /// Whether a list has shown one of it. What was asked for by its id is no list.
+    was_listed: bool,
+    /// Lists lag behind: it was waited for longer than usual.
+    lags: bool,
+}
+
+/// Servers of one creation of another process, for as long as the rest of it may still show.
+#[derive(Debug, Clone, Copy)]
+struct OthersBatch {
+    of: (Instance, u64),
+    unseen: u64,
+    until: Moment,
+    /// The first list of this process had one of it.
+    was_there: bool,
+}
+
+/// Whose server a list shows for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stems {
+    /// This process ordered it, or has to take it for one that it ordered.
+    Ours(u64),
+    /// Another process did, in a batch that had begun to show when this process began.
+    KnownBatch,
+    /// Somebody else.
+    Foreign,
 }
 
 impl UnseenCreation {
+    /// How long servers are waited for that are there, or may be, and that no list shows.
+    const LONGEST_LAG: Duration = Duration::from_secs(900);
+
     fn is_overdue(&self, now: Moment) -> bool {
         self.accepted && self.unseen > 0 && now >= self.until
     }
@@ -38,6 +106,29 @@ impl UnseenCreation {
             BackoffCause::NeverCameUp
         }
     }
+
+    /// Waits on if the first server is there, or nobody knows, and lists have shown none of it. Once they do, the
+    /// rest has its usual time from then.
+    fn wait_on(&mut self, listed: &BTreeSet<&ReplicaId>, inquiry: &Inquiry, now: Moment) {
+        let Some(first) = &self.first else {
+            return;
+        };
+        let is_listed = listed.contains(first);
+        if is_listed && !self.was_listed {
+            self.was_listed = true;
+            if self.lags {
+                self.until = now + Policy::CREATION_SETTLES_WITHIN;
+            }
+        }
+        let may_be_there = inquiry
+            .of(first)
+            .is_some_and(|looked| *looked != Looked::Gone);
+        let in_time = now.since(self.answered) < Self::LONGEST_LAG;
+        if self.is_overdue(now) && !self.was_listed && may_be_there && in_time {
+            self.lags = true;
+            self.until = now + Policy::CREATION_SETTLES_WITHIN;
+        }
+    }
 }
 
 impl Creations {
@@ -45,19 +136,19 @@ impl Creations {
         self.backoff
     }
 
-    /// The number of the newest creation.
-    pub(super) fn newest(&self) -> u64 {
-        self.sent
-    }
-
     pub(super) fn awaited(&self, now: Moment) -> u64 {
+        let others = self.others.iter().filter(|batch| now < batch.until);
         self.unseen(now, true)
             .map(|c| c.unseen)
+            .chain(others.map(|batch| batch.unseen))
             .fold(0, u64::saturating_add)
     }
 
     pub(super) fn undecided_until(&self, now: Moment) -> Option<Moment> {
-        self.unseen(now, false).map(|c| c.until).max()
+        self.unseen(now, false)
+            .map(|c| c.until)
+            .chain(self.held_until.filter(|until| now < *until))
+            .max()
     }
 
     fn unseen(&self, now: Moment, accepted: bool) -> impl Iterator<Item = &UnseenCreation> {
@@ -70,19 +161,45 @@ impl Creations {
         self.unseen.iter().any(|c| c.is_overdue(now))
     }
 
-    pub(super) fn sent(&mut self) {
-        self.sent += 1;
+    /// The first servers of accepted creations that should have shown by now.
+    pub(super) fn overdue_firsts(&self, now: Moment) -> impl Iterator<Item = &ReplicaId> {
+        self.unseen
+            .iter()
+            .filter(move |c| c.is_overdue(now) && !c.was_listed)
+            .filter_map(|c| c.first.as_ref())
     }
 
-    pub(super) fn answered(&mut self, count: u64, outcome: Result<(), CreateFailure>, now: Moment) {
-        let failure = outcome.err();
+    /// Returns the number of the creation.
+    pub(super) fn sent(&mut self) -> u64 {
+        self.sent += 1;
+        self.sent
+    }
+
+    pub(super) fn answered(
+        &mut self,
+        count: u64,
+        outcome: Result<Accepted, CreateFailure>,
+        now: Moment,
+    ) {
+        let (accepted, failure) = match outcome {
+            Ok(accepted) => (accepted, None),
+            Err(failure) => (Accepted::default(), Some(failure)),
+        };
+        if !accepted.marked {
+            self.unmarked = self.sent;
+        }
         if failure.is_none_or(|f| f.outcome_unknown) {
             self.unseen.push(UnseenCreation {
                 number: self.sent,
                 ordered: count,
                 unseen: count,
                 accepted: failure.is_none(),
+                marked: accepted.marked,
+                first: accepted.first,
+                answered: now,
                 until: now + Policy::CREATION_SETTLES_WITHIN,
+                was_listed: false,
+                lags: false,
             });
         }
         if let Some(CreateFailure {
@@ -91,20 +208,69 @@ impl Creations {
         {
             // The servers of a creation that already counts as failed do not count again.
             self.blamed = Some(self.sent);
-            self.backoff = Some(Backoff::escalate(self.backoff, cause, retry_after, now));
+            self.backoff = Some(Backoff::escalate(self.backoff, 0, cause, retry_after, now));
         }
     }
 
-    /// A list shows a server for the first time.
-    pub(super) fn server_shown(&mut self) {
-        if let Some(creation) = self.unseen.iter_mut().find(|c| c.unseen > 0) {
-            creation.unseen -= 1;
+    /// A list shows a server for the first time: whose it is. One with a mark is matched exactly; one without goes to
+    /// the first creation that may have made it.
+    pub(super) fn server_shown(&mut self, mark: Option<CreationMark>, here: Instance) -> Stems {
+        let is_of = |c: &&mut UnseenCreation| match mark {
+            Some(mark) => c.number == mark.number,
+            None => !c.marked && c.unseen > 0,
+        };
+        match mark {
+            Some(mark) if mark.instance != here => {
+                let of = (mark.instance, mark.number);
+                let Some(batch) = self.others.iter_mut().find(|batch| batch.of == of) else {
+                    return Stems::Foreign;
+                };
+                batch.unseen = batch.unseen.saturating_sub(1);
+                if batch.was_there {
+                    return Stems::KnownBatch;
+                }
+                return Stems::Foreign;
+            }
+            _ => {}
         }
+        if let Some(creation) = self.unseen.iter_mut().find(is_of) {
+            creation.unseen = creation.unseen.saturating_sub(1);
+            return Stems::Ours(mark.map_or(self.unmarked, |mark| mark.number));
+        }
+        mark.filter(|mark| mark.number <= self.sent)
+            .map_or(Stems::Foreign, |mark| Stems::Ours(mark.number))
+    }
+
+    /// The newest creation that may have made a server without a mark.
+    pub(super) fn unmarked(&self) -> u64 {
+        self.unmarked
+    }
+
+    /// A server of another process' creation shows for the first time, so young that the rest of its batch may still
+    /// have to show.
+    pub(super) fn others_batch(&mut self, mark: CreationMark, until: Moment, was_there: bool) {
+        let of = (mark.instance, mark.number);
+        if self.others.iter().all(|batch| batch.of != of) {
+            self.others.push(OthersBatch {
+                of,
+                unseen: mark.count - 1,
+                until,
+                was_there,
+            });
+        }
+    }
+
+    /// Another process ordered servers just before this one began, and may have ordered more.
+    pub(super) fn hold(&mut self, until: Moment) {
+        self.held_until = self.held_until.max(Some(until));
     }
 
     /// Ends the wait for servers that have shown, or that should have by now. Servers that were
     /// accepted and do not show may cost money all the same, so they are no reason to hurry.
-    pub(super) fn settle(&mut self, now: Moment) {
+    pub(super) fn settle(&mut self, listed: &BTreeSet<&ReplicaId>, inquiry: &Inquiry, now: Moment) {
+        for creation in &mut self.unseen {
+            creation.wait_on(listed, inquiry, now);
+        }
         let lost = self
             .unseen
             .iter()
@@ -112,6 +278,8 @@ impl Creations {
             .max_by_key(|c| c.number)
             .map(|c| (c.number, c.cause()));
         self.unseen.retain(|c| c.unseen > 0 && now < c.until);
+        // One of which nothing is missing stays known while another of the same batch might show.
+        self.others.retain(|batch| now < batch.until);
         if let Some((number, cause)) = lost {
             self.blame(number, cause, now);
         }
@@ -120,24 +288,66 @@ impl Creations {
     /// A server of this creation came to nothing. The servers of one creation count once, and
     /// so do those of creations that were sent before anything was known.
     pub(super) fn blame(&mut self, number: u64, cause: BackoffCause, now: Moment) {
-        if self.blamed.is_none_or(|blamed| number > blamed) {
-            self.blamed = Some(self.sent);
-            self.backoff = Some(Backoff::escalate(self.backoff, cause, None, now));
+        if self.blamed.is_some_and(|blamed| number <= blamed) {
+            return;
         }
+        self.blamed = Some(self.sent);
+        let doubtful = matches!(cause, BackoffCause::NeverFree | BackoffCause::EndedEarly);
+        if doubtful && self.probation.credit > 0 {
+            self.probation.credit -= 1;
+            return;
+        }
+        let before = self.probation.failures;
+        let backoff = Backoff::escalate(self.backoff, before, cause, None, now);
+        if cause.is_of_the_image() {
+            self.probation.credit = 0;
+            if before == 0 {
+                self.probation.first = number;
+            }
+            self.probation.failures = backoff.failures;
+        }
+        self.backoff = Some(backoff);
     }
 
-    /// A replica of this creation serves. That of a later creation than the failed one shows
-    /// that the cause is gone; one of the failed creation itself shows that it did not fail,
-    /// unless others of it ended in an error.
-    pub(super) fn came_up(&mut self, number: u64) {
+    /// A replica of this creation has had a free resource. That of a later creation than the failed
+    /// one ends the wait; one of the failed creation itself shows that it did not fail, unless
+    /// others of it ended in an error or early.
+    pub(super) fn had_free(&mut self, number: u64) {
         let blamed = self.blamed.unwrap_or(0);
         let was_slow = number == blamed
-            && self
-                .backoff
-                .is_some_and(|b| b.cause != BackoffCause::ServerError);
-        if number > 0 && (number > blamed || was_slow) {
+            && self.backoff.is_some_and(|b| {
+                !matches!(
+                    b.cause,
+                    BackoffCause::ServerError | BackoffCause::EndedEarly
+                )
+            });
+        if number == 0 || !(number > blamed || was_slow) {
+            return;
+        }
+        let is_of_the_image = self.backoff.is_some_and(|b| b.cause.is_of_the_image());
+        if was_slow && is_of_the_image {
+            // It may still fail in another way.
+            self.blamed = Some(number - 1);
+            self.probation.failures = self.probation.failures.saturating_sub(1);
+        }
+        self.backoff = None;
+    }
+
+    /// A replica of this creation has come to something. That of an earlier creation than the first
+    /// failed one says nothing of those after it.
+    pub(super) fn proved(&mut self, number: u64) {
+        let is_earlier = self.probation.failures > 0 && number < self.probation.first;
+        if number == 0 || is_earlier {
+            return;
+        }
+        self.had_free(number);
+        if self.backoff.is_some_and(|b| b.cause.is_of_the_image()) {
             self.backoff = None;
         }
+        self.probation = Probation {
+            credit: CREDIT,
+            ..Probation::default()
+        };
     }
 
     /// A replica is gone: what failed for want of quota may be tried again.

@@ -28,6 +28,9 @@ pub(super) fn plan_deletions(
             Some(DeleteBlock::ShrunkenList {
                 missing: list.missing.len(),
             })
+        } else if !memory.is_listed(record) {
+            let missing = memory.untold();
+            Some(DeleteBlock::ShrunkenList { missing })
         } else if reason == DeleteReason::UnreachableTimeout && !anyone_answers {
             Some(DeleteBlock::NobodyAnswers)
         } else {
@@ -99,10 +102,7 @@ fn wanted_deletion(
             is_known.then_some((DeleteReason::StartupTimeout, None))
         }
         Phase::Starting | Phase::Unreachable { .. }
-            if silent
-                && record.born_here
-                && !record.has_answered
-                && startup_is_over_at(silent_until) =>
+            if silent && memory.never_came_up(policy, record, silent_until) =>
         {
             wanted(DeleteReason::StartupTimeout)
         }
@@ -136,5 +136,5 @@ fn never_ran(record: &Record, why: Creating) -> bool {
         Creating::Building => record.server.launched.is_none(),
         Creating::NoAddress => record.born_here,
     };
-    known && !record.may_have_run
+    known && !record.may_have_run && !record.server.marks.served
 }

@@ -30,6 +30,12 @@ pub enum EventKind {
     Recovered,
     /// A list lacks too much to be believed at once.
     Doubted,
+    /// A list lacks servers that are there, or of which nothing is known.
+    Incomplete,
+    /// A list contradicts itself.
+    Contradiction,
+    /// Servers of the pool were created, and not by this daemon.
+    Foreign,
 }
 
 impl EventKind {
@@ -48,6 +54,9 @@ impl EventKind {
             Self::Error => "error",
             Self::Recovered => "recovered",
             Self::Doubted => "list-doubted",
+            Self::Incomplete => "list-incomplete",
+            Self::Contradiction => "contradiction",
+            Self::Foreign => "foreign-creation",
         }
     }
 
@@ -217,6 +226,8 @@ pub enum Note {
     Created(u64),
     /// A creation came to nothing.
     CreateFailed(BackoffCause),
+    /// So many servers of the pool were created, and not by this daemon.
+    Foreign(u64),
     /// The provider accepted a deletion.
     Deleted(DeleteReason),
     /// An external address was moved, so long after its holder was found unreachable.

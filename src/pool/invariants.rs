@@ -23,6 +23,8 @@ pub enum Violation {
     CreatesMoreThanMissing,
     /// The pool would exceed `REPLICA_MAX_COUNT`.
     MaxCountExceeded,
+    /// More would be creating at a time than `REPLICA_MAX_CREATING`.
+    MaxCreatingExceeded,
     /// Something is created although creations have to wait.
     CreatesWhileWaiting,
     /// Something is created or deleted on a list that has to be confirmed.
@@ -123,16 +125,20 @@ fn bad_deletion(
     let (Some(record), Some(phase)) = (memory.record(replica), assessment.phase(replica)) else {
         return Some(Violation::StrangerTouched);
     };
+    let never_served = record.certainly_never_served(memory.instance(), false);
     let fits = !record.server.locked
+        && memory.is_listed(record)
         && match phase {
             Phase::Failed(_) => matches!(reason, DeleteReason::Error | DeleteReason::Stopped),
             Phase::Finished => reason == DeleteReason::Termination,
-            Phase::Creating(_) => reason == DeleteReason::StartupTimeout && !record.may_have_run,
-            Phase::Starting => {
-                reason == DeleteReason::StartupTimeout && record.born_here && !record.has_answered
+            Phase::Creating(_) => {
+                reason == DeleteReason::StartupTimeout
+                    && !record.may_have_run
+                    && !record.server.marks.served
             }
+            Phase::Starting => reason == DeleteReason::StartupTimeout && never_served,
             Phase::Unreachable { .. } => match reason {
-                DeleteReason::StartupTimeout => record.born_here && !record.has_answered,
+                DeleteReason::StartupTimeout => never_served,
                 other => other == DeleteReason::UnreachableTimeout,
             },
             Phase::Serving { .. }
@@ -174,6 +180,13 @@ fn bad_creation(
         .is_some_and(|max| pool.saturating_add(created) > max.get())
     {
         found.push(Violation::MaxCountExceeded);
+    }
+    let creating = assessment.creating().saturating_add(memory.awaited(now));
+    if policy
+        .max_creating
+        .is_some_and(|max| creating.saturating_add(created) > max.get())
+    {
+        found.push(Violation::MaxCreatingExceeded);
     }
     let waits = memory.backoff().is_some_and(|b| now < b.until);
     if waits || memory.undecided_until(now).is_some() {

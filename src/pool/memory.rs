@@ -1,15 +1,18 @@
 //! What the scaler remembers from one observation to the next.
 
+mod failures;
 mod observe;
 mod probing;
 
 use super::clocks::Clocks;
 use super::record::Record;
 use super::{
-    Backoff, BackoffCause, CloudTime, CreateFailure, DeleteReason, Moment, ReplicaId,
-    answers::Answers, creations::Creations, gone::Gone, schedule::Schedule,
+    Accepted, Backoff, BackoffCause, CloudTime, CreateFailure, CreationMark, DeleteReason,
+    Instance, Moment, Policy, ReplicaId, ServerState, answers::Answers, creations::Creations,
+    gone::Gone, schedule::Schedule,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +42,12 @@ pub struct Memory {
     creations: Creations,
     rounds: u64,
     lists: u64,
+    /// This process, as the marks of its servers name it.
+    instance: Instance,
+    /// Servers of the pool that were created while this process runs, and not by it.
+    foreign: u64,
+    /// Marks cannot be written into the metadata of servers.
+    marks_refused: bool,
 }
 
 impl Memory {
@@ -46,6 +55,27 @@ impl Memory {
     /// left it out, or somebody has put it into the pool. Long enough for the cloud's own clocks
     /// to disagree.
     const NEW_SERVERS_SHOW_WITHIN: Duration = Duration::from_secs(300);
+
+    /// The memory of one process, which knows its servers by their marks.
+    #[must_use]
+    pub fn of(instance: Instance) -> Self {
+        Self {
+            instance,
+            ..Self::default()
+        }
+    }
+
+    /// This process.
+    #[must_use]
+    pub fn instance(&self) -> Instance {
+        self.instance
+    }
+
+    /// How many servers of the pool were created while this process runs, and not by it.
+    #[must_use]
+    pub fn foreign(&self) -> u64 {
+        self.foreign
+    }
 
     /// What is remembered of each replica, in the order of their ids.
     pub fn records(&self) -> impl ExactSizeIterator<Item = &Arc<Record>> {
@@ -56,6 +86,15 @@ impl Memory {
     #[must_use]
     pub fn record(&self, id: &ReplicaId) -> Option<&Record> {
         self.records.get(id).map(Arc::as_ref)
+    }
+
+    /// Where a replica runs, as last listed.
+    #[must_use]
+    pub fn address_of(&self, id: &ReplicaId) -> Option<IpAddr> {
+        match self.record(id)?.server.state {
+            ServerState::Running(address) => Some(address),
+            _ => None,
+        }
     }
 
     /// Whether the last list has it.
@@ -121,6 +160,23 @@ impl Memory {
         }
     }
 
+    /// Whether a silent replica has certainly never served and has had its time to come up: one
+    /// that was created under this scaler's eyes; or by another process of it that would have
+    /// marked it if it had served, and that this one has found silent for long itself.
+    pub(super) fn never_came_up(&self, policy: &Policy, record: &Record, now: Moment) -> bool {
+        let Some(timeout) = policy.startup_timeout else {
+            return false;
+        };
+        if !record.certainly_never_served(self.instance, self.marks_refused) {
+            return false;
+        }
+        let grace = policy.startup_grace.min(timeout);
+        let silent_for = record
+            .unreachable_since
+            .map_or(Duration::ZERO, |since| now.since(since));
+        self.startup_time(record, now) >= timeout && (record.born_here || silent_for >= grace)
+    }
+
     /// Changes a record, and with it its place among those that wait for a probe.
     fn change<T>(&mut self, id: &ReplicaId, change: impl FnOnce(&mut Record) -> T) -> Option<T> {
         let record = Arc::make_mut(self.records.get_mut(id)?);
@@ -130,16 +186,22 @@ impl Memory {
         Some(outcome)
     }
 
-    /// Notes that a creation is sent: servers that show from now on may stem from it.
-    pub fn creation_sent(&mut self) {
-        self.creations.sent();
+    /// Notes that a creation of `count` servers is sent: servers that show from now on may stem from it. Returns the
+    /// mark that they are to carry.
+    pub fn creation_sent(&mut self, count: u64) -> CreationMark {
+        CreationMark {
+            instance: self.instance,
+            number: self.creations.sent(),
+            count,
+            served_is_marked: !self.marks_refused,
+        }
     }
 
     /// Takes in the provider's answer to a creation of `count` servers.
     pub fn creation_answered(
         &mut self,
         count: u64,
-        outcome: Result<(), CreateFailure>,
+        outcome: Result<Accepted, CreateFailure>,
         now: Moment,
     ) {
         self.creations.answered(count, outcome, now);
@@ -171,6 +233,37 @@ impl Memory {
     #[must_use]
     pub fn is_overdue(&self, now: Moment) -> bool {
         self.creations.is_overdue(now)
+    }
+
+    /// The replicas that have served and do not carry the mark of that yet, with the time at which they first did.
+    #[must_use]
+    pub fn unmarked(&self, now: Moment) -> Vec<(ReplicaId, Option<CloudTime>)> {
+        let wants_one = |record: &&Arc<Record>| {
+            let writable = record.is_probed() && !record.server.locked && self.is_listed(record);
+            let promised = record.server.marks.creation.is_some();
+            record.has_served && promised && !record.server.marks.served && writable
+        };
+        let first = |record: &Arc<Record>| {
+            let ago = record
+                .trial
+                .came_up_at()
+                .map_or(Duration::ZERO, |at| now.since(at));
+            let time = self.clocks.cloud_time(now);
+            let first = time.map(|time| CloudTime(time.0.saturating_sub(ago.as_secs())));
+            (record.server.id.clone(), first)
+        };
+        let wanting = self.records().filter(wants_one);
+        wanting.map(first).collect()
+    }
+
+    /// Takes in that a replica carries the mark of having served.
+    pub fn marked(&mut self, id: &ReplicaId) {
+        self.change(id, |record| record.server.marks.served = true);
+    }
+
+    /// Takes in that marks cannot be written: nothing depends on them from now on.
+    pub fn marks_are_refused(&mut self) {
+        self.marks_refused = true;
     }
 
     /// Notes what the provider says of a failed server (an empty text: nothing).

@@ -9,12 +9,15 @@ mod answers;
 mod assess;
 mod backoff;
 mod clocks;
+mod contradictions;
 mod creations;
 mod deletions;
 mod event;
 mod foreign;
 mod gone;
+mod inquiry;
 mod invariants;
+mod mark;
 mod memory;
 mod observation;
 mod plan;
@@ -25,17 +28,22 @@ mod severity;
 mod snapshot;
 mod supply;
 mod time;
+mod trial;
 mod words;
 
 pub use answer::{Answer, ProbeFailure, ProbeResult};
 pub use assess::{Assessed, Assessment, Phase, assess};
 pub use backoff::{Backoff, BackoffCause, CreateFailure};
+pub use contradictions::take_out_contradictions;
+pub use creations::Accepted;
 pub use event::{CycleStep, Event, EventKind, Events, Note, Numbers, Quota};
 pub use foreign::{
     LONGEST_NAME, LONGEST_TEXT, bounded, is_unseen, short_name, short_text, visible, visible_json,
     visible_lines,
 };
+pub use inquiry::{Inquiry, Looked};
 pub use invariants::{Violation, violations};
+pub use mark::{CREATION_KEY, CreationMark, Instance, Marks, SERVED_KEY};
 pub use memory::{Heard, Memory, ProbeTarget, ShrunkenList};
 pub use observation::{
     Creating, ExternalAddress, ExternalAddressId, Failed, Holder, Listing, ReplicaId, Server,

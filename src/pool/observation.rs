@@ -1,6 +1,6 @@
 //! What a list of the provider says.
 
-use super::{CloudTime, Moment};
+use super::{CloudTime, Marks, Moment};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::net::IpAddr;
@@ -109,6 +109,8 @@ pub struct Server {
     pub launched: Option<CloudTime>,
     /// The id of the image that it was made from; `None`: not known, or none.
     pub image: Option<Arc<str>>,
+    /// What the daemon has written into its metadata.
+    pub marks: Marks,
 }
 
 /// Who an external address points to.
@@ -120,6 +122,20 @@ pub enum Holder {
     Server(ReplicaId),
     /// A port that belongs to no server.
     Stranger,
+    /// The list contradicts itself: one of these servers, or none.
+    Unclear(Vec<ReplicaId>),
+}
+
+impl Holder {
+    /// The servers that have it, or may have it.
+    pub fn servers(&self) -> impl Iterator<Item = &ReplicaId> {
+        let servers = match self {
+            Self::Nobody | Self::Stranger => &[][..],
+            Self::Server(id) => std::slice::from_ref(id),
+            Self::Unclear(ids) => ids,
+        };
+        servers.iter()
+    }
 }
 
 /// An external address (floating IP) of the pool.
@@ -156,10 +172,7 @@ impl Listing {
     pub fn holders(&self) -> BTreeSet<ReplicaId> {
         self.external_addresses
             .iter()
-            .filter_map(|address| match &address.holder {
-                Holder::Server(id) => Some(id.clone()),
-                Holder::Nobody | Holder::Stranger => None,
-            })
+            .flat_map(|address| address.holder.servers().cloned())
             .collect()
     }
 }

@@ -111,6 +111,11 @@ pub enum CreateBlock {
         /// The limit.
         max: u64,
     },
+    /// `REPLICA_MAX_CREATING` is reached.
+    MaxCreating {
+        /// The limit.
+        max: u64,
+    },
     /// The last list lacks so much of the pool that the next one has to confirm it.
     ShrunkenList {
         /// How many replicas it lacks.
@@ -169,10 +174,11 @@ pub enum Blocked {
 
 impl Blocked {
     /// All words that [`Blocked::name`] can give.
-    pub const NAMES: [&'static str; 9] = [
+    pub const NAMES: [&'static str; 10] = [
         "backoff",
         "outcome-unknown",
         "max-count",
+        "max-creating",
         "shrunken-list",
         "locked",
         "still-starting",
@@ -189,6 +195,7 @@ impl Blocked {
                 CreateBlock::Backoff { .. } => "backoff",
                 CreateBlock::OutcomeUnknown { .. } => "outcome-unknown",
                 CreateBlock::MaxCount { .. } => "max-count",
+                CreateBlock::MaxCreating { .. } => "max-creating",
                 CreateBlock::ShrunkenList { .. } => "shrunken-list",
             },
             Self::Delete { why, .. } => match why {
@@ -264,7 +271,13 @@ pub fn plan(policy: &Policy, memory: &Memory, listing: &Listing, now: Moment) ->
         });
     }
     plan.actions.splice(0..0, moves);
-    let count = plan_creation(policy, memory, plan.missing, now, &mut plan.blocked);
+    let count = plan_creation(
+        policy,
+        memory,
+        (&assessment, plan.missing),
+        now,
+        &mut plan.blocked,
+    );
     if let Some(count) = NonZeroU64::new(count) {
         plan.actions.push(Action::Create { count });
     }
@@ -336,7 +349,7 @@ fn reason_to_move(
 ) -> Option<(MoveReason, Option<ReplicaId>)> {
     let id = match holder {
         Holder::Nobody => return Some((MoveReason::Free, None)),
-        Holder::Stranger => return None,
+        Holder::Stranger | Holder::Unclear(_) => return None,
         Holder::Server(id) => id,
     };
     let reason = match going.get(id) {
@@ -364,14 +377,11 @@ pub fn standbys(
         return Vec::new();
     }
     let holders = listing.holders();
-    // What a believed list lacks is forgotten.
-    let all_are_listed = memory.shrunken_list().is_none();
     let mut standbys: Vec<(Option<Moment>, Reverse<Duration>, &ReplicaId)> = memory
         .records()
         .zip(assessment.replicas.iter())
         .filter(|(record, assessed)| {
-            matches!(assessed.phase, Phase::Serving { .. })
-                && (all_are_listed || memory.is_listed(record))
+            matches!(assessed.phase, Phase::Serving { .. }) && memory.is_listed(record)
         })
         .map(|(r, assessed)| (r.refused_address, Reverse(assessed.age), &assessed.id))
         .filter(|(_, _, id)| !holders.contains(*id))
@@ -410,7 +420,7 @@ fn moves_before(
 fn plan_creation(
     policy: &Policy,
     memory: &Memory,
-    missing: u64,
+    (assessment, missing): (&Assessment, u64),
     now: Moment,
     blocked: &mut Vec<Blocked>,
 ) -> u64 {
@@ -437,17 +447,27 @@ fn plan_creation(
         });
         return 0;
     }
-    let Some(max) = policy.max_count else {
-        return missing;
-    };
+    let awaited = memory.awaited(now);
     let pool = memory.records().len() as u64;
-    let room = max
-        .get()
-        .saturating_sub(pool.saturating_add(memory.awaited(now)));
+    let creating = assessment.creating().saturating_add(awaited);
+    let room = |max: Option<NonZeroU64>, used: u64| {
+        max.map_or(u64::MAX, |max| max.get().saturating_sub(used))
+    };
+    let (in_pool, at_once) = (
+        room(policy.max_count, pool.saturating_add(awaited)),
+        room(policy.max_creating, creating),
+    );
+    let (room, why) = if in_pool <= at_once {
+        let max = policy.max_count.map_or(0, NonZeroU64::get);
+        (in_pool, CreateBlock::MaxCount { max })
+    } else {
+        let max = policy.max_creating.map_or(0, NonZeroU64::get);
+        (at_once, CreateBlock::MaxCreating { max })
+    };
     if missing > room {
         blocked.push(Blocked::Create {
             count: missing - room,
-            why: CreateBlock::MaxCount { max: max.get() },
+            why,
         });
     }
     missing.min(room)

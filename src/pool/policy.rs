@@ -12,6 +12,8 @@ pub struct Policy {
     pub floor: u64,
     /// `REPLICA_MAX_COUNT`: replicas, of any state, that the pool may have; `None`: no limit.
     pub max_count: Option<NonZeroU64>,
+    /// `REPLICA_MAX_CREATING`: replicas that may be creating at a time; `None`: no limit.
+    pub max_creating: Option<NonZeroU64>,
     /// `REPLICA_FAILURE_THRESHOLD`: failed probes in a row until a replica is unreachable.
     pub failure_threshold: u32,
     /// `REPLICA_STARTUP_GRACE`: how long after its launch a silent replica still counts.
@@ -49,6 +51,7 @@ impl Default for Policy {
             capacity: NonZeroU64::MIN,
             floor: 3,
             max_count: None,
+            max_creating: None,
             failure_threshold: 3,
             startup_grace: Duration::from_secs(300),
             startup_timeout: Some(Duration::from_secs(900)),

@@ -1,6 +1,9 @@
 //! What is remembered of one replica, and how a list and an answer change it.
 
-use super::{Answer, Creating, Moment, Policy, ProbeFailure, ProbeResult, Server, ServerState};
+use super::trial::Trial;
+use super::{
+    Answer, Creating, Instance, Moment, Policy, ProbeFailure, ProbeResult, Server, ServerState,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -53,6 +56,14 @@ pub struct Record {
     /// Why it failed, as the provider tells it; `None`: not asked yet.
     pub fault: Option<String>,
     pub(super) probe: NextProbe,
+    /// What its answers have shown since it came up.
+    pub(super) trial: Trial,
+    /// It was created while this process runs, and not by it.
+    pub foreign: bool,
+    /// The list beside which it was last asked for by its id.
+    pub(super) asked: u64,
+    /// Since when lists lack it and nothing is known of it.
+    pub(super) untold_since: Option<Moment>,
 }
 
 /// How lists have shown a replica being created, without a break.
@@ -87,6 +98,17 @@ pub(super) struct NextProbe {
 impl Record {
     pub(super) fn is_probed(&self) -> bool {
         matches!(self.server.state, ServerState::Running(_)) && self.delete_accepted.is_none()
+    }
+
+    /// Whether it has certainly never served: it was created under this process' eyes and has
+    /// never answered it; or under those of another one that marks what has served.
+    pub(super) fn certainly_never_served(&self, here: Instance, marks_refused: bool) -> bool {
+        let is_promised =
+            self.server.marks.creation.is_some_and(|mark| {
+                mark.instance != here && mark.served_is_marked && !marks_refused
+            });
+        let known = self.born_here || is_promised;
+        known && !self.has_answered && !self.server.marks.served
     }
 
     /// When it is due to be probed, if it waits for that.

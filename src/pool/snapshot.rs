@@ -105,6 +105,8 @@ pub struct Snapshot {
     pub deleted: u64,
     /// External addresses moved so far.
     pub moved: u64,
+    /// Servers of the pool that were created since the start, and not by this daemon.
+    pub foreign: u64,
 }
 
 /// Free resources beyond the floor.

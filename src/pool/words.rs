@@ -211,6 +211,9 @@ impl<'a> Words<'a> {
             CreateBlock::MaxCount { max } => {
                 format!("{what}: REPLICA_MAX_COUNT={max} is reached")
             }
+            CreateBlock::MaxCreating { max } => {
+                format!("{what}: REPLICA_MAX_CREATING={max} are creating")
+            }
             CreateBlock::ShrunkenList { missing } => format!("{what}: {}", shrunken(missing)),
         }
     }

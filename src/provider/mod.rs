@@ -3,13 +3,25 @@
 pub mod openstack;
 
 use crate::pool::{
-    BackoffCause, CreateFailure, ExternalAddress, Listing, Moment, Quota, ReplicaId,
+    Accepted, BackoffCause, CreateFailure, CreationMark, ExternalAddress, Listing, Moment, Quota,
+    ReplicaId, Server,
 };
 use std::error::Error;
 use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// An order of new servers, all alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// How many.
+    pub count: NonZeroU64,
+    /// What they are to carry, so that it is known later who ordered them.
+    pub mark: CreationMark,
+    /// What makes their name one of their own.
+    pub name_part: String,
+}
 
 /// A cloud that can list, create and delete the pool's servers and move its external addresses.
 ///
@@ -21,8 +33,14 @@ pub trait Provider: Send {
     /// Any failure; a list that broke off is one.
     fn list(&mut self, now: Moment) -> Result<Listing, ProviderError>;
 
-    /// Asks for so many new servers, in one request.
-    fn create(&mut self, count: NonZeroU64) -> Result<(), ProviderError>;
+    /// Asks for new servers, in one request. Where the provider takes no mark, they are made without it.
+    fn create(&mut self, order: &Order) -> Result<Accepted, ProviderError>;
+
+    /// Asks for one server by its id; `None`: there is none of the pool.
+    fn show(&mut self, replica: &ReplicaId) -> Result<Option<Server>, ProviderError>;
+
+    /// Writes one item of a server's metadata, and never the one that makes it one of the pool.
+    fn mark(&mut self, replica: &ReplicaId, key: &str, value: &str) -> Result<(), ProviderError>;
 
     /// Deletes a server. One that is not there any more is deleted.
     fn delete(&mut self, replica: &ReplicaId) -> Result<(), ProviderError>;

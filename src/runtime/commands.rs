@@ -2,7 +2,7 @@
 
 use super::output::{complain, print_json, print_words};
 use super::threads::{ProbesOfPool, RealClock};
-use super::{facts, logging, probe_settings, provider};
+use super::{facts, logging, probe_settings, provider, threads};
 use crate::config::Settings;
 use crate::pool::{Moment, Snapshot, Words, surplus_in_words};
 use crate::probe::ProbePool;
@@ -61,6 +61,7 @@ pub(super) fn observe(settings: &Settings) -> Result<Snapshot, Box<dyn Error>> {
         clock: clock.clone(),
         watcher: Nobody,
         policy: settings.policy.clone(),
+        instance: threads::instance(),
         scaling_interval: settings.scaling_interval,
         stop: Arc::new(AtomicBool::new(false)),
     });

@@ -151,6 +151,7 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
         clock: clock.clone(),
         watcher: StatusWatcher::new(shared),
         policy: settings.policy.clone(),
+        instance: threads::instance(),
         scaling_interval: settings.scaling_interval,
         stop: Arc::clone(&stop),
     });
@@ -237,6 +238,7 @@ fn template(settings: &Settings) -> ServerTemplate {
     let openstack = &settings.openstack;
     ServerTemplate {
         name: openstack.name.clone(),
+        unique_names: openstack.unique_names,
         image: openstack.image.clone(),
         flavor: openstack.flavor.clone(),
         network: openstack.network.clone(),

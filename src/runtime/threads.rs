@@ -1,14 +1,22 @@
 //! What ties the threads together: the clock, the channels, and the news of a thread's end.
 
-use crate::pool::{Moment, Note, ProbeResult, ProbeTarget, ReplicaId, Snapshot};
+use crate::pool::{Instance, Moment, Note, ProbeResult, ProbeTarget, ReplicaId, Snapshot};
 use crate::probe::{ProbeJob, ProbePool, Report, WorkerDied};
 use crate::scaler::{Clock, Probes, Watcher};
 use crate::status::Shared;
 use crossbeam_channel::{Receiver, Sender};
+use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
+
+/// A number that hardly any other process has: the seed that the standard library draws for its hash tables.
+pub(super) fn instance() -> Instance {
+    let drawn = RandomState::new().hash_one(std::process::id());
+    // Its lower half is as random as the whole.
+    Instance(u32::try_from(drawn & 0xffff_ffff).unwrap_or_default())
+}
 
 /// News for the main thread.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use crate::pool::{
     Action, ActionReport, CycleReport, DeleteReason, ExternalAddress, ExternalAddressId, Holder,
     Moment, MoveReason, Note, Outcome, Plan, ReplicaId, plan, violations,
 };
-use crate::provider::{Provider, ProviderError};
+use crate::provider::{Order, Provider, ProviderError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -250,14 +250,20 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                 replica, reason, ..
             } => self.delete(replica, *reason),
             Action::Create { count } => {
-                self.memory.creation_sent();
-                let result = self.parts.provider.create(*count);
-                let outcome = result
-                    .as_ref()
-                    .map_or_else(|error| Err(error.as_create_failure()), |()| Ok(()));
+                let mark = self.memory.creation_sent(count.get());
+                let order = Order {
+                    count: *count,
+                    mark,
+                    name_part: mark.instance.name_part(mark.number),
+                };
+                let result = self.parts.provider.create(&order);
+                let outcome = match &result {
+                    Ok(accepted) => Ok(accepted.clone()),
+                    Err(error) => Err(error.as_create_failure()),
+                };
                 let now = self.parts.clock.now();
                 self.memory.creation_answered(count.get(), outcome, now);
-                result
+                result.map(drop)
             }
         };
         let now = self.parts.clock.now();

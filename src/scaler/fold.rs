@@ -17,6 +17,8 @@ pub(super) enum About {
     List,
     /// The plan: it breaks a promise.
     Plan,
+    /// A list lacks what is there.
+    Incomplete,
     /// What is done about an object.
     Object(Object),
 }

@@ -1,5 +1,7 @@
 //! What the scaler tells people: log lines, counters, and the last cycles, errors and events.
 
+pub(super) mod oddities;
+
 use super::Watcher;
 use super::apply::Object;
 use super::fold::{About, Folds, Lasting};
@@ -67,6 +69,8 @@ struct Known {
 pub(super) struct Journal {
     known: BTreeMap<ReplicaId, Known>,
     blocked: Lasting,
+    contradictions: Lasting,
+    foreign: u64,
     folds: Folds,
     /// The numbers as last told.
     numbers: Numbers,
@@ -97,6 +101,7 @@ impl Journal {
             created: self.created,
             deleted: self.deleted,
             moved: self.moved,
+            foreign: self.foreign,
             ..Snapshot::default()
         }
     }
@@ -190,6 +195,7 @@ impl Journal {
                 self.known_now(when.0, record, assessed, watcher);
             }
         }
+        self.tell_foreign(when, memory, watcher);
         let unchanged = self.skip_unchanged(replicas);
         for (record, assessed) in memory.records().zip(replicas.iter()).skip(unchanged) {
             let before = self.known_now(when.0, record, assessed, watcher);

@@ -33,6 +33,7 @@ pub(super) fn tell(event: &Event) {
 
 fn level(event: &Event) -> Level {
     match event.kind {
+        EventKind::Incomplete | EventKind::Contradiction | EventKind::Foreign => Level::Warn,
         _ if event.error.is_some() => Level::Error,
         EventKind::Error => Level::Error,
         EventKind::Blocked | EventKind::Doubted => Level::Warn,

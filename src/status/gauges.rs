@@ -186,7 +186,7 @@ fn addresses_by_state(snapshot: &Snapshot) -> Vec<(Label, usize)> {
     let state = |holder: &Holder| match holder {
         Holder::Nobody => "free",
         Holder::Server(id) if snapshot.plan.assessment.replica(id).is_some() => "held",
-        Holder::Server(_) | Holder::Stranger => "outside",
+        Holder::Server(_) | Holder::Stranger | Holder::Unclear(_) => "outside",
     };
     let count = |name| {
         let addresses = snapshot.external_addresses.iter();

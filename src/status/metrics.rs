@@ -19,7 +19,7 @@ type Requests = Family<[(&'static str, Cow<'static, str>); 3], Counter>;
 pub(super) const PREFIX: &str = "simplescalevm";
 
 /// The kinds of errors that are there from the start; any other one shows when it happens.
-const ERRORS: [&str; 15] = [
+const ERRORS: [&str; 16] = [
     "quota",
     "rate_limited",
     "unauthorized",
@@ -35,6 +35,7 @@ const ERRORS: [&str; 15] = [
     "server",
     "bad_answer",
     "broken_promise",
+    "list_incomplete",
 ];
 /// The kinds of failed probes that are there from the start.
 const PROBE_FAILURES: [&str; 13] = [
@@ -61,6 +62,7 @@ pub struct Metrics {
     errors: Family<[Label; 1], Counter>,
     created: Counter,
     create_failures: Family<[Label; 1], Counter>,
+    foreign: Counter,
     deleted: Family<[Label; 1], Counter>,
     probes: Histogram,
     probe_failures: Family<[Label; 1], Counter>,
@@ -110,6 +112,7 @@ impl Default for Metrics {
             errors: Family::default(),
             created: Counter::default(),
             create_failures: Family::default(),
+            foreign: Counter::default(),
             deleted: Family::default(),
             probes: probe_times(),
             probe_failures: Family::default(),
@@ -154,6 +157,8 @@ impl Metrics {
         );
         let help = "Servers that were asked for and accepted";
         r.register("created", help, self.created.clone());
+        let help = "Servers of the pool that were created since the start, and not by this daemon";
+        r.register("foreign_creations", help, self.foreign.clone());
         let help = "Requests to the provider, by service, method and status";
         r.register("api_requests", help, self.requests.clone());
         let mut times = |name, help, family: &Histograms| r.register(name, help, family.clone());
@@ -208,7 +213,8 @@ impl Metrics {
     /// A rate needs a first value, also of what has never happened.
     fn start_at_zero(&self) {
         use BackoffCause::{
-            NeverCameUp, ProviderFailure, Quota, RateLimited, Rejected, ServerError,
+            EndedEarly, NeverCameUp, NeverFree, ProviderFailure, Quota, RateLimited, Rejected,
+            ServerError,
         };
         use DeleteReason::{Error, StartupTimeout, Stopped, Termination, UnreachableTimeout};
         for kind in ERRORS {
@@ -224,6 +230,8 @@ impl Metrics {
             RateLimited,
             ServerError,
             NeverCameUp,
+            NeverFree,
+            EndedEarly,
         ];
         for cause in causes {
             reason(&self.create_failures, cause.kind(), 0);
@@ -257,6 +265,9 @@ impl Metrics {
                 self.created.inc_by(*count);
             }
             Note::CreateFailed(cause) => reason(&self.create_failures, cause.kind(), 1),
+            Note::Foreign(count) => {
+                self.foreign.inc_by(*count);
+            }
             Note::Deleted(why) => reason(&self.deleted, why.name(), 1),
             Note::Moved(why, outage) => {
                 reason(&self.moves, why.name(), 1);

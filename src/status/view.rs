@@ -141,6 +141,7 @@ impl StatusBody<'_> {
                 "seconds_watched": seconds(snapshot.supply.watched),
                 "seconds_below_floor": seconds(snapshot.supply.below),
                 "seconds_without_ready_resource": seconds(snapshot.supply.none),
+                "foreign_creations": snapshot.foreign,
             },
         }))
     }
@@ -318,6 +319,7 @@ fn addresses_view(snapshot: &Snapshot, words: &Words<'_>) -> Vec<Value> {
             }
             Holder::Server(id) => ("outside", Some(id.as_str()), OUTSIDE.to_owned()),
             Holder::Stranger => ("outside", None, OUTSIDE.to_owned()),
+            Holder::Unclear(_) => ("unclear", None, "listed twice, differently".to_owned()),
         };
         json!({
             "id": address.id.as_str(),

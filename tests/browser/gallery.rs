@@ -106,6 +106,7 @@ fn server(number: u64, second: u64, day: Day) -> Server {
             }
             .into(),
         ),
+        marks: simplescalevm::pool::Marks::default(),
     }
 }
 
@@ -198,7 +199,7 @@ fn snapshot(day: Day, second: u64, count: u64) -> Snapshot {
             &id(3),
             "No valid host was found. There are not enough hosts available.",
         );
-        memory.creation_sent();
+        memory.creation_sent(1);
         let quota = CreateFailure {
             cause: BackoffCause::Quota,
             retry_after: Some(Duration::from_secs(95)),

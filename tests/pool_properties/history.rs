@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 use simplescalevm::pool::{
-    Answer, BackoffCause, CloudTime, CreateFailure, Creating, DeleteReason, ExternalAddress,
-    ExternalAddressId, Failed, Holder, Listing, Memory, Moment, Policy, ProbeFailure, ProbeResult,
-    ReplicaId, Server, ServerState,
+    Accepted, Answer, BackoffCause, CloudTime, CreateFailure, Creating, DeleteReason,
+    ExternalAddress, ExternalAddressId, Failed, Holder, Listing, Memory, Moment, Policy,
+    ProbeFailure, ProbeResult, ReplicaId, Server, ServerState,
 };
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU64;
@@ -66,13 +66,14 @@ pub(crate) fn policies() -> impl Strategy<Value = Policy> {
             prop::option::of(seconds(1..1_000)),
             prop::option::of(seconds(1..1_000)),
         ),
-        any::<bool>(),
+        (any::<bool>(), 0..6_u64),
     )
         .prop_map(
-            |((capacity, floor, max, threshold), times, addresses)| Policy {
+            |((capacity, floor, max, threshold), times, (addresses, creating))| Policy {
                 capacity: NonZeroU64::MIN.saturating_add(capacity - 1),
                 floor,
                 max_count: NonZeroU64::new(max),
+                max_creating: NonZeroU64::new(creating),
                 failure_threshold: threshold,
                 startup_grace: times.0,
                 startup_timeout: times.1,
@@ -223,6 +224,7 @@ pub(crate) fn listing(event: &Event, now: Moment) -> Option<Listing> {
                 created: shown.created.map(time),
                 launched: shown.launched.map(time),
                 image: None,
+                marks: simplescalevm::pool::Marks::default(),
             })
         })
         .collect();
@@ -267,8 +269,9 @@ pub(crate) fn tell(memory: &mut Memory, policy: &Policy, event: &Event, now: Mom
             memory.probed(policy, &result);
         }
         Event::Created { count, outcome } => {
-            memory.creation_sent();
-            memory.creation_answered(*count, *outcome, now);
+            memory.creation_sent(*count);
+            let outcome = (*outcome).map(|()| Accepted::default());
+            memory.creation_answered(*count, outcome, now);
         }
         Event::Deleted { server, reason } => {
             memory.deletion_accepted(&id(*server), *reason, now);

@@ -143,8 +143,11 @@ fn server_that_served_and_then_failed_is_no_failed_creation() {
     let mut world = World::floor(2);
     world.list();
     create(&mut world, &["a", "b"], &running());
-    world.free("a", 1);
-    world.free("b", 1);
+    for _ in 0..2 {
+        world.free("a", 1);
+        world.free("b", 1);
+        world.wait(60);
+    }
     world.state("a", ERROR);
     world.state("b", STOPPED);
     world.list();
@@ -207,7 +210,9 @@ fn replica_that_is_silent_after_its_grace_delays_the_next_creation() {
     world.list();
     world.does("no create 1: backoff never_came_up until 320");
     world.free("a", 0);
-    world.does("create 1");
+    world.does("no create 1: backoff never_came_up until 320");
+    world.free("a", 1);
+    assert_eq!(world.memory.backoff(), None);
 }
 
 #[test]
@@ -350,8 +355,10 @@ fn image_that_boots_slowly_is_not_punished_for_ever() {
         world.list();
         assert_eq!(world.backoff(), Some(10));
         world.wait(100);
-        world.free(&name, 0);
+        world.free(&name, 1);
         assert_eq!(world.memory.backoff(), None);
+        world.wait(301);
+        world.free(&name, 0);
     }
 }
 

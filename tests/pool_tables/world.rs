@@ -7,10 +7,10 @@
 )]
 
 use simplescalevm::pool::{
-    Action, Answer, BackoffCause, Blocked, CloudTime, CreateBlock, CreateFailure, Creating,
-    DeleteBlock, DeleteReason, ExternalAddress, ExternalAddressId, Failed, Heard, Holder, Listing,
-    Memory, Moment, MoveReason, Phase, Plan, Policy, ProbeFailure, ProbeResult, ReplicaId, Server,
-    ServerState, plan, violations,
+    Accepted, Action, Answer, BackoffCause, Blocked, CloudTime, CreateBlock, CreateFailure,
+    Creating, CreationMark, DeleteBlock, DeleteReason, ExternalAddress, ExternalAddressId, Failed,
+    Heard, Holder, Inquiry, Listing, Looked, Memory, Moment, MoveReason, Phase, Plan, Policy,
+    ProbeFailure, ProbeResult, ReplicaId, Server, ServerState, plan, violations,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -123,6 +123,7 @@ impl World {
             created: Some(created),
             launched: launched.then_some(created),
             image: None,
+            marks: simplescalevm::pool::Marks::default(),
         };
         self.servers.insert(name.to_owned(), server);
     }
@@ -188,14 +189,18 @@ impl World {
 
     /// Lists only some of the servers.
     pub(crate) fn list_only(&mut self, names: &[&str]) -> bool {
-        self.listing = Listing {
+        self.listing = self.listing_of(names);
+        self.memory.observe(&self.policy, &self.listing)
+    }
+
+    fn listing_of(&self, names: &[&str]) -> Listing {
+        Listing {
             taken: self.now,
             cloud_time: Some(self.cloud_now()),
             servers: names.iter().map(|n| self.servers[*n].clone()).collect(),
             external_addresses: self.addresses.clone(),
             image: None,
-        };
-        self.memory.observe(&self.policy, &self.listing)
+        }
     }
 
     pub(crate) fn probe(&mut self, name: &str, outcome: Result<Answer, ProbeFailure>) -> bool {
@@ -244,8 +249,41 @@ impl World {
 
     /// A creation that the provider accepts.
     pub(crate) fn created(&mut self, count: u64) {
-        self.memory.creation_sent();
-        self.memory.creation_answered(count, Ok(()), self.now);
+        self.memory.creation_sent(count);
+        let unmarked = Accepted::default();
+        self.memory.creation_answered(count, Ok(unmarked), self.now);
+    }
+
+    /// A creation that the provider accepts, whose servers carry its mark, and of which it told the first one's id.
+    pub(crate) fn ordered(&mut self, count: u64, first: &str) -> CreationMark {
+        let mark = self.memory.creation_sent(count);
+        let accepted = Accepted {
+            first: Some(id(first)),
+            marked: true,
+        };
+        self.memory.creation_answered(count, Ok(accepted), self.now);
+        mark
+    }
+
+    pub(crate) fn marked(&mut self, name: &str, creation: CreationMark) {
+        self.server(name).marks.creation = Some(creation);
+    }
+
+    /// Lists only some of the servers, and asks for what is missing; `silent`: that gets no answer.
+    pub(crate) fn list_and_ask(&mut self, names: &[&str], silent: bool) -> bool {
+        self.listing = self.listing_of(names);
+        let ask = |id: ReplicaId| {
+            let looked = match self.servers.get(id.as_str()) {
+                _ if silent => Looked::NotKnown,
+                Some(server) => Looked::There(Box::new(server.clone())),
+                None => Looked::Gone,
+            };
+            (id, looked)
+        };
+        let questions = self.memory.questions(&self.listing);
+        let inquiry = Inquiry(questions.into_iter().map(ask).collect());
+        self.memory
+            .observe_asked(&self.policy, &self.listing, &inquiry, self.now)
     }
 
     /// A creation that the provider does not accept.
@@ -264,7 +302,7 @@ impl World {
             retry_after,
             outcome_unknown,
         };
-        self.memory.creation_sent();
+        self.memory.creation_sent(2);
         self.memory.creation_answered(2, Err(failure), self.now);
     }
 

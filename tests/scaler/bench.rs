@@ -6,14 +6,14 @@
 )]
 
 use simplescalevm::pool::{
-    Answer, CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Moment, Policy,
-    ProbeFailure, ProbeResult, ProbeTarget, Quota, ReplicaId, Server, ServerState, Snapshot,
+    Accepted, Answer, CloudTime, CreationMark, ExternalAddress, ExternalAddressId, Holder,
+    Instance, Listing, Moment, Policy, ProbeFailure, ProbeResult, ProbeTarget, Quota, ReplicaId,
+    Server, ServerState, Snapshot,
 };
-use simplescalevm::provider::{Provider, ProviderError, ProviderErrorKind};
+use simplescalevm::provider::{Order, Provider, ProviderError, ProviderErrorKind};
 use simplescalevm::scaler::{Clock, Parts, Probes, Scaler, Watcher};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
-use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -33,6 +33,11 @@ struct State {
     results: VecDeque<ProbeResult>,
     rounds: BTreeMap<ReplicaId, u64>,
     full: bool,
+    /// Servers that are there and that no list shows.
+    hidden: BTreeMap<String, Server>,
+    accepted: Accepted,
+    last_order: Option<Order>,
+    marks: Vec<String>,
 }
 
 #[derive(Clone)]
@@ -102,8 +107,29 @@ impl Provider for Shared {
         })
     }
 
-    fn create(&mut self, count: NonZeroU64) -> Result<(), ProviderError> {
-        self.request("create", &format!("create {count}"))
+    fn create(&mut self, order: &Order) -> Result<Accepted, ProviderError> {
+        self.lock().last_order = Some(order.clone());
+        self.request("create", &format!("create {}", order.count))?;
+        Ok(self.lock().accepted.clone())
+    }
+
+    fn show(&mut self, replica: &ReplicaId) -> Result<Option<Server>, ProviderError> {
+        self.request("show", &format!("show {replica}"))?;
+        let state = self.lock();
+        let hidden = state.hidden.get(replica.as_str());
+        Ok(hidden
+            .or_else(|| state.servers.get(replica.as_str()))
+            .cloned())
+    }
+
+    fn mark(&mut self, replica: &ReplicaId, key: &str, value: &str) -> Result<(), ProviderError> {
+        self.ahead("mark")?;
+        let mut state = self.lock();
+        state.marks.push(format!("{replica} {key}={value}"));
+        if let Some(server) = state.servers.get_mut(replica.as_str()) {
+            server.marks.served = true;
+        }
+        Ok(())
     }
 
     fn delete(&mut self, replica: &ReplicaId) -> Result<(), ProviderError> {
@@ -179,6 +205,7 @@ pub(crate) struct Bench {
 }
 
 const START: u64 = 1_000_000;
+const HERE: u32 = 0xbe_0c00;
 
 pub(crate) const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -218,6 +245,7 @@ impl Bench {
                 external_addresses: true,
                 ..Policy::default()
             },
+            instance: Instance(HERE),
             scaling_interval: s(30),
             stop,
         });
@@ -273,8 +301,11 @@ impl Bench {
     pub(crate) fn add(&mut self, name: &str, state: ServerState) {
         let runs = matches!(state, ServerState::Running(_));
         // Each server has an address of its own; those that never ran have none.
-        let number = name.bytes().fold(1_u8, u8::wrapping_add);
-        let address = IpAddr::V4(Ipv4Addr::new(127, 0, 1, number));
+        let number = name.bytes().fold(1_u16, |sum, byte| {
+            sum.wrapping_mul(131).wrapping_add(u16::from(byte))
+        });
+        let [high, low] = number.to_be_bytes();
+        let address = IpAddr::V4(Ipv4Addr::new(127, 1, high, low));
         let server = Server {
             id: ReplicaId::new(name),
             name: name.to_owned(),
@@ -288,8 +319,56 @@ impl Bench {
             created: Some(self.cloud_time),
             launched: runs.then_some(self.cloud_time),
             image: None,
+            marks: simplescalevm::pool::Marks::default(),
         };
         self.shared.lock().servers.insert(name.to_owned(), server);
+    }
+
+    /// The next creations are answered with the id of their first server, and carry their mark.
+    pub(crate) fn accepts(&mut self, first: &str) {
+        self.shared.lock().accepted = Accepted {
+            first: Some(ReplicaId::new(first)),
+            marked: true,
+        };
+    }
+
+    /// The mark of the last creation.
+    pub(crate) fn last_mark(&self) -> Option<CreationMark> {
+        self.shared.lock().last_order.as_ref().map(|o| o.mark)
+    }
+
+    /// What made the name of the last creation one of its own.
+    pub(crate) fn last_name_part(&self) -> Option<String> {
+        let state = self.shared.lock();
+        state.last_order.as_ref().map(|o| o.name_part.clone())
+    }
+
+    pub(crate) fn with_mark(&mut self, name: &str, mark: Option<CreationMark>) {
+        let mut state = self.shared.lock();
+        state.servers.get_mut(name).unwrap().marks.creation = mark;
+    }
+
+    /// No list shows it, though it is there; or lists do again.
+    pub(crate) fn hide(&mut self, name: &str, hidden: bool) {
+        let state = &mut *self.shared.lock();
+        let (from, to) = if hidden {
+            (&mut state.servers, &mut state.hidden)
+        } else {
+            (&mut state.hidden, &mut state.servers)
+        };
+        let server = from.remove(name).unwrap();
+        to.insert(name.to_owned(), server);
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) {
+        let state = &mut *self.shared.lock();
+        state.servers.remove(name);
+        state.hidden.remove(name);
+    }
+
+    /// The marks that were written since the last look.
+    pub(crate) fn marks(&mut self) -> String {
+        std::mem::take(&mut self.shared.lock().marks).join(", ")
     }
 
     pub(crate) fn lock(&mut self, name: &str) {
@@ -359,6 +438,11 @@ impl Bench {
 
     pub(crate) fn probes_under_way(&self) -> usize {
         self.shared.lock().rounds.len()
+    }
+
+    /// How much was asked of the cloud since the last look.
+    pub(crate) fn asked(&mut self) -> usize {
+        std::mem::take(&mut self.shared.lock().log).len()
     }
 
     /// What was asked of the cloud since the last look.

@@ -6,13 +6,12 @@ use super::scenario::Fault;
 use super::server::{Nova, Vm};
 use super::world::{Ambush, Event, Fip, Port, World};
 use simplescalevm::pool::{
-    CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Moment, Quota, ReplicaId,
-    Server, ServerState,
+    Accepted, CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Marks, Moment, Quota,
+    ReplicaId, SERVED_KEY, Server, ServerState,
 };
-use simplescalevm::provider::{Provider, ProviderError, ProviderErrorKind};
+use simplescalevm::provider::{Order, Provider, ProviderError, ProviderErrorKind};
 use simplescalevm::scaler::Clock;
 use std::net::{IpAddr, Ipv4Addr};
-use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -235,6 +234,13 @@ impl SimCloud {
             let share = world.rng.range(1, 900);
             list.servers.retain(|_| !world.rng.permille(share));
         }
+        if now < world.half_lists_until && world.rng.permille(500) {
+            // Always the same half, and at times none.
+            let none = world.rng.permille(300);
+            let number = |id: &ReplicaId| id.as_str().bytes().map(u64::from).sum::<u64>();
+            list.servers
+                .retain(|s| !none && number(&s.id).is_multiple_of(2));
+        }
         if bare {
             for server in &mut list.servers {
                 if matches!(server.state, ServerState::Running(_)) && world.rng.permille(500) {
@@ -247,6 +253,43 @@ impl SimCloud {
     }
 }
 
+fn server_of(vm: &Vm, untold: bool) -> Server {
+    Server {
+        id: vm.id.clone(),
+        name: if untold {
+            String::new()
+        } else {
+            vm.name.clone()
+        },
+        state: if untold {
+            ServerState::Unknown
+        } else {
+            vm.state()
+        },
+        addresses: match vm.ip {
+            Some(ip) if !untold => vec![IpAddr::V4(ip)],
+            _ => Vec::new(),
+        },
+        locked: !untold && vm.locked,
+        created: Some(CloudTime(vm.created)),
+        launched: vm.launched.map(CloudTime),
+        image: None,
+        marks: if untold { Marks::default() } else { vm.marks },
+    }
+}
+
+/// One server, as asking for it by its id shows it: at once, and as it is.
+fn one_server(world: &World, id: &ReplicaId) -> Option<Server> {
+    let dark = world.now < world.cell_down_until;
+    let (number, vm) = world
+        .servers
+        .values()
+        .enumerate()
+        .find(|(_, vm)| vm.id == *id)?;
+    let untold = dark && number % 2 == 0;
+    (untold || vm.member).then(|| server_of(vm, untold))
+}
+
 /// The list as it should be: the pool's servers, those that the cloud cannot tell, the addresses.
 fn true_list(world: &World) -> Listing {
     let now = world.now;
@@ -255,27 +298,7 @@ fn true_list(world: &World) -> Listing {
     let shown = |(number, vm): (usize, &Vm)| {
         let untold = dark && number % 2 == 0;
         let listed = vm.visible_ms <= now && (untold || vm.member);
-        listed.then(|| Server {
-            id: vm.id.clone(),
-            name: if untold {
-                String::new()
-            } else {
-                vm.name.clone()
-            },
-            state: if untold {
-                ServerState::Unknown
-            } else {
-                vm.state()
-            },
-            addresses: match vm.ip {
-                Some(ip) if !untold => vec![IpAddr::V4(ip)],
-                _ => Vec::new(),
-            },
-            locked: !untold && vm.locked,
-            created: Some(CloudTime(vm.created)),
-            launched: vm.launched.map(CloudTime),
-            image: None,
-        })
+        listed.then(|| server_of(vm, untold))
     };
     let servers = world.servers.values().enumerate().filter_map(shown);
     let with_addresses = world.scenario.policy.external_addresses;
@@ -337,8 +360,8 @@ impl Provider for SimCloud {
         Ok(listing)
     }
 
-    fn create(&mut self, count: NonZeroU64) -> Result<(), ProviderError> {
-        let (life, count) = (self.life, count.get());
+    fn create(&mut self, order: &Order) -> Result<Accepted, ProviderError> {
+        let (life, count, mark) = (self.life, order.count.get(), order.mark);
         let number = {
             let mut world = self.world.lock();
             world.note(34, || format!("life {life}: create {count}"));
@@ -348,25 +371,69 @@ impl Provider for SimCloud {
             life,
             request: number,
             count,
+            mark,
         };
         let result = self.request("create", Some(late), |world| {
             let have = world.servers.values().filter(|vm| vm.exists()).count() as u64;
             if have >= world.quota {
                 return Err(ProviderErrorKind::Quota);
             }
-            world.make(life, number, count);
-            Ok(())
+            Ok(world.make(life, number, count, mark))
         });
         let mut world = self.world.lock();
         let now = world.now;
         let outcome = match &result {
-            Ok(()) => Some(true),
+            Ok(_) => Some(true),
             Err(error) if error.outcome_unknown => None,
             Err(_) => Some(false),
         };
         let quota = matches!(&result, Err(e) if e.kind == ProviderErrorKind::Quota);
         world.judge.created(life, number, outcome, quota, now);
-        result
+        let first = result?;
+        world.judge.first_of_creation(life, number, first.as_ref());
+        Ok(Accepted {
+            first,
+            marked: world.scenario.with_marks,
+        })
+    }
+
+    fn show(&mut self, replica: &ReplicaId) -> Result<Option<Server>, ProviderError> {
+        let life = self.life;
+        let shown = self.request("show", None, |world| Ok(one_server(world, replica)));
+        let mut world = self.world.lock();
+        let now = world.now;
+        world.note(37, || format!("life {life}: show {replica}: {shown:?}"));
+        world
+            .judge
+            .shown_one(life, now, replica, shown.as_ref().ok());
+        shown
+    }
+
+    fn mark(&mut self, replica: &ReplicaId, key: &str, _: &str) -> Result<(), ProviderError> {
+        let life = self.life;
+        let is_ours = key == SERVED_KEY;
+        self.request("mark", None, |world| {
+            let may = world.scenario.may_mark;
+            let was_member = world.servers.get(replica).map(|vm| vm.ever_member);
+            if was_member == Some(false) || !is_ours {
+                let now = world.now;
+                let text = format!("{key} on {replica}");
+                world
+                    .judge
+                    .violated(life, now, Invariant::StrangerTouched, text);
+            }
+            let Some(vm) = world.servers.get_mut(replica) else {
+                return Err(ProviderErrorKind::NotFound);
+            };
+            if !may {
+                return Err(ProviderErrorKind::Forbidden);
+            }
+            if vm.nova != Nova::Active || vm.locked {
+                return Err(ProviderErrorKind::Conflict);
+            }
+            vm.marks.served = true;
+            Ok(())
+        })
     }
 
     fn delete(&mut self, replica: &ReplicaId) -> Result<(), ProviderError> {

@@ -1,7 +1,7 @@
 //! Runs one history: turns of the real scaler, time in between, kills, and the quiet end.
 
 use super::cloud::{Killed, Shared, SimClock, SimCloud};
-use super::judge::{Found, Invariant, ms};
+use super::judge::{Found, Invariant, instance_of, ms};
 use super::probes::{SimProbes, SimWatcher};
 use super::rng::Rng;
 use super::scenario::{Fault, Faults, GuestKind, Scenario};
@@ -259,6 +259,7 @@ impl Driver {
                 life,
             },
             policy,
+            instance: instance_of(life),
             scaling_interval,
             stop: Arc::new(AtomicBool::new(false)),
         });

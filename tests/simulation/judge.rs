@@ -4,7 +4,8 @@
 use super::knowledge::{Creation, KNOWN_BETWEEN_LISTS_MS, Life};
 use super::scenario::Scenario;
 use simplescalevm::pool::{
-    Action, Blocked, Listing, Policy, ProbeResult, ProbeTarget, ReplicaId, Snapshot,
+    Action, Blocked, Instance, Listing, Policy, ProbeResult, ProbeTarget, ReplicaId, Server,
+    Snapshot,
 };
 use std::time::Duration;
 
@@ -24,6 +25,10 @@ pub(crate) enum Invariant {
     Storm,
     /// A creation follows failed ones sooner than 10 s, 20 s, ... 15 min.
     BackoffIgnored,
+    /// A broken image is tried more often than the waits of 10 s, 20 s, ... 15 min let it.
+    Bill,
+    /// A replica goes for never having come up although it is marked as one that has served.
+    ServedDeleted,
     /// The pool exceeds `REPLICA_MAX_COUNT`.
     MaxCountExceeded,
     /// An address is taken from a replica that serves.
@@ -77,6 +82,11 @@ pub(crate) struct Judge {
     pub(crate) ignored: Option<Invariant>,
 }
 
+/// What the marks call the process of a life.
+pub(crate) fn instance_of(life: usize) -> Instance {
+    Instance(u32::try_from(life + 1).unwrap())
+}
+
 pub(crate) fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -112,7 +122,10 @@ impl Judge {
 
     pub(crate) fn life(&mut self, life: usize) -> &mut Life {
         while self.lives.len() <= life {
-            self.lives.push(Life::default());
+            self.lives.push(Life {
+                instance: instance_of(self.lives.len()),
+                ..Life::default()
+            });
         }
         &mut self.lives[life]
     }
@@ -180,7 +193,9 @@ impl Judge {
         target: &ProbeTarget,
         round: u64,
     ) {
-        let heard = self.life(number).heard.get_mut(&target.replica);
+        let life = self.life(number);
+        life.settle_list(now);
+        let heard = life.heard.get_mut(&target.replica);
         let is_free = heard.is_some_and(|heard| heard.round.replace(round).is_none());
         if !is_free {
             let text = target.replica.to_string();
@@ -244,8 +259,35 @@ impl Judge {
             outcome: None,
             shown: 0,
             settled: false,
+            first: None,
+            listed: false,
+            gone: false,
         });
         number
+    }
+
+    /// The answer to a creation named its first server.
+    pub(crate) fn first_of_creation(
+        &mut self,
+        number: usize,
+        request: u64,
+        id: Option<&ReplicaId>,
+    ) {
+        let creations = self.life(number).creations.iter_mut();
+        for creation in creations.filter(|c| c.number == request) {
+            creation.first = id.cloned();
+        }
+    }
+
+    /// A server was asked for by its id.
+    pub(crate) fn shown_one(
+        &mut self,
+        number: usize,
+        now: u64,
+        id: &ReplicaId,
+        shown: Option<&Option<Server>>,
+    ) {
+        self.life(number).shown_one(now, id, shown);
     }
 
     /// The thread stood still after a list had arrived and before it looked at the clock: to the
@@ -262,7 +304,8 @@ impl Judge {
 
     /// Bound: a connection is kept for at most each replica that is remembered.
     pub(crate) fn connections_kept(&mut self, number: usize, now: u64, kept: usize) {
-        let known = self.life(number).heard.len();
+        let life = self.life(number);
+        let known = life.heard.len();
         if kept > known {
             let text = format!("{kept} connections for {known} replicas");
             self.violated(number, now, Invariant::MemoryGrows, text);
@@ -272,6 +315,7 @@ impl Judge {
     /// What is shown is complete, has its reasons, and is what happened.
     pub(crate) fn shown(&mut self, number: usize, now: u64, snapshot: &Snapshot) {
         let life = self.life(number);
+        life.settle_list(now);
         // A record outlives a list only while that waits to be confirmed.
         let most = life.heard.len();
         let told = (snapshot.created, snapshot.deleted);

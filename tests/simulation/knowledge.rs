@@ -2,8 +2,8 @@
 //! by which its deeds are judged. A restarted scaler begins with an empty one.
 
 use simplescalevm::pool::{
-    Answer, Creating, ExternalAddress, Listing, Policy, ProbeFailure, ProbeResult, ReplicaId,
-    Server, ServerState,
+    Answer, Creating, ExternalAddress, Instance, Listing, Policy, ProbeFailure, ProbeResult,
+    ReplicaId, Server, ServerState,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +27,11 @@ pub(crate) struct Heard {
     pub(crate) without_address: Option<(u64, u64)>,
     /// As last listed.
     pub(crate) leaves: bool,
+    pub(crate) server: Option<Server>,
+    /// The last list lacked it, and nothing but asking for it by its id can tell.
+    pub(crate) untold: bool,
+    /// It was asked for, and is not there.
+    pub(crate) gone: bool,
 }
 
 impl Heard {
@@ -62,12 +67,14 @@ pub(crate) struct Listed {
     pub(crate) turn: u64,
     pub(crate) servers: BTreeMap<ReplicaId, Server>,
     pub(crate) addresses: Vec<ExternalAddress>,
-    /// It lacks so much that it has to be confirmed.
+    /// It lacks so much of which nothing is known that nothing is done on it.
     pub(crate) shrunken: bool,
+    /// Everything that was to be asked for beside it has been.
+    settled: bool,
 }
 
 /// A creation and its answer: accepted, refused, or open.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Creation {
     pub(crate) number: u64,
     pub(crate) count: u64,
@@ -77,12 +84,26 @@ pub(crate) struct Creation {
     pub(crate) shown: u64,
     /// Its time to show is over.
     pub(crate) settled: bool,
+    /// Its first server, if the answer told it.
+    pub(crate) first: Option<ReplicaId>,
+    /// A list has shown one of it.
+    pub(crate) listed: bool,
+    /// Its first server was asked for, and is not there.
+    pub(crate) gone: bool,
 }
 
 impl Creation {
     /// Whether servers of it may still show for the first time.
     pub(crate) fn is_open(&self) -> bool {
         self.outcome != Some(false) && self.shown < self.count && !self.settled
+    }
+
+    /// Until when its servers are waited for: where no list shows any of it, it is asked for before it is given up.
+    pub(crate) fn waits_until(&self) -> Option<u64> {
+        const LONGEST_LAG_MS: u64 = 900_000;
+        let asks = self.first.is_some() && !self.listed && !self.gone;
+        let time = if asks { LONGEST_LAG_MS } else { SETTLES_MS };
+        self.answered.map(|at| at + time)
     }
 }
 
@@ -108,7 +129,10 @@ pub(crate) struct Life {
     /// What was done since the last list.
     pub(crate) done: BTreeSet<String>,
     pub(crate) given: BTreeSet<ReplicaId>,
-    pub(crate) missing: Option<BTreeSet<ReplicaId>>,
+    /// How many replicas the last list should have had.
+    pub(crate) expected: usize,
+    /// Its process, as marks name it.
+    pub(crate) instance: Instance,
     pub(crate) quiet_until: u64,
     pub(crate) list_began: Option<u64>,
     pub(crate) list_followed_at_once: bool,
@@ -130,71 +154,24 @@ impl Life {
             .iter()
             .map(|server| (server.id.clone(), server.clone()))
             .collect();
-        let shrunken = self.weigh(&servers);
-        if !shrunken {
-            self.gone.retain(|_, at| now - *at <= KNOWN_FOR_MS);
-            let went = self.heard.keys().filter(|id| !servers.contains_key(*id));
-            self.gone.extend(went.map(|id| (id.clone(), now)));
-            self.heard.retain(|id, _| servers.contains_key(id));
-            self.deleted.retain(|id, _| servers.contains_key(id));
+        self.settle_list(now);
+        for (id, heard) in &mut self.heard {
+            let is_expected = !self.deleted.contains_key(id) && !heard.leaves;
+            heard.untold = !servers.contains_key(id) && is_expected;
+            heard.gone = !servers.contains_key(id) && !is_expected;
         }
+        self.expected = self.count_expected();
         // By the time at which it was asked for: what happened since, it may not show.
         let asked = self.list_began.unwrap_or(now);
         for server in servers.values() {
             if server.state == ServerState::Unknown && !self.heard.contains_key(&server.id) {
                 continue;
             }
-            let is_first = !self.heard.contains_key(&server.id);
-            let is_new = is_first && self.gone.remove(&server.id).is_none();
-            let is_young = match (self.cloud_time, server.created) {
-                (Some(list), Some(created)) => {
-                    list.saturating_sub(created.0) <= KNOWN_FOR_MS / 1_000
-                }
-                _ => true,
-            };
-            if is_new
-                && is_young
-                && let Some(open) = self.creations.iter_mut().find(|c| c.is_open())
-            {
-                open.shown += 1;
-            }
-            let heard = self
-                .heard
-                .entry(server.id.clone())
-                .or_insert_with(|| Heard {
-                    first_listed: now,
-                    ..Heard::default()
-                });
-            if server.state != ServerState::Unknown {
-                heard.note_address(&server.state, now);
-            }
-            heard.leaves = server.state == ServerState::Leaving;
-            let accepted = self.deleted.get(&server.id);
-            let settled = accepted.is_some_and(|at| asked >= at + DELETION_SETTLES_MS);
-            if settled && !heard.leaves && server.state != ServerState::Unknown {
-                self.deleted.remove(&server.id);
-            }
-            match &server.state {
-                ServerState::Running(_) => {
-                    heard.ran = true;
-                    heard.address_seen = true;
-                }
-                ServerState::Creating(Creating::NoAddress) if heard.address_seen => {}
-                // Nothing is known of it, so no answer becomes void; but where it was, is forgotten.
-                ServerState::Unknown => heard.address_seen = false,
-                ServerState::Creating(_) | ServerState::Leaving => {
-                    heard.round = None;
-                    heard.address_seen = false;
-                }
-                ServerState::Held(_) | ServerState::Failed(_) => {
-                    heard.round = None;
-                    heard.address_seen = false;
-                    heard.out_of_service();
-                }
-            }
+            self.shows_first(server, true);
+            self.take_server(now, server);
         }
         for creation in &mut self.creations {
-            let until = creation.answered.map(|at| at + SETTLES_MS);
+            let until = creation.waits_until();
             creation.settled |= until.is_some_and(|until| asked >= until);
         }
         self.cloud_time = listing
@@ -207,24 +184,127 @@ impl Life {
             turn: self.turn,
             servers,
             addresses: listing.external_addresses.clone(),
-            shrunken,
+            shrunken: false,
+            settled: false,
         });
     }
 
-    /// Whether a list lacks more than half of the pool, and at least two, for the first time.
-    fn weigh(&mut self, servers: &BTreeMap<ReplicaId, Server>) -> bool {
-        let expected: BTreeSet<ReplicaId> = self
+    /// Takes in what is shown of one server.
+    fn take_server(&mut self, now: u64, server: &Server) {
+        // By the time at which it was asked for: what happened since, it may not show.
+        let asked = self.list_began.unwrap_or(now);
+        let heard = self
             .heard
-            .iter()
-            .filter(|(id, heard)| !self.deleted.contains_key(*id) && !heard.leaves)
-            .map(|(id, _)| id.clone())
-            .collect();
-        let is_missing = |id: &&ReplicaId| !servers.contains_key(*id);
-        let missing: BTreeSet<ReplicaId> = expected.iter().filter(is_missing).cloned().collect();
-        let lacks = missing.len() >= 2 && missing.len() * 2 > expected.len();
-        let confirmed = self.missing.as_ref().is_some_and(|m| missing.is_subset(m));
-        self.missing = (lacks && !confirmed).then_some(missing);
-        self.missing.is_some()
+            .entry(server.id.clone())
+            .or_insert_with(|| Heard {
+                first_listed: now,
+                ..Heard::default()
+            });
+        if server.state != ServerState::Unknown {
+            heard.note_address(&server.state, now);
+        }
+        heard.leaves = server.state == ServerState::Leaving;
+        heard.server = Some(server.clone());
+        (heard.untold, heard.gone) = (false, false);
+        let accepted = self.deleted.get(&server.id);
+        let settled = accepted.is_some_and(|at| asked >= at + DELETION_SETTLES_MS);
+        if settled && !heard.leaves && server.state != ServerState::Unknown {
+            self.deleted.remove(&server.id);
+        }
+        match &server.state {
+            ServerState::Running(_) => {
+                heard.ran = true;
+                heard.address_seen = true;
+            }
+            ServerState::Creating(Creating::NoAddress) if heard.address_seen => {}
+            // Nothing is known of it, so no answer becomes void; but where it was, is forgotten.
+            ServerState::Unknown => heard.address_seen = false,
+            ServerState::Creating(_) | ServerState::Leaving => {
+                heard.round = None;
+                heard.address_seen = false;
+            }
+            ServerState::Held(_) | ServerState::Failed(_) => {
+                heard.round = None;
+                heard.address_seen = false;
+                heard.out_of_service();
+            }
+        }
+    }
+
+    /// A server that nobody had heard of: whose creation it is of, by its mark, or by guess where it has none.
+    fn shows_first(&mut self, server: &Server, is_list: bool) {
+        let is_first = !self.heard.contains_key(&server.id);
+        let is_new = is_first && self.gone.remove(&server.id).is_none();
+        let is_young = match (self.cloud_time, server.created) {
+            (Some(list), Some(created)) => list.saturating_sub(created.0) <= KNOWN_FOR_MS / 1_000,
+            _ => true,
+        };
+        let mark = server.marks.creation;
+        let here = self.instance;
+        let is_of = |c: &&mut Creation| match mark {
+            Some(mark) => mark.instance == here && c.number == mark.number,
+            None => c.is_open(),
+        };
+        if let Some(creation) = self.creations.iter_mut().find(is_of) {
+            creation.listed |= is_list && creation.first.as_ref() == Some(&server.id);
+            if is_new && (is_young || mark.is_some()) {
+                creation.shown += 1;
+            }
+        }
+    }
+
+    fn count_expected(&self) -> usize {
+        let is_expected =
+            |(id, heard): &(&ReplicaId, &Heard)| !self.deleted.contains_key(*id) && !heard.leaves;
+        self.heard.iter().filter(is_expected).count()
+    }
+
+    /// What was asked for beside the last list is known now: whether that list is believed.
+    pub(crate) fn settle_list(&mut self, now: u64) {
+        let Some(listed) = self.listed.as_mut().filter(|l| !l.settled) else {
+            return;
+        };
+        listed.settled = true;
+        let untold = self.heard.values().filter(|h| h.untold && !h.gone).count();
+        listed.shrunken = untold >= 2 && untold * 2 > self.expected;
+        // What leaves, and what the list lacks, is only gone by a list that is believed.
+        let shrunken = listed.shrunken;
+        for heard in self.heard.values_mut() {
+            heard.gone &= !shrunken || heard.untold;
+        }
+        self.gone.retain(|_, at| now - *at <= KNOWN_FOR_MS);
+        let went = self.heard.iter().filter(|(_, heard)| heard.gone);
+        self.gone.extend(went.map(|(id, _)| (id.clone(), now)));
+        self.heard.retain(|_, heard| !heard.gone);
+        let heard = &self.heard;
+        self.deleted.retain(|id, _| heard.contains_key(id));
+    }
+
+    /// Takes in what asking for one server came to: it is there, it is not, or (`None`) nobody knows.
+    pub(crate) fn shown_one(&mut self, now: u64, id: &ReplicaId, shown: Option<&Option<Server>>) {
+        match shown {
+            Some(Some(server)) => {
+                let is_known = self.heard.contains_key(id);
+                if server.state == ServerState::Unknown && !is_known {
+                    return;
+                }
+                self.shows_first(server, false);
+                self.take_server(now, server);
+                if let Some(listed) = &mut self.listed {
+                    listed.servers.insert(id.clone(), server.clone());
+                }
+            }
+            Some(None) => {
+                if let Some(heard) = self.heard.get_mut(id) {
+                    heard.gone = true;
+                }
+                let first = |c: &&mut Creation| c.first.as_ref() == Some(id);
+                if let Some(creation) = self.creations.iter_mut().find(first) {
+                    creation.gone = true;
+                }
+            }
+            None => {}
+        }
     }
 
     /// Takes in a result of a probe. Returns whether a replica serves for the first time.

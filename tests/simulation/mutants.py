@@ -45,12 +45,12 @@ MUTANTS = [
     ("Storm", ("self.unseen(now, true)", "self.unseen(now, true).filter(|_| false)"), UNGUARDED),
     ("Storm", ("self.unseen(now, false).map(|c| c.until).max()", "self.unseen(now, false).map(|c| c.until).max().filter(|_| false)"), UNGUARDED),
     ("Storm", STARTING),
-    ("Storm", ("= if let Some(past) = left_out {\n", "= if let Some(past) = left_out {\n            self.creations.server_shown();\n")),
+    ("Storm", ("Some(past) => Stems::Ours(past.creation),", "Some(past) => { self.creations.server_shown(mark, self.instance); Stems::Ours(past.creation) }")),
     ("Surplus", STARTING),
     ("BackoffIgnored", ("let doublings = failures.saturating_sub(1).min(16);", "let doublings = failures.min(0);")),
     ("BackoffIgnored", ("memory.backoff().filter(|b| now < b.until);", "memory.backoff().filter(|b| now > b.until + Duration::from_secs(9_999));"), UNGUARDED),
-    ("BackoffIgnored", ("if number > 0 && (number > blamed || was_slow) {", "if number > 0 || was_slow {")),
-    ("MaxCountExceeded", ("let room = max\n        .get()\n", "let room = max\n        .get()\n        .saturating_add(1)\n"), UNGUARDED),
+    ("BackoffIgnored", ("if number == 0 || !(number > blamed || was_slow) {", "if number == 0 && !was_slow {")),
+    ("MaxCountExceeded", ("max.map_or(u64::MAX, |max| max.get().saturating_sub(used))", "max.map_or(u64::MAX, |max| (max.get() + 1).saturating_sub(used))"), UNGUARDED),
     ("AddressTaken", ("Phase::Unreachable { .. } => MoveReason::HolderUnreachable,\n            _ => return None,",
                       "_ => MoveReason::HolderUnreachable,"), UNGUARDED),
     ("AddressMisplaced", (".filter(|(_, _, id)| !holders.contains(*id))", ""), UNGUARDED),
@@ -58,6 +58,20 @@ MUTANTS = [
     ("StaleList", ("LIST_IS_GOOD_FOR: Duration = Duration::from_secs(120)", "LIST_IS_GOOD_FOR: Duration = Duration::from_secs(120_000)")),
     ("StaleList", (CYCLE, CYCLE + " else { let p = self.replan().clone(); self.apply(&p); }")),
     ("ShrunkenListBelieved", ("missing.len() >= 2 && missing.len() * 2 > expected.len()", "missing.len() > 2_000 && expected.is_empty()")),
+    # E3: what a list lacks is not asked for; or what was not answered counts as gone.
+    ("Storm", ("missing.sort_unstable();", "missing.clear();")),
+    ("Storm", ("Err(error) => {\n                log::debug!(\"server {id} cannot be asked for", "Err(error) if self.is_stopping() || !self.look_up_failed(&error) => Looked::Gone,\n            Err(error) => {\n                log::debug!(\"server {id} cannot be asked for")),
+    # A6: an accepted creation is written off without having been asked for.
+    ("Storm", ("filter(move |c| c.is_overdue(now) && !c.was_listed)", "filter(move |c| c.is_overdue(now) && c.was_listed)")),
+    ("Storm", ("if self.is_overdue(now) && !self.was_listed && may_be_there && in_time {", "if self.is_overdue(now) && !self.was_listed && may_be_there && !in_time {")),
+    # A5: neither the mark of having served nor this process' own look counts.
+    ("ServedDeleted", ("known && !self.has_answered && !self.server.marks.served", "known && !self.has_answered")),
+    ("SilenceAssumed", ("(record.born_here || silent_for >= grace)", "(record.born_here || silent_for <= grace)")),
+    # E1: a first good answer wipes the count; what is never free, or ends early, is no failure.
+    ("Bill", ("let before = self.probation.failures;", "let before = 0;")),
+    ("Bill", ("trial.was_never_free(grace) => {", "trial.was_never_free(grace) && grace == std::time::Duration::MAX => {")),
+    ("Bill", ("if trial.would_end_early(grace) =>", "if trial.would_end_early(grace) && grace == std::time::Duration::MAX =>"),
+             ("} else if trial.would_end_early(grace) {", "} else if trial.would_end_early(grace) && grace == std::time::Duration::MAX {")),
     ("Repeated", ("        record.delete_accepted = Some(now);\n", "")),
     ("Repeated", ("DELETION_SETTLES_WITHIN: Duration = Duration::from_secs(60)", "DELETION_SETTLES_WITHIN: Duration = Duration::from_secs(1)")),
     ("Unreasoned", ("self.deleted += 1;", "self.deleted += 2;")),
@@ -72,7 +86,7 @@ MUTANTS = [
     ("FloorMissed", ("Duration::from_secs(15 * 60)", "Duration::from_secs(24 * 3_600)"),
                     ("failures.saturating_sub(1).min(16)", "failures.saturating_add(11).min(16)")),
     ("FloorMissed", ("self.failures = 0;\n                self.last_failure = None;", "self.last_failure = None;")),
-    ("MemoryGrows", ("            let stays = listed.contains(id);", "            let stays = listed.contains(id) || !listed.is_empty();")),
+    ("MemoryGrows", ("            let stays = !is_gone(id);", "            let stays = !is_gone(id) || now.0 > Duration::ZERO;")),
     ("MemoryGrows", ("forget(&|id| memory.record(id).is_none());", "forget(&|id| memory.record(id).is_none() && id.as_str().is_empty());")),
     ("MemoryGrows", ("const HISTORY: usize = 100;", "const HISTORY: usize = 100_000;")),
     ("Panicked", ("        self.sent += 1;", "        self.sent += 1; assert!(self.sent < 9);")),
@@ -86,8 +100,8 @@ def run(command, **env):
 
 
 def sources():
-    pool = sorted((TREE / "src/pool").glob("*.rs"))
-    return [*pool, *sorted((TREE / "src/scaler").glob("*.rs")), TREE / "src/scaler.rs"]
+    pool = sorted((TREE / "src/pool").rglob("*.rs"))
+    return [*pool, *sorted((TREE / "src/scaler").rglob("*.rs")), TREE / "src/scaler.rs"]
 
 
 def change(old, new):

@@ -87,6 +87,10 @@ impl World {
             self.cell_down_until = self.now + self.rng.range(1_000, 60_000);
             self.note(23, || "a cell of the cloud is down".to_owned());
         }
+        if self.strikes(Fault::HalfLists) {
+            self.half_lists_until = self.now + self.rng.range(10_000, 300_000);
+            self.note(24, || "one of two API nodes knows half".to_owned());
+        }
         if self.strikes(Fault::QueueFull) {
             self.queue_full_until = self.now + self.rng.range(1_000, 30_000);
         }

@@ -63,10 +63,14 @@ pub(crate) enum Fault {
     Stall,
     /// A second scaler runs by mistake.
     SecondScaler,
+    /// One of two API nodes answers half of the servers, or none, for a while.
+    HalfLists,
+    /// The image is broken, until the last fault is over.
+    BrokenImage,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 27] = [
+    pub(crate) const ALL: [Self; 29] = [
         Self::ApiError,
         Self::LostAnswer,
         Self::LateEffect,
@@ -94,6 +98,8 @@ impl Fault {
         Self::Kill,
         Self::Stall,
         Self::SecondScaler,
+        Self::HalfLists,
+        Self::BrokenImage,
     ];
 
     fn bit(self) -> u32 {
@@ -143,6 +149,37 @@ pub(crate) enum GuestKind {
     Worker,
 }
 
+/// The ways in which an image can be broken, once its guest is up. Callers take none of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Broken {
+    /// It says for ever that nothing is free.
+    NeverFree,
+    /// It is free for a moment, then done.
+    FreeThenDone,
+    /// It is busy for a moment, then done.
+    BusyThenDone,
+    /// It is free for a moment, then silent.
+    FreeThenSilent,
+    /// It is free for a moment, then switches itself off.
+    FreeThenOff,
+    /// It is free for a moment, then gone from the cloud.
+    FreeThenGone,
+    /// It is gone as soon as it is up.
+    Gone,
+}
+
+impl Broken {
+    const ALL: [Self; 7] = [
+        Self::NeverFree,
+        Self::FreeThenDone,
+        Self::BusyThenDone,
+        Self::FreeThenSilent,
+        Self::FreeThenOff,
+        Self::FreeThenGone,
+        Self::Gone,
+    ];
+}
+
 /// Everything that a history is drawn with. Times are milliseconds.
 #[derive(Debug, Clone)]
 pub(crate) struct Scenario {
@@ -163,6 +200,11 @@ pub(crate) struct Scenario {
     pub(crate) rough_cycles: u64,
     /// Lists that a history has at least.
     pub(crate) cycles: u64,
+    /// How the image is broken, if it is.
+    pub(crate) broken: Broken,
+    /// The cloud takes the marks of creations, and those of having served.
+    pub(crate) with_marks: bool,
+    pub(crate) may_mark: bool,
 }
 
 impl Scenario {
@@ -193,6 +235,7 @@ impl Scenario {
             unreachable_timeout: rng.permille(400).then(|| seconds(rng.range(10, 200))),
             probe_interval: seconds(*rng.pick(&[1, 2, 2, 5, 5, 10])),
             external_addresses: rng.permille(600),
+            max_creating: NonZeroU64::new(*rng.pick(&[0, 0, 0, 1, 2])),
             ..Policy::default()
         };
         // Few kinds of trouble at a time show what belongs together; many show what nobody
@@ -215,6 +258,9 @@ impl Scenario {
             addresses: rng.range(0, 4),
             rough_cycles: 460,
             cycles: 500,
+            broken: *rng.pick(&Broken::ALL),
+            with_marks: rng.permille(900),
+            may_mark: rng.permille(900),
         }
     }
 

@@ -1,7 +1,7 @@
 //! A server of the simulated cloud and the guest in it: what is true, whatever anybody is told.
 
-use super::scenario::GuestKind;
-use simplescalevm::pool::{Answer, Creating, Failed, ReplicaId, ServerState};
+use super::scenario::{Broken, GuestKind};
+use simplescalevm::pool::{Answer, Creating, Failed, Marks, ReplicaId, ServerState};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// What the cloud knows of a server.
@@ -63,6 +63,10 @@ pub(crate) struct Vm {
     pub(crate) drained: bool,
     /// When it last said "done", by itself and truly or not.
     pub(crate) said_done_ms: Option<u64>,
+    /// What is written into its metadata.
+    pub(crate) marks: Marks,
+    /// In which way its image is broken, and for how long after it is up it does not show.
+    pub(crate) breaks: Option<(Broken, u64)>,
 }
 
 impl Vm {
@@ -91,7 +95,7 @@ impl Vm {
 
     /// Resources that a caller can have now.
     pub(crate) fn truly_free(&self, now: u64) -> u64 {
-        let open = self.member && self.is_up() && self.answers(now);
+        let open = self.member && self.is_up() && self.answers(now) && self.breaks.is_none();
         if open && now >= self.service_down_until {
             self.free()
         } else {
@@ -113,8 +117,12 @@ impl Vm {
                 termination,
             };
         }
+        let is_busy = matches!(
+            self.breaks,
+            Some((Broken::NeverFree | Broken::BusyThenDone, _))
+        );
         Answer {
-            free: self.free(),
+            free: if is_busy { 0 } else { self.free() },
             termination: self.is_done(),
         }
     }

@@ -29,6 +29,7 @@ impl World {
     fn check_deed(&mut self, life: usize, deed: String) -> Option<Listed> {
         let now = self.now;
         let known = self.judge.life(life);
+        known.settle_list(now);
         let listed = known.listed.clone();
         let turn = known.turn;
         let is_new = known.done.insert(deed.clone());
@@ -79,6 +80,11 @@ impl World {
         }
         let ground = ground(&policy, server, &heard);
         let text = || format!("{server:?} {heard:?}");
+        let has_served = server.marks.served && policy.unreachable_timeout.is_none();
+        if ground == Some(Ground::NeverCameUp) && has_served {
+            self.judge
+                .violated(life, now, Invariant::ServedDeleted, text());
+        }
         match ground {
             None => self
                 .judge
@@ -155,7 +161,7 @@ impl World {
         };
         let taken = match &address.holder {
             Holder::Nobody => None,
-            Holder::Stranger => Some(Invariant::StrangerTouched),
+            Holder::Stranger | Holder::Unclear(_) => Some(Invariant::StrangerTouched),
             Holder::Server(id) if !known.heard.contains_key(id) => Some(Invariant::StrangerTouched),
             Holder::Server(id) => serves(id).then_some(Invariant::AddressTaken),
         };
@@ -186,6 +192,7 @@ impl World {
             self.check_amount(life, count, &listed);
         }
         self.check_waits(life, count);
+        self.check_bill(life);
         if self.quiet {
             self.check_surplus(life, count);
         }
@@ -200,7 +207,7 @@ impl World {
             .creations
             .iter()
             .filter(|c| c.outcome == Some(true) && c.is_open())
-            .filter(|c| c.answered.is_some_and(|at| now - at < SETTLES_MS))
+            .filter(|c| c.waits_until().is_some_and(|until| now < until))
             .map(|c| c.count - c.shown)
             .sum()
     }
@@ -214,13 +221,16 @@ impl World {
         let capacity = policy.capacity.get();
         let jumped = self.cloud_jumped;
         let known = &self.judge.lives[life];
-        let sure: u64 = listed
-            .servers
-            .values()
-            .filter(|s| !known.deleted.contains_key(&s.id))
+        // Also what this list lacks and nobody has said to be gone.
+        let sure: u64 = known
+            .heard
+            .iter()
+            .filter(|(id, _)| !known.deleted.contains_key(*id))
             .map(
-                |s| match (known.heard.get(&s.id), self.servers.get(&s.id)) {
-                    (Some(heard), Some(vm)) => surely(&policy, s, heard, vm, now, jumped),
+                |(id, heard)| match (heard.server.as_ref(), self.servers.get(id)) {
+                    (Some(s), Some(vm)) if vm.exists() => {
+                        surely(&policy, s, heard, vm, now, jumped)
+                    }
                     _ => 0,
                 },
             )
@@ -266,6 +276,30 @@ impl World {
             let text = format!("create {count} after {failures} failures");
             self.judge
                 .violated(life, now, Invariant::BackoffIgnored, text);
+        }
+    }
+
+    /// Bound: of a broken image, so many creations as fit in if each waits twice as long as the one before it, up to
+    /// 15 min; twice that, because what is free for a moment looks as if it had been taken; and eight for those that
+    /// were under way, or that were made while an image worked.
+    fn check_bill(&mut self, life: usize) {
+        let faults = self.scenario.faults;
+        // Lies look like answers of a replica that works, and a quota that was used up ends its wait early. What this
+        // process did not make has no part in its waits.
+        let other = [Fault::ProbeLies, Fault::Quota, Fault::GuestHangs];
+        let is_broken = faults.has(Fault::BrokenImage) && !self.quiet;
+        if !is_broken || other.into_iter().any(|fault| faults.has(fault)) {
+            return;
+        }
+        let now = self.now;
+        let lasts = (now - self.started[life]) / 1_000;
+        let known = self.judge.life(life);
+        let creations = known.creations_sent + 1;
+        let doublings = u64::from((lasts / 10 + 1).ilog2()) + 1;
+        let most = 2 * (doublings.min(8) + lasts / 900) + 8;
+        if creations > most {
+            let text = format!("{creations} creations in {lasts} s");
+            self.judge.violated(life, now, Invariant::Bill, text);
         }
     }
 
@@ -354,7 +388,16 @@ fn borne_out(policy: &Policy, ground: Ground, server: &Server, heard: &Heard, no
     let Some(last) = heard.last_failed.filter(|last| *last <= now) else {
         return false;
     };
-    let came_up_in_time = startup.is_some_and(|limit| last >= heard.first_listed + limit);
+    let of_another = server.marks.creation.is_some();
+    let silent_for = |limit| {
+        heard
+            .silent_since
+            .is_some_and(|since| last >= since + limit)
+    };
+    let grace = ms(policy.startup_grace);
+    let came_up_in_time = startup.is_some_and(|limit| {
+        last >= heard.first_listed + limit || (of_another && silent_for(limit.min(grace)))
+    });
     let unreachable = policy.unreachable_timeout.map(ms);
     let answers_in_time = unreachable.is_some_and(|limit| {
         heard

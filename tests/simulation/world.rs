@@ -3,9 +3,11 @@
 
 use super::judge::Judge;
 use super::rng::Rng;
-use super::scenario::{Fault, GuestKind, Scenario};
+use super::scenario::{Broken, Fault, GuestKind, Scenario};
 use super::server::{Guest, Maker, Nova, Vm};
-use simplescalevm::pool::{Answer, Listing, Moment, ProbeFailure, ProbeResult, ReplicaId};
+use simplescalevm::pool::{
+    Answer, CreationMark, Listing, Marks, Moment, ProbeFailure, ProbeResult, ReplicaId,
+};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -17,12 +19,14 @@ pub(crate) enum Event {
     Addressed(ReplicaId),
     HalfUp(ReplicaId),
     Up(ReplicaId),
+    Breaks(ReplicaId, Broken),
     Gone(ReplicaId),
     PoweredOn(ReplicaId),
     Made {
         life: usize,
         request: u64,
         count: u64,
+        mark: CreationMark,
     },
     Deleted(ReplicaId),
     Moved {
@@ -125,6 +129,7 @@ pub(crate) struct World {
     pub(crate) cloud_jumped: bool,
     pub(crate) cell_down_until: u64,
     pub(crate) queue_full_until: u64,
+    pub(crate) half_lists_until: u64,
     pub(crate) quota: u64,
     pub(crate) old_lists: VecDeque<(u64, Listing)>,
     pub(crate) ambush: Option<(u64, Ambush)>,
@@ -165,6 +170,7 @@ impl World {
             cloud_jumped: false,
             cell_down_until: 0,
             queue_full_until: 0,
+            half_lists_until: 0,
             quota: u64::MAX,
             old_lists: VecDeque::new(),
             ambush: None,
@@ -278,6 +284,7 @@ impl World {
             Event::Addressed(id) => self.give_address(&id),
             Event::HalfUp(id) => self.half_up(&id),
             Event::Up(id) => self.up(&id),
+            Event::Breaks(id, broken) => self.breaks(&id, broken),
             Event::Gone(id) => {
                 // Somebody may have pointed one at it meanwhile; its port goes with it.
                 self.free_addresses_of(&id);
@@ -296,7 +303,8 @@ impl World {
                 life,
                 request,
                 count,
-            } => self.make(life, request, count),
+                mark,
+            } => _ = self.make(life, request, count, mark),
             Event::Deleted(id) => self.remove(&id),
             Event::Moved { address, to } => self.point(address, &to),
             Event::Call => self.call(),
@@ -330,6 +338,7 @@ impl World {
         self.calls_come = false;
         self.cell_down_until = 0;
         self.queue_full_until = 0;
+        self.half_lists_until = 0;
         self.quota = u64::MAX;
         self.ambush = None;
         let now = self.now;
@@ -386,20 +395,34 @@ impl World {
             takes,
             drained: false,
             said_done_ms: None,
+            marks: Marks::default(),
+            breaks: None,
         };
         self.servers.insert(id.clone(), vm);
         self.note(3, || format!("server {id} is made by {maker:?}"));
         id
     }
 
-    /// The effect of a creation.
-    pub(crate) fn make(&mut self, life: usize, request: u64, count: u64) {
+    /// The effect of a creation. Returns the id of its first server.
+    pub(crate) fn make(
+        &mut self,
+        life: usize,
+        request: u64,
+        count: u64,
+        mark: CreationMark,
+    ) -> Option<ReplicaId> {
         // `min_count` is 1: the cloud makes as many as there is room for.
         let have = self.servers.values().filter(|vm| vm.exists()).count() as u64;
         let count = count.min(self.quota.saturating_sub(have)).max(1);
+        let mut first = None;
         for _ in 0..count {
             let id = self.add_server(Maker::Scaler(life, request), true);
             self.figures.created += 1;
+            first.get_or_insert_with(|| id.clone());
+            let with_marks = self.scenario.with_marks;
+            if let Some(vm) = self.servers.get_mut(&id) {
+                vm.marks.creation = with_marks.then_some(mark);
+            }
             let (low, high) = self.scenario.build_ms;
             if self.strikes(Fault::StuckBuilding) {
                 if let Some(vm) = self.servers.get_mut(&id) {
@@ -410,6 +433,7 @@ impl World {
             let build = self.rng.range(low, high);
             self.after(build, Event::Built(id));
         }
+        first
     }
 
     fn finish_build(&mut self, id: &ReplicaId) {
@@ -458,9 +482,14 @@ impl World {
         }
         let dead = self.strikes(Fault::DeadBoot);
         let half = self.rng.range(0, time);
+        let is_broken = !self.quiet && self.scenario.faults.has(Fault::BrokenImage);
+        let (broken, moment) = (self.scenario.broken, self.rng.range(0, 8_000));
         let Some(vm) = self.servers.get_mut(id) else {
             return;
         };
+        if is_broken && matches!(vm.maker, Maker::Scaler(..)) {
+            vm.breaks = Some((broken, moment));
+        }
         vm.guest = Guest::Booting;
         vm.doomed |= dead;
         if !dead || half.is_multiple_of(2) {
@@ -488,8 +517,32 @@ impl World {
         };
         if vm.nova == Nova::Active && matches!(vm.guest, Guest::Booting | Guest::HalfUp) {
             vm.guest = Guest::Up;
+            if let Some((broken, time)) = vm.breaks {
+                self.after(time, Event::Breaks(id.clone(), broken));
+            }
             self.note(6, || format!("server {id} is up"));
         }
+    }
+
+    /// It shows that the image is broken.
+    fn breaks(&mut self, id: &ReplicaId, broken: Broken) {
+        let now = self.now;
+        let Some(vm) = self.servers.get_mut(id).filter(|vm| vm.is_up()) else {
+            return;
+        };
+        match broken {
+            Broken::NeverFree => {}
+            Broken::FreeThenDone | Broken::BusyThenDone => vm.drained = true,
+            Broken::FreeThenSilent => vm.hung_until = u64::MAX,
+            Broken::FreeThenOff => {
+                vm.nova = Nova::Stopped;
+                vm.power_off();
+            }
+            Broken::FreeThenGone | Broken::Gone => self.remove(id),
+        }
+        self.note(10, || {
+            format!("server {id} shows at {now} that it is broken: {broken:?}")
+        });
     }
 
     /// The effect of a deletion.

@@ -59,6 +59,7 @@ fn server(name: &str, state: ServerState, created: u64) -> Server {
             }
             .into(),
         ),
+        marks: simplescalevm::pool::Marks::default(),
     }
 }
 
@@ -178,7 +179,7 @@ pub(crate) fn rich() -> Snapshot {
         );
     }
     memory.fault_read(&id("id-crashed"), "No valid host was found.");
-    memory.creation_sent();
+    memory.creation_sent(1);
     let quota = CreateFailure {
         cause: BackoffCause::Quota,
         retry_after: None,
@@ -197,6 +198,7 @@ fn snapshot(policy: &Policy, memory: &Memory) -> Snapshot {
         supply.take(&plan.assessment, policy.floor, true, at(second));
     }
     Snapshot {
+        foreign: 0,
         taken: now,
         cloud_time: memory.cloud_time(now),
         last_list: Some(listing.taken),

@@ -73,6 +73,8 @@ pub(crate) fn variables(
         ("PROBE_INTERVAL", "0.2"),
         ("REPLICA_API_TIMEOUT", "1"),
         ("LOG_LEVEL", "info"),
+        // Tests name the servers of the first creation.
+        ("OPENSTACK_UNIQUE_NAMES", "false"),
     ];
     let mut all: Vec<(&str, String)> = cloud.env();
     all.push(("REPLICA_API_PORT", cloud.replica_port().to_string()));

@@ -135,6 +135,23 @@ impl<'a> Compute<'a> {
             .map(drop)
     }
 
+    /// Sets items of a server's metadata and leaves the others (Compute API, "Create or Update Metadata Items",
+    /// `POST /servers/{server_id}/metadata`).
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Conflict`] while the server's state or its lock does not allow it.
+    pub fn set_server_metadata(&self, id: &str, items: &[(&str, &str)]) -> Result<(), Error> {
+        let path = format!("/servers/{}/metadata", encode(id));
+        let items: serde_json::Map<String, Value> = items
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), json!(value)))
+            .collect();
+        let body = json!({ "metadata": items });
+        let mut call = self.call(Method::Post, &path)?;
+        call.body = Some(&body);
+        self.cloud.call(&call).map(drop)
+    }
+
     /// All flavors (Compute API, "List Flavors With Details", `GET /flavors/detail`).
     pub fn flavors(&self) -> Result<Vec<Flavor>, Error> {
         Ok(self

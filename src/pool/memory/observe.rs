@@ -2,12 +2,13 @@
 
 use super::super::record::NextProbe;
 use super::super::{
-    BackoffCause, CloudTime, Failed, Listing, Moment, Phase, Policy, Record, ReplicaId, Server,
-    ServerState, assess,
+    CloudTime, Inquiry, Listing, Looked, Moment, Policy, Record, ReplicaId, Server, ServerState,
+    assess, creations::Stems, trial::Trial,
 };
 use super::{Memory, ShrunkenList};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 impl Memory {
     /// Takes in a complete list. Returns whether it is believed: a list that lacks more than
@@ -20,6 +21,17 @@ impl Memory {
     /// not older than its being asked for; but the cloud's clock in it is that of the answer, and
     /// a list may take long. Nobody must become older by that.
     pub fn observe_late(&mut self, policy: &Policy, listing: &Listing, arrived: Moment) -> bool {
+        self.observe_asked(policy, listing, &Inquiry::default(), arrived)
+    }
+
+    /// The same, with what was asked for one by one because the list lacks it.
+    pub fn observe_asked(
+        &mut self,
+        policy: &Policy,
+        listing: &Listing,
+        inquiry: &Inquiry,
+        arrived: Moment,
+    ) -> bool {
         let now = listing.taken;
         self.lists += 1;
         let previous_list = self.clocks.anchor.map(|(time, _)| time);
@@ -27,11 +39,21 @@ impl Memory {
             self.clocks.anchor = Some((cloud_time, arrived));
         }
         let listed: BTreeSet<&ReplicaId> = listing.servers.iter().map(|s| &s.id).collect();
-        let believed = self.weigh(&listed);
-        if believed {
-            self.drop_gone(&listed, arrived);
-        }
-        for server in &listing.servers {
+        let found: Vec<&Server> = inquiry
+            .found()
+            .filter(|server| !listed.contains(&server.id))
+            .collect();
+        let there = found.iter().map(|server| &server.id);
+        let there: BTreeSet<&ReplicaId> = listed.iter().copied().chain(there).collect();
+        let unknown = self.note_untold(policy, inquiry, arrived);
+        let believed = self.weigh(&there, inquiry, &unknown);
+        let is_gone = |id: &ReplicaId| {
+            let was_asked = inquiry.of(id).is_some();
+            // What was asked for and is not there is gone, whatever the list lacks besides.
+            !there.contains(id) && !unknown.contains(id) && (believed || was_asked)
+        };
+        self.drop_gone(policy, is_gone, arrived);
+        for server in listing.servers.iter().chain(found) {
             match self.records.contains_key(&server.id) {
                 true => self.update(policy, server, (now, arrived)),
                 // A server of which the provider cannot say anything is only of the pool if it
@@ -40,29 +62,89 @@ impl Memory {
                 false => self.admit(server, previous_list, arrived),
             }
         }
+        let lists = self.lists;
+        let asked = inquiry.0.iter();
+        for (id, _) in asked.filter(|(_, looked)| **looked != Looked::NotAsked) {
+            self.change(id, |record| record.asked = lists);
+        }
         self.blame_failed_creations(policy, now);
-        self.creations.settle(now);
+        self.creations.settle(&listed, inquiry, now);
         self.first_list = self.first_list.or(listing.cloud_time);
         believed
     }
 
-    fn weigh(&mut self, listed: &BTreeSet<&ReplicaId>) -> bool {
+    /// What is to be asked for beside a list, what has waited longest for it first: the first
+    /// servers of creations that should have shown by now, and what the list lacks.
+    #[must_use]
+    pub fn questions(&self, listing: &Listing) -> Vec<ReplicaId> {
+        let listed: BTreeSet<&ReplicaId> = listing.servers.iter().map(|s| &s.id).collect();
+        let ordered = self.creations.overdue_firsts(listing.taken);
+        let mut questions: Vec<ReplicaId> = ordered
+            .filter(|id| !listed.contains(*id) && self.record(id).is_none())
+            .cloned()
+            .collect();
+        let mut missing: Vec<(u64, &ReplicaId)> = self
+            .records()
+            .filter(|record| record.is_expected() && !listed.contains(&record.server.id))
+            .map(|record| (record.asked, &record.server.id))
+            .collect();
+        missing.sort_unstable();
+        questions.extend(missing.into_iter().map(|(_, id)| id.clone()));
+        questions
+    }
+
+    /// How many replicas there are of which the last list, and what was asked beside it, did not tell.
+    #[must_use]
+    pub fn untold(&self) -> usize {
+        self.records().filter(|r| !self.is_listed(r)).count()
+    }
+
+    /// What stays as it was, because nothing is known of it.
+    fn note_untold(
+        &mut self,
+        policy: &Policy,
+        inquiry: &Inquiry,
+        now: Moment,
+    ) -> BTreeSet<ReplicaId> {
+        let threshold = policy.failure_threshold;
+        let untold = inquiry.0.iter().filter(|(_, looked)| looked.is_unknown());
+        let is_kept = |id: &ReplicaId| {
+            let given_up = self.change(id, |record| record.is_given_up(threshold, now));
+            given_up == Some(false)
+        };
+        untold
+            .map(|(id, _)| id.clone())
+            .collect::<Vec<_>>()
+            .into_iter()
+            .filter(is_kept)
+            .collect()
+    }
+
+    fn weigh(
+        &mut self,
+        there: &BTreeSet<&ReplicaId>,
+        inquiry: &Inquiry,
+        unknown: &BTreeSet<ReplicaId>,
+    ) -> bool {
         let expected: Vec<&ReplicaId> = self
             .records
             .values()
-            .filter(|r| r.delete_accepted.is_none() && r.server.state != ServerState::Leaving)
+            .filter(|record| record.is_expected())
             .map(|r| &r.server.id)
             .collect();
         let missing: BTreeSet<ReplicaId> = expected
             .iter()
-            .filter(|id| !listed.contains(**id))
+            .filter(|id| !there.contains(**id))
+            .filter(|id| inquiry.of(id).is_none() || unknown.contains(**id))
             .map(|id| (*id).clone())
             .collect();
         let lacks_too_much = missing.len() >= 2 && missing.len() * 2 > expected.len();
-        let confirmed = self
-            .shrunken
-            .as_ref()
-            .is_some_and(|first| missing.is_subset(&first.missing));
+        // What could be asked for and was not, or was not answered, is not known: no list confirms that.
+        let confirmed = unknown.is_empty()
+            && self
+                .shrunken
+                .as_ref()
+                .is_some_and(|first| missing.is_subset(&first.missing));
         if lacks_too_much && !confirmed {
             let previous = expected.len();
             self.shrunken = Some(ShrunkenList { missing, previous });
@@ -72,21 +154,23 @@ impl Memory {
         true
     }
 
-    fn drop_gone(&mut self, listed: &BTreeSet<&ReplicaId>, now: Moment) {
+    fn drop_gone(&mut self, policy: &Policy, is_gone: impl Fn(&ReplicaId) -> bool, now: Moment) {
         self.gone
             .forget_older_than(Self::NEW_SERVERS_SHOW_WITHIN, now);
-        let before = self.records.len();
         let schedule = &mut self.schedule;
+        let mut gone: Vec<Arc<Record>> = Vec::new();
         self.records.retain(|id, record| {
-            let stays = listed.contains(id);
+            let stays = !is_gone(id);
             if !stays {
                 schedule.moved(id, record.due(), None);
                 self.gone.went(record, now);
+                gone.push(Arc::clone(record));
             }
             stays
         });
-        if self.records.len() < before {
+        if !gone.is_empty() {
             self.creations.room_was_made(now);
+            self.blame_vanished(policy, &gone, now);
         }
     }
 
@@ -96,21 +180,32 @@ impl Memory {
             _ => true,
         };
         let left_out = self.gone.came_back(&server.id);
-        // Where a time is not known, it counts as somebody else's: it is not deleted for silence.
-        // Neither is one that a list had left out, of which it is forgotten whether it answered.
-        let born_here = match (self.first_list, server.created) {
-            (Some(first), Some(created)) => left_out.is_none() && is_new && created >= first,
+        let mark = server.marks.creation;
+        let is_own = mark.is_some_and(|mark| mark.instance == self.instance);
+        let since_first_list = match (self.first_list, server.created) {
+            (Some(first), Some(created)) => created >= first,
             _ => false,
         };
-        let creation = if let Some(past) = left_out {
-            past.creation
-        } else if is_new {
-            self.creations.server_shown();
-            self.creations.newest()
-        } else {
+        // Where a time is not known, it counts as somebody else's: it is not deleted for silence.
+        // Neither is one that a list had left out, of which it is forgotten whether it answered.
+        let born_here = left_out.is_none() && is_new && (is_own || since_first_list);
+        let stems = match left_out {
+            Some(past) => Stems::Ours(past.creation),
+            None if is_own || is_new => self.creations.server_shown(mark, self.instance),
             // It was there before, and a list had left it out, or could not say whose it is.
-            0
+            None => Stems::Ours(0),
         };
+        if left_out.is_none() && stems == Stems::Foreign {
+            self.expect_rest_of_batch(server, now);
+        }
+        let creation = match stems {
+            Stems::Ours(number) => number,
+            // It may be one that was put into the pool by hand, or of a creation that came late.
+            Stems::Foreign if mark.is_none() => self.creations.unmarked(),
+            Stems::Foreign | Stems::KnownBatch => 0,
+        };
+        let foreign = stems == Stems::Foreign && since_first_list;
+        self.foreign += u64::from(foreign);
         let running = matches!(server.state, ServerState::Running(_));
         let mut record = Record {
             server: server.clone(),
@@ -140,10 +235,36 @@ impl Memory {
                 at: now,
                 under_way: None,
             },
+            trial: Trial::default(),
+            foreign,
+            asked: 0,
+            untold_since: None,
         };
         record.note_creating(now);
         self.schedule.moved(&server.id, None, record.due());
         self.records.insert(server.id.clone(), Arc::new(record));
+    }
+
+    /// The other servers of a batch that another process ordered moments ago may still have to show; and if this is
+    /// the first list, that process may have ended just before, and have ordered more.
+    fn expect_rest_of_batch(&mut self, server: &Server, now: Moment) {
+        let (Some(mark), Some(created), Some(cloud_now)) = (
+            server.marks.creation,
+            server.created,
+            self.clocks.cloud_time(now),
+        ) else {
+            return;
+        };
+        let age = cloud_now.since(created);
+        let left = Policy::CREATION_SETTLES_WITHIN.saturating_sub(age);
+        if left == Duration::ZERO {
+            return;
+        }
+        let is_first_list = self.lists == 1;
+        self.creations.others_batch(mark, now + left, is_first_list);
+        if is_first_list {
+            self.creations.hold(now + left);
+        }
     }
 
     fn update(&mut self, policy: &Policy, server: &Server, when: (Moment, Moment)) {
@@ -151,45 +272,22 @@ impl Memory {
             .record(&server.id)
             .filter(|r| r.server.state != ServerState::Unknown)
             .map(|r| assess::count(policy, &assess::phase(policy, self.clocks, r, when.0)));
-        let lists = self.lists;
+        let (lists, first_list) = (self.lists, self.first_list);
         self.change(&server.id, |record| {
             record.listed = lists;
+            record.untold_since = None;
+            // One that lists show being built, and that became active after the first list, has
+            // not run before this process began.
+            let launched = server.launched.zip(first_list);
+            record.born_here |= launched.is_some_and(|(launched, first)| launched >= first)
+                && record.server.launched.is_none()
+                && !record.may_have_run;
+            let marks = record.server.marks;
             record.take_listed(server, frozen, when);
+            // What has once been read stays: an old list lacks it, and so does an outage.
+            let now = &mut record.server.marks;
+            now.served |= marks.served;
+            now.creation = now.creation.or(marks.creation);
         });
-    }
-
-    /// A new server that ended before it ever served, or did not come up in its time, is a failed
-    /// creation. That is noted with the list, so that the plan made from it waits already.
-    fn blame_failed_creations(&mut self, policy: &Policy, now: Moment) {
-        let newest = self
-            .records
-            .values()
-            .filter_map(|r| Some((r.creation, self.came_to_nothing(policy, r, now)?)))
-            .max();
-        if let Some((creation, cause)) = newest {
-            self.creations.blame(creation, cause, now);
-        }
-    }
-
-    fn came_to_nothing(
-        &self,
-        policy: &Policy,
-        record: &Record,
-        now: Moment,
-    ) -> Option<BackoffCause> {
-        let never_launched = !record.has_answered && record.server.launched.is_none();
-        let is_ours = record.creation > 0;
-        if record.has_served || !(is_ours || never_launched) {
-            return None;
-        }
-        match assess::phase(policy, self.clocks, record, now) {
-            Phase::Failed(Failed::Error) => Some(BackoffCause::ServerError),
-            Phase::Failed(Failed::Stopped) | Phase::Unreachable { .. } | Phase::Finished
-                if is_ours =>
-            {
-                Some(BackoffCause::NeverCameUp)
-            }
-            _ => None,
-        }
     }
 }

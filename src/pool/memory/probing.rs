@@ -1,7 +1,9 @@
 //! Which replicas are to be asked, and what their answers change.
 
 use super::super::record::{NextProbe, Record};
-use super::super::{Moment, Phase, Policy, ProbeResult, ReplicaId, ServerState, assess};
+use super::super::{
+    Moment, Phase, Policy, ProbeResult, ReplicaId, ServerState, assess, trial::Shown,
+};
 use super::Memory;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -49,15 +51,22 @@ impl Memory {
             }
             let before = assess::phase(policy, clocks, record, result.finished);
             let grace_is_over = clocks.active_for(record, result.finished) >= policy.startup_grace;
-            let came_up = record.take_result(policy, result, grace_is_over);
+            record.take_result(policy, result, grace_is_over);
             let after = assess::phase(policy, clocks, record, result.finished);
-            Some((before, after, came_up.then_some(record.creation)))
+            let shown = result.outcome.as_ref().map_or(Shown::Nothing, |answer| {
+                let age = clocks.age(record, result.finished);
+                let grace = policy.startup_grace;
+                record.trial.heard(*answer, result.finished, age, grace)
+            });
+            Some((before, after, (record.creation, shown)))
         });
-        let Some((before, after, came_up)) = heard.flatten() else {
+        let Some((before, after, (creation, shown))) = heard.flatten() else {
             return Heard::AsBefore;
         };
-        if let Some(creation) = came_up {
-            self.creations.came_up(creation);
+        match shown {
+            Shown::Nothing => {}
+            Shown::Free => self.creations.had_free(creation),
+            Shown::Proven => self.creations.proved(creation),
         }
         if result.outcome.is_ok() {
             self.answers.heard(policy, result.finished);

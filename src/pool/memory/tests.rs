@@ -32,6 +32,7 @@ fn server(number: usize, kind: u8) -> Server {
         created: None,
         launched: None,
         image: None,
+        marks: crate::pool::Marks::default(),
     }
 }
 

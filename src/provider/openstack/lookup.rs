@@ -17,6 +17,8 @@ use std::path::PathBuf;
 pub struct ServerTemplate {
     /// The name; Nova adds a number to it where several are made at once.
     pub name: String,
+    /// Whether every creation adds a part of its own to the name.
+    pub unique_names: bool,
     /// Name or id of the image.
     pub image: String,
     /// Name or id of the flavor.

@@ -3,6 +3,7 @@
 mod check;
 mod error;
 mod lookup;
+mod marks;
 mod remedy;
 mod state;
 
@@ -11,10 +12,10 @@ pub use lookup::ServerTemplate;
 
 use self::error::failed;
 use self::lookup::Resolved;
-use super::{Provider, ProviderError, ProviderErrorKind};
+use super::{Order, Provider, ProviderError, ProviderErrorKind};
 use crate::pool::{
-    CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Moment, Quota, ReplicaId,
-    Server, ServerState,
+    Accepted, CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Moment, Quota,
+    ReplicaId, Server, ServerState,
 };
 use openstack_sdk_blocking::{
     Cloud, CreateServer, ErrorKind, FloatingIp, FloatingIpQuery, FloatingIpUpdate, Port, PortQuery,
@@ -22,7 +23,6 @@ use openstack_sdk_blocking::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::num::NonZeroU64;
 use std::sync::Arc;
 
 /// The pool on an OpenStack cloud.
@@ -40,6 +40,8 @@ pub struct OpenStack {
     ports: BTreeMap<ReplicaId, Port>,
     /// Those whose port was asked for ahead of a move.
     ports_asked: BTreeSet<ReplicaId>,
+    /// Nova has refused the marks in a new server's metadata.
+    marks_refused: bool,
 }
 
 impl OpenStack {
@@ -55,6 +57,7 @@ impl OpenStack {
             addresses: BTreeMap::new(),
             ports: BTreeMap::new(),
             ports_asked: BTreeSet::new(),
+            marks_refused: false,
         }
     }
 
@@ -154,24 +157,21 @@ impl OpenStack {
         Ok(self.resolved.insert(resolved).clone())
     }
 
-    fn order(&mut self, count: NonZeroU64) -> Result<CreateServer, ProviderError> {
+    fn order(&mut self, order: &Order) -> Result<CreateServer, ProviderError> {
         let resolved = self.resolved()?;
         let template = &self.template;
         Ok(CreateServer {
-            name: template.name.clone(),
+            name: marks::name_of(template, &order.name_part),
             image: resolved.image,
             flavor: resolved.flavor,
             networks: vec![resolved.network],
             key_name: template.keypair.clone(),
-            metadata: BTreeMap::from([(
-                template.metadata_key.clone(),
-                template.metadata_value.clone(),
-            )]),
+            metadata: self.metadata_of(order),
             user_data: template.user_data()?,
             security_groups: template.security_groups.clone(),
             availability_zone: template.availability_zone.clone(),
             min_count: Some(1),
-            max_count: Some(u32::try_from(count.get()).unwrap_or(u32::MAX)),
+            max_count: Some(u32::try_from(order.count.get()).unwrap_or(u32::MAX)),
         })
     }
 
@@ -195,23 +195,7 @@ impl Provider for OpenStack {
         let servers: Vec<Server> = list
             .servers
             .iter()
-            .filter_map(|server| {
-                let state = state::read(server, &network, self.template.ip_version);
-                let is_untold = state == ServerState::Unknown && server.metadata.is_empty();
-                let value = server.metadata.get(&self.template.metadata_key);
-                let is_of_the_pool = value == Some(&self.template.metadata_value);
-                (is_of_the_pool || is_untold).then(|| Server {
-                    id: ReplicaId::new(&server.id),
-                    name: server.name.clone(),
-                    state,
-                    addresses: state::fixed_addresses(server, &network, self.template.ip_version)
-                        .collect(),
-                    locked: server.locked.unwrap_or(false),
-                    created: server.created_at.map(CloudTime),
-                    launched: server.launched_at.map(CloudTime),
-                    image: server.image_id.as_deref().map(Arc::from),
-                })
-            })
+            .filter_map(|server| self.member(server, &network))
             .collect();
         let external_addresses = if self.external_addresses {
             self.list_external_addresses()?
@@ -237,12 +221,20 @@ impl Provider for OpenStack {
         })
     }
 
-    fn create(&mut self, count: NonZeroU64) -> Result<(), ProviderError> {
+    fn create(&mut self, order: &Order) -> Result<Accepted, ProviderError> {
         const DOING: &str = "the servers cannot be created";
         let was_cached = self.resolved.is_some();
-        let order = self.order(count)?;
-        let Err(error) = self.cloud.compute().create_servers(&order) else {
-            return Ok(());
+        let mut body = self.order(order)?;
+        let mut made = self.cloud.compute().create_servers(&body);
+        if let Err(error) = &made
+            && self.are_marks_refused(error)
+        {
+            body = self.order(order)?;
+            made = self.cloud.compute().create_servers(&body);
+        }
+        let error = match made {
+            Ok(created) => return Ok(self.accepted(&created, &body)),
+            Err(error) => error,
         };
         if !matches!(error.kind(), ErrorKind::BadRequest | ErrorKind::NotFound) {
             return Err(failed(DOING)(error));
@@ -252,14 +244,37 @@ impl Provider for OpenStack {
         self.resolved = None;
         self.network_name = None;
         if was_cached {
-            let anew = self.order(count)?;
-            if anew != order {
+            let anew = self.order(order)?;
+            if anew != body {
                 log::info!("image, flavor or network has been replaced: trying with the new one");
                 let made = self.cloud.compute().create_servers(&anew);
-                return made.map(drop).map_err(failed(DOING));
+                return made
+                    .map(|created| self.accepted(&created, &anew))
+                    .map_err(failed(DOING));
             }
         }
         Err(failed(DOING)(error))
+    }
+
+    fn show(&mut self, replica: &ReplicaId) -> Result<Option<Server>, ProviderError> {
+        let network = self.network_name()?;
+        let server = match self.cloud.compute().server(replica.as_str()) {
+            Ok(server) => self.member(&server, &network),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(failed("the server cannot be read")(error)),
+        };
+        // Some other server's answer is none to this question.
+        let server = server.filter(|server| server.id == *replica);
+        if let Some(server) = &server
+            && let ServerState::Running(address) = server.state
+        {
+            self.addresses.insert(replica.clone(), address);
+        }
+        Ok(server)
+    }
+
+    fn mark(&mut self, replica: &ReplicaId, key: &str, value: &str) -> Result<(), ProviderError> {
+        self.write_mark(replica, key, value)
     }
 
     fn delete(&mut self, replica: &ReplicaId) -> Result<(), ProviderError> {

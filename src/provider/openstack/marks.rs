@@ -1,0 +1,112 @@
+//! What the daemon writes into the metadata and the names of its servers.
+
+use super::error::failed;
+use super::{OpenStack, ServerTemplate, state};
+use crate::pool::{
+    Accepted, CREATION_KEY, CloudTime, CreationMark, Marks, ReplicaId, SERVED_KEY, Server,
+    ServerState,
+};
+use crate::provider::{Order, ProviderError, ProviderErrorKind};
+use openstack_sdk_blocking::{CreateServer, Created, Error, Server as NovaServer};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What fits into a hostname, which Nova makes of the name, and cuts.
+const LONGEST_HOSTNAME: usize = 63;
+/// `-1`, `-2`, ... which Nova appends where several are made at once.
+const NUMBER: usize = "-9999".len();
+
+/// The name of new servers: one that no others have, unless the settings want them all alike.
+pub(super) fn name_of(template: &ServerTemplate, part: &str) -> String {
+    if !template.unique_names {
+        return template.name.clone();
+    }
+    let room = LONGEST_HOSTNAME.saturating_sub(NUMBER + 1 + part.len());
+    let base: String = template.name.chars().take(room).collect();
+    let base = base.trim_end_matches(['-', '.', '_', ' ']);
+    format!("{base}-{part}")
+}
+
+impl OpenStack {
+    /// A server as the pool sees it, if it is of the pool, or if Nova cannot tell.
+    pub(super) fn member(&self, server: &NovaServer, network: &str) -> Option<Server> {
+        let template = &self.template;
+        let state = state::read(server, network, template.ip_version);
+        let is_untold = state == ServerState::Unknown && server.metadata.is_empty();
+        let value = server.metadata.get(&template.metadata_key);
+        let is_of_the_pool = value == Some(&template.metadata_value);
+        (is_of_the_pool || is_untold).then(|| Server {
+            id: ReplicaId::new(&server.id),
+            name: server.name.clone(),
+            state,
+            addresses: state::fixed_addresses(server, network, template.ip_version).collect(),
+            locked: server.locked.unwrap_or(false),
+            created: server.created_at.map(CloudTime),
+            launched: server.launched_at.map(CloudTime),
+            image: server.image_id.as_deref().map(Arc::from),
+            marks: self.marks_of(server),
+        })
+    }
+
+    fn marks_of(&self, server: &NovaServer) -> Marks {
+        let mark = |key: &str| {
+            let is_the_pools = self.template.metadata_key == key;
+            server.metadata.get(key).filter(|_| !is_the_pools)
+        };
+        Marks {
+            creation: mark(CREATION_KEY).and_then(|text| CreationMark::read(text)),
+            served: mark(SERVED_KEY).is_some(),
+        }
+    }
+
+    pub(super) fn metadata_of(&self, order: &Order) -> BTreeMap<String, String> {
+        let template = &self.template;
+        let mut metadata = BTreeMap::new();
+        if !self.marks_refused {
+            metadata.insert(CREATION_KEY.to_owned(), order.mark.to_string());
+        }
+        metadata.insert(
+            template.metadata_key.clone(),
+            template.metadata_value.clone(),
+        );
+        metadata
+    }
+
+    pub(super) fn accepted(&self, created: &Created, body: &CreateServer) -> Accepted {
+        let is_mark = self.template.metadata_key != CREATION_KEY;
+        Accepted {
+            first: (!created.id.is_empty()).then(|| ReplicaId::new(&created.id)),
+            marked: is_mark && body.metadata.contains_key(CREATION_KEY),
+        }
+    }
+
+    /// Whether Nova refuses a creation for its mark; that is told once, and none has one from then on.
+    pub(super) fn are_marks_refused(&mut self, error: &Error) -> bool {
+        let is_about_metadata = error.message().to_lowercase().contains("metadata");
+        let is_refusal = matches!(error.status(), Some(400 | 403 | 413)) && is_about_metadata;
+        if !is_refusal || self.marks_refused {
+            return false;
+        }
+        self.marks_refused = true;
+        log::warn!(
+            "{CREATION_KEY} in the metadata of new servers is refused, they are created without it: {error}"
+        );
+        true
+    }
+
+    pub(super) fn write_mark(
+        &mut self,
+        replica: &ReplicaId,
+        key: &str,
+        value: &str,
+    ) -> Result<(), ProviderError> {
+        if key == self.template.metadata_key {
+            let message = format!("{key} is what makes a server one of the pool");
+            return Err(ProviderError::local(ProviderErrorKind::Forbidden, message));
+        }
+        self.cloud
+            .compute()
+            .set_server_metadata(replica.as_str(), &[(key, value)])
+            .map_err(failed("the server cannot be marked"))
+    }
+}

@@ -1,0 +1,102 @@
+//! What a list lacks is asked for one by one before it is believed gone.
+
+use crate::world::{World, id};
+use simplescalevm::pool::{Inquiry, Looked};
+
+fn pool() -> World {
+    let mut world = World::floor(4);
+    world.serving(&["a", "b", "c", "d"]);
+    world
+}
+
+#[test]
+fn half_empty_lists_are_not_believed_however_often_they_come() {
+    let mut world = pool();
+    let halves: [&[&str]; 4] = [&[], &["a"], &["b", "c"], &["a", "b", "c", "d"]];
+    for round in 0..64 {
+        world.wait(1);
+        assert!(world.list_and_ask(halves[round % halves.len()], false));
+        world.is("a serving 1, b serving 1, c serving 1, d serving 1 = 4");
+        world.does("");
+    }
+}
+
+#[test]
+fn what_is_gone_is_gone_at_once() {
+    let mut world = pool();
+    for name in ["a", "b", "c"] {
+        world.gone(name);
+    }
+    assert!(world.list_and_ask(&["d"], false));
+    world.is("d serving 1 = 1");
+    world.does("create 3");
+}
+
+#[test]
+fn what_is_not_known_stays_as_it_was() {
+    let mut world = pool();
+    for _ in 0..20 {
+        world.wait(30);
+        assert!(!world.list_and_ask(&[], true), "no list confirms that");
+        world.is("a serving 1, b serving 1, c serving 1, d serving 1 = 4");
+    }
+    // One of four: the rest goes on, and nothing is done about that one.
+    let mut world = pool();
+    world.fails("a", 3);
+    world.policy.unreachable_timeout = Some(std::time::Duration::from_secs(10));
+    world.wait(20);
+    world.fails("a", 1);
+    assert!(world.list_and_ask(&["b", "c", "d"], true));
+    world.does("create 1 | no delete a unreachable-timeout: shrunken-list 1");
+}
+
+#[test]
+fn what_nobody_knows_for_long_and_does_not_answer_is_given_up() {
+    let mut world = pool();
+    world.fails("a", 3);
+    world.fails("b", 3);
+    world.list_and_ask(&["d"], true);
+    world.wait(899);
+    world.list_and_ask(&["d"], true);
+    assert_eq!(world.memory.records().len(), 4);
+    world.wait(1);
+    world.list_and_ask(&["d"], true);
+    // c still answers.
+    world.is("c serving 1, d serving 1 = 2");
+}
+
+#[test]
+fn nothing_is_asked_for_in_the_ordinary_case() {
+    let mut world = pool();
+    world.deleted("a", simplescalevm::pool::DeleteReason::Termination);
+    world.state("b", simplescalevm::pool::ServerState::Leaving);
+    world.list();
+    for gone in ["a", "b"] {
+        world.gone(gone);
+    }
+    world.list_and_ask(&["c", "d"], true);
+    world.is("c serving 1, d serving 1 = 2");
+}
+
+#[test]
+fn who_has_waited_longest_is_asked_for_first() {
+    let mut world = pool();
+    let all = [id("a"), id("b"), id("c"), id("d")];
+    let empty = simplescalevm::pool::Listing {
+        taken: world.now,
+        cloud_time: None,
+        servers: Vec::new(),
+        external_addresses: Vec::new(),
+        image: None,
+    };
+    assert_eq!(world.memory.questions(&empty), all);
+    let asked = all[..2].iter().map(|id| (id.clone(), Looked::NotKnown));
+    let others = all[2..].iter().map(|id| (id.clone(), Looked::NotAsked));
+    let inquiry = Inquiry(asked.chain(others).collect());
+    let policy = world.policy.clone();
+    world
+        .memory
+        .observe_asked(&policy, &empty, &inquiry, world.now);
+    let next = world.memory.questions(&empty);
+    assert_eq!(next, [&all[2..], &all[..2]].concat());
+}
