@@ -1,8 +1,10 @@
 //! The scaler: observe, plan, apply. It owns the memory and makes every request that changes
 //! something; what is to be done is decided in [`crate::pool`].
 
+mod addresses;
 mod apply;
 mod ask;
+mod blocked;
 mod fold;
 mod journal;
 mod pace;
@@ -13,9 +15,10 @@ pub use journal::chain;
 use crate::pool::{
     CycleStep, Failed, Instance, Listing, Lists, Memory, Moment, Note, Phase, Plan, Policy,
     ProbeFailure, ProbeResult, ProbeTarget, ReplicaId, ServerState, Snapshot, Supply, Words, plan,
-    standbys, take_out_contradictions,
+    take_out_contradictions,
 };
 use crate::provider::{Provider, ProviderError};
+use addresses::{AddressService, ListFailure};
 use apply::{Object, Unanswered};
 use journal::{Journal, When};
 use pace::{LOOK_AGAIN_AFTER, Pace};
@@ -101,6 +104,7 @@ pub struct Scaler<P, Q, C, W> {
     /// ask for one.
     failed: BTreeSet<Object>,
     unanswered: Unanswered,
+    addresses: AddressService,
     pace: Pace,
     /// Since when a list on demand may be made that is wanted.
     wanted_list: Option<Moment>,
@@ -130,6 +134,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             journal: Journal::default(),
             failed: BTreeSet::new(),
             unanswered: Unanswered::default(),
+            addresses: AddressService::default(),
             pace: Pace::new(now),
             wanted_list: None,
             listed_on_demand: None,
@@ -155,6 +160,9 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         if self.list_is_due() {
             self.cycle();
         }
+        if self.rescue_is_due() {
+            self.rescue();
+        }
         let now = self.parts.clock.now();
         self.parts.watcher.beat(now);
         self.publish(now);
@@ -166,7 +174,9 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// # Errors
     /// The provider's.
     pub fn observe(&mut self) -> Result<(), ProviderError> {
-        let mut listing = self.parts.provider.list(self.parts.clock.now())?;
+        let asked = self.parts.clock.now();
+        let listed = self.list_all(asked);
+        let mut listing = listed.map_err(ListFailure::into_error)?;
         // It is only for showing which replicas are out of date.
         match self.parts.provider.prepare_creation() {
             Ok(()) => listing.image = self.parts.provider.image(),
@@ -313,11 +323,12 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         if self.pace.plan_is_due(now) {
             self.replan();
         }
-        let is_wanted = self
-            .plan
-            .actions
-            .iter()
-            .any(|action| !self.failed.contains(&Object::of(action)));
+        let is_wanted = self.memory.moves().any_is_open()
+            || self
+                .plan
+                .actions
+                .iter()
+                .any(|action| !self.failed.contains(&Object::of(action)));
         let may_be_made = self
             .listed_on_demand
             .map_or(now, |at| at + LIST_ON_DEMAND_AT_MOST_EVERY);
@@ -347,8 +358,9 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         if self.wanted_list.take().is_some() {
             self.listed_on_demand = Some(asked);
         }
-        let listed = self.parts.provider.list(asked);
+        let listed = self.list_all(asked);
         self.stepped(CycleStep::List, asked);
+        self.addresses.listed(listed.as_ref().err());
         match listed {
             Ok(listing) => {
                 self.lists.succeeded();
@@ -356,7 +368,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                 self.take_in(listing);
                 self.journal.listed(self.when());
             }
-            Err(error) => return self.list_failed(asked, &error),
+            Err(failure) => return self.list_failed(asked, &failure),
         }
         self.parts.watcher.beat(self.parts.clock.now());
         self.read_faults();
@@ -388,30 +400,6 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         self.parts.watcher.note(&Note::Stepped(step, took));
     }
 
-    /// Looks up, in a quiet cycle, what moves to the next standbys would need: when a holder
-    /// dies, each request counts.
-    fn prepare_moves(&mut self) {
-        let Some(listing) = &self.listing else {
-            return;
-        };
-        if self.parts.clock.now() < self.quiet_until {
-            return;
-        }
-        let count = listing.external_addresses.len().min(STANDBYS_PREPARED);
-        for id in standbys(&self.memory, &self.plan.assessment, listing, count) {
-            if self.is_stopping() {
-                return;
-            }
-            if let Err(error) = self.parts.provider.prepare_move(&id) {
-                log::debug!("a move to {id} cannot be prepared: {}", chain(&error));
-                if self.look_up_failed(&error) {
-                    return;
-                }
-            }
-            self.parts.watcher.beat(self.parts.clock.now());
-        }
-    }
-
     /// Asks what the provider allows, seldom and only in a quiet cycle: it is for people.
     fn read_quota(&mut self) {
         let now = self.parts.clock.now();
@@ -436,8 +424,12 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         self.parts.watcher.beat(self.parts.clock.now());
     }
 
-    fn list_failed(&mut self, asked: Moment, error: &ProviderError) {
+    fn list_failed(&mut self, asked: Moment, failure: &ListFailure) {
         let now = self.parts.clock.now();
+        let error = failure.error();
+        if let ListFailure::ExternalAddresses(error) = failure {
+            self.addresses.obey(error, now);
+        }
         self.lists.failed(asked);
         let doublings = self.lists.failures.min(10);
         let wait = LIST_ON_DEMAND_AT_MOST_EVERY * 2_u32.pow(doublings);
@@ -467,6 +459,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let when = self.when();
         self.journal.contradicted(when, &contradictions);
         let inquiry = self.ask_for_missing(&listing);
+        self.settle_moves(&listing.external_addresses, listing.taken);
         let policy = &self.parts.policy;
         if !self
             .memory

@@ -1,6 +1,8 @@
 //! The scaler's loop, one promise at a time, over a scripted cloud, scripted probes and a clock
 //! that is set by hand. Whole histories are in `simulation.rs`.
 
+#[path = "scaler/addresses.rs"]
+mod addresses;
 #[path = "scaler/bench.rs"]
 mod bench;
 #[path = "scaler/supply.rs"]

@@ -54,7 +54,9 @@ impl<'a> Network<'a> {
     /// Changes a floating IP (Networking API v2, "Update floating IP", `PUT /v2.0/floatingips/{floatingip_id}`). Setting
     /// `port_id` moves the address in one step, from another port too.
     ///
-    /// With `if_revision` the change is made only if the address still has that revision ("Revisions", `If-Match`).
+    /// With `if_revision` the change is refused if the address had another revision when the request came ("Revisions",
+    /// `If-Match`). That is no compare-and-swap: Neutron repeats an update that lost against another one in its database
+    /// without the condition, so that both get 200. Only the writer whose answer has the next revision made that step.
     ///
     /// # Errors
     /// [`crate::ErrorKind::PreconditionFailed`] for another revision, [`crate::ErrorKind::Conflict`] if the port has an

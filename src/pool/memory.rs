@@ -9,7 +9,7 @@ use super::record::Record;
 use super::{
     Accepted, Backoff, BackoffCause, CloudTime, CreateFailure, CreationMark, DeleteReason,
     Instance, Moment, Policy, ReplicaId, ServerState, answers::Answers, creations::Creations,
-    gone::Gone, schedule::Schedule,
+    gone::Gone, moves::Moves, schedule::Schedule,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -40,6 +40,7 @@ pub struct Memory {
     shrunken: Option<ShrunkenList>,
     answers: Answers,
     creations: Creations,
+    moves: Moves,
     rounds: u64,
     lists: u64,
     /// This process, as the marks of its servers name it.
@@ -222,6 +223,17 @@ impl Memory {
     /// Notes that an external address could not be given to a replica: another is to be tried first.
     pub fn address_refused(&mut self, id: &ReplicaId, now: Moment) {
         self.change(id, |record| record.refused_address = Some(now));
+    }
+
+    /// What came of the moves of external addresses.
+    #[must_use]
+    pub fn moves(&self) -> &Moves {
+        &self.moves
+    }
+
+    /// The same, to be told what came of one.
+    pub fn moves_mut(&mut self) -> &mut Moves {
+        &mut self.moves
     }
 
     /// Since when there has been no long silence of all replicas together.

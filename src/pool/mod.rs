@@ -19,8 +19,10 @@ mod inquiry;
 mod invariants;
 mod mark;
 mod memory;
+mod moves;
 mod observation;
 mod plan;
+mod plan_moves;
 mod policy;
 mod record;
 mod schedule;
@@ -45,13 +47,15 @@ pub use inquiry::{Inquiry, Looked};
 pub use invariants::{Violation, violations};
 pub use mark::{CREATION_KEY, CreationMark, Instance, Marks, SERVED_KEY};
 pub use memory::{Heard, Memory, ProbeTarget, ShrunkenList};
+pub use moves::{MoveFailure, Moves, Refusal};
 pub use observation::{
     Creating, ExternalAddress, ExternalAddressId, Failed, Holder, Listing, ReplicaId, Server,
     ServerState,
 };
 pub use plan::{
-    Action, Blocked, CreateBlock, DeleteBlock, DeleteReason, MoveReason, Plan, plan, standbys,
+    Action, Blocked, CreateBlock, DeleteBlock, DeleteReason, MoveBlock, MoveReason, Plan, plan,
 };
+pub use plan_moves::standbys;
 pub use policy::Policy;
 pub use record::Record;
 pub use severity::{BLOCKED_FOR, Finding, Health, NOTHING_READY_FOR, Reason, Severity};

@@ -1,13 +1,14 @@
 //! The decision: from what is known to what is to be done, and why.
 
 use super::{
-    Assessment, BackoffCause, ExternalAddress, ExternalAddressId, Holder, Listing, Memory, Moment,
-    Phase, Policy, ReplicaId, assess, deletions::plan_deletions,
+    Assessment, BackoffCause, ExternalAddress, ExternalAddressId, Listing, Memory, Moment, Policy,
+    ReplicaId, assess,
+    deletions::plan_deletions,
+    plan_moves::{Wait, plan_moves, waits_for},
 };
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
-use std::time::Duration;
+use std::sync::Arc;
 
 /// Why a replica is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -142,6 +143,29 @@ pub enum DeleteBlock {
         /// How many replicas it lacks.
         missing: usize,
     },
+    /// It is finished and has an external address that cannot be moved for now.
+    AddressNotMoved {
+        /// When the move is tried again, if it is not a list that is waited for.
+        until: Option<Moment>,
+    },
+}
+
+/// Why an external address that should be elsewhere is not moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MoveBlock {
+    /// No serving replica is without an external address.
+    NoStandby,
+    /// The provider has refused each move that there is a standby for.
+    Refused {
+        /// The standby that is tried next.
+        by: ReplicaId,
+        /// Why it could not be given the address, in the provider's words.
+        error: Arc<str>,
+        /// When it is tried again.
+        until: Moment,
+    },
+    /// The last request left open what came of it: the next list shows where the address is.
+    OutcomeUnknown,
 }
 
 /// Something that the plan would have done and does not.
@@ -163,18 +187,20 @@ pub enum Blocked {
         /// Why it is not.
         why: DeleteBlock,
     },
-    /// An external address stays where it is of no use, because no standby is there.
+    /// An external address stays where it is of no use.
     MoveAddress {
         /// The external address.
         address: ExternalAddressId,
         /// Why it would be moved.
         reason: MoveReason,
+        /// Why it is not.
+        why: MoveBlock,
     },
 }
 
 impl Blocked {
     /// All words that [`Blocked::name`] can give.
-    pub const NAMES: [&'static str; 10] = [
+    pub const NAMES: [&'static str; 12] = [
         "backoff",
         "outcome-unknown",
         "max-count",
@@ -184,7 +210,9 @@ impl Blocked {
         "still-starting",
         "may-have-run",
         "nobody-answers",
+        "address-not-moved",
         "no-standby",
+        "move-refused",
     ];
 
     /// A short stable word for JSON, logs and counters.
@@ -204,8 +232,13 @@ impl Blocked {
                 DeleteBlock::MayHaveRun => "may-have-run",
                 DeleteBlock::NobodyAnswers => "nobody-answers",
                 DeleteBlock::ShrunkenList { .. } => "shrunken-list",
+                DeleteBlock::AddressNotMoved { .. } => "address-not-moved",
             },
-            Self::MoveAddress { .. } => "no-standby",
+            Self::MoveAddress { why, .. } => match why {
+                MoveBlock::NoStandby => "no-standby",
+                MoveBlock::Refused { .. } => "move-refused",
+                MoveBlock::OutcomeUnknown => "outcome-unknown",
+            },
         }
     }
 
@@ -218,7 +251,13 @@ impl Blocked {
                 ..
             }
             | Self::Delete {
-                why: DeleteBlock::StillStarting { until },
+                why:
+                    DeleteBlock::StillStarting { until }
+                    | DeleteBlock::AddressNotMoved { until: Some(until) },
+                ..
+            }
+            | Self::MoveAddress {
+                why: MoveBlock::Refused { until, .. },
                 ..
             } => Some(*until),
             _ => None,
@@ -256,19 +295,26 @@ pub fn plan(policy: &Policy, memory: &Memory, listing: &Listing, now: Moment) ->
     );
     let moves = if policy.external_addresses {
         let going = going(&deletions, &plan.blocked);
-        plan_moves(memory, &assessment, listing, &going, &mut plan.blocked)
+        plan_moves(memory, &assessment, listing, &going, now, &mut plan.blocked)
     } else {
         Vec::new()
     };
     // INVARIANT: addresses, then deletions, then the creation. An address that its holder takes
     // along into deletion is lost to callers until the next cycle.
     for (replica, reason) in deletions {
-        let after = moves_before(&moves, &replica, reason);
-        plan.actions.push(Action::Delete {
-            replica,
-            reason,
-            after,
-        });
+        let sofar = (&moves[..], &plan.blocked[..]);
+        match waits_for(memory, listing, sofar, (&replica, reason), now) {
+            Wait::Moves(after) => plan.actions.push(Action::Delete {
+                replica,
+                reason,
+                after,
+            }),
+            Wait::Blocked(why) => plan.blocked.push(Blocked::Delete {
+                replica,
+                reason,
+                why,
+            }),
+        }
     }
     plan.actions.splice(0..0, moves);
     let count = plan_creation(
@@ -300,121 +346,6 @@ fn going(
         _ => None,
     });
     deletions.iter().cloned().chain(kept).collect()
-}
-
-fn plan_moves(
-    memory: &Memory,
-    assessment: &Assessment,
-    listing: &Listing,
-    going: &BTreeMap<ReplicaId, DeleteReason>,
-    blocked: &mut Vec<Blocked>,
-) -> Vec<Action> {
-    let mut wanted: Vec<(MoveReason, Option<ReplicaId>, &ExternalAddress)> = listing
-        .external_addresses
-        .iter()
-        .filter_map(|address| {
-            let (reason, from) = reason_to_move(memory, assessment, &address.holder, going)?;
-            Some((reason, from, address))
-        })
-        .collect();
-    // INVARIANT: first what is about to go, then what is silent, then what is free: with few
-    // standbys, an address that a caller may still be using matters more than an unused one.
-    wanted.sort_by(|(a, _, x), (b, _, y)| (a, &x.id).cmp(&(b, &y.id)));
-    let mut standbys = standbys(memory, assessment, listing, wanted.len()).into_iter();
-    let mut moves = Vec::new();
-    for (reason, from, address) in wanted {
-        match standbys.next() {
-            Some(to) => moves.push(Action::MoveAddress {
-                address: address.clone(),
-                from,
-                to,
-                reason,
-            }),
-            None => blocked.push(Blocked::MoveAddress {
-                address: address.id.clone(),
-                reason,
-            }),
-        }
-    }
-    moves
-}
-
-/// Why an address should leave its holder, and which replica that is. An address on a port that
-/// belongs to no replica of the pool is left alone.
-fn reason_to_move(
-    memory: &Memory,
-    assessment: &Assessment,
-    holder: &Holder,
-    going: &BTreeMap<ReplicaId, DeleteReason>,
-) -> Option<(MoveReason, Option<ReplicaId>)> {
-    let id = match holder {
-        Holder::Nobody => return Some((MoveReason::Free, None)),
-        Holder::Stranger | Holder::Unclear(_) => return None,
-        Holder::Server(id) => id,
-    };
-    let reason = match going.get(id) {
-        Some(reason) => MoveReason::HolderGoes(*reason),
-        None => match assessment.phase(id)? {
-            Phase::Unreachable { .. } => MoveReason::HolderUnreachable,
-            _ => return None,
-        },
-    };
-    memory
-        .record(id)
-        .map(|r| (reason, Some(r.server.id.clone())))
-}
-
-/// So many serving replicas without an external address, the oldest first so that the choice is
-/// stable; but last of all those that could not be given one, the latest of them last.
-#[must_use]
-pub fn standbys(
-    memory: &Memory,
-    assessment: &Assessment,
-    listing: &Listing,
-    count: usize,
-) -> Vec<ReplicaId> {
-    if count == 0 {
-        return Vec::new();
-    }
-    let holders = listing.holders();
-    let mut standbys: Vec<(Option<Moment>, Reverse<Duration>, &ReplicaId)> = memory
-        .records()
-        .zip(assessment.replicas.iter())
-        .filter(|(record, assessed)| {
-            matches!(assessed.phase, Phase::Serving { .. }) && memory.is_listed(record)
-        })
-        .map(|(r, assessed)| (r.refused_address, Reverse(assessed.age), &assessed.id))
-        .filter(|(_, _, id)| !holders.contains(*id))
-        .collect();
-    if count < standbys.len() {
-        standbys.select_nth_unstable(count);
-        standbys.truncate(count);
-    }
-    standbys.sort_unstable();
-    standbys.into_iter().map(|(_, _, id)| id.clone()).collect()
-}
-
-/// The moves that must succeed before a replica may be deleted. An address on a replica that is
-/// broken anyway holds nothing up: its deletion frees the address.
-fn moves_before(
-    moves: &[Action],
-    replica: &ReplicaId,
-    reason: DeleteReason,
-) -> Vec<ExternalAddressId> {
-    if reason != DeleteReason::Termination {
-        return Vec::new();
-    }
-    moves
-        .iter()
-        .filter_map(|action| match action {
-            Action::MoveAddress {
-                address,
-                from: Some(from),
-                ..
-            } if from == replica => Some(address.id.clone()),
-            _ => None,
-        })
-        .collect()
 }
 
 fn plan_creation(

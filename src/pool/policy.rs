@@ -33,6 +33,11 @@ impl Policy {
     pub const CREATION_SETTLES_WITHIN: Duration = Duration::from_secs(30);
     /// How long after an accepted deletion the server may still be listed as if nothing was.
     pub const DELETION_SETTLES_WITHIN: Duration = Duration::from_secs(60);
+    /// How often the move of a finished replica's external address is tried, at least, before the
+    /// replica is deleted with it, which frees the address.
+    pub const MOVE_TRIES: u32 = 5;
+    /// How long after the first failed try that happens, at the earliest.
+    pub const MOVE_GIVEN_UP_AFTER: Duration = Duration::from_secs(120);
     /// From the start of a failed probe to the next one, if it has ended by then, unless the probe interval is shorter.
     pub const RETRY_AFTER_FAILED_PROBE: Duration = Duration::from_secs(1);
 

@@ -1,7 +1,7 @@
 //! How the pool is, in one of three words, and why: the one place that says so, for the page, the
 //! JSON, `/readyz` and the metrics alike. The table in `docs/ARCHITECTURE.md` is its specification.
 
-use super::{BackoffCause, Blocked, Moment, MoveReason, Phase, Snapshot};
+use super::{BackoffCause, Blocked, DeleteBlock, Moment, MoveBlock, MoveReason, Phase, Snapshot};
 use std::fmt;
 use std::time::Duration;
 
@@ -464,8 +464,17 @@ impl Judge<'_> {
         // addresses than replicas are normal.
         let is_normal = |blocked: &&Blocked| match blocked {
             Blocked::Create { .. } => true,
+            // The address counts by itself.
+            Blocked::Delete {
+                why: DeleteBlock::AddressNotMoved { .. },
+                ..
+            } => true,
             Blocked::Delete { .. } => blocked.until().is_some(),
-            Blocked::MoveAddress { reason, .. } => *reason == MoveReason::Free,
+            Blocked::MoveAddress { reason, why, .. } => match why {
+                MoveBlock::NoStandby => *reason == MoveReason::Free,
+                MoveBlock::Refused { .. } => false,
+                MoveBlock::OutcomeUnknown => true,
+            },
         };
         let blocked = self.snapshot.plan.blocked.iter();
         let count = blocked.filter(|blocked| !is_normal(blocked)).count();

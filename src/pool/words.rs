@@ -2,7 +2,8 @@
 
 use super::{
     Action, Assessment, Backoff, Blocked, CloudTime, CreateBlock, DeleteBlock, DeleteReason,
-    ExternalAddress, ExternalAddressId, Moment, MoveReason, ReplicaId, Snapshot, short_name,
+    ExternalAddress, ExternalAddressId, Moment, MoveBlock, MoveReason, ReplicaId, Snapshot,
+    short_name,
 };
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -173,16 +174,29 @@ impl<'a> Words<'a> {
                 delete_reason(*reason),
                 delete_block(*why, before)
             ),
-            Blocked::MoveAddress { address, reason } => {
+            Blocked::MoveAddress {
+                address,
+                reason,
+                why: block,
+            } => {
                 let address = self.external_address(address);
                 let why = move_reason(*reason);
                 let stays = match reason {
                     MoveReason::Free => "remains unused",
                     MoveReason::HolderGoes(_) | MoveReason::HolderUnreachable => "stays there",
                 };
-                format!(
-                    "{address} {stays} ({why}): no serving replica is without an external address"
-                )
+                match block {
+                    MoveBlock::NoStandby => format!(
+                        "{address} {stays} ({why}): no serving replica is without an external address"
+                    ),
+                    MoveBlock::Refused { by, error, .. } => format!(
+                        "{address} {stays} ({why}) and is not given to {}{before}: {error}",
+                        self.replica(by)
+                    ),
+                    MoveBlock::OutcomeUnknown => format!(
+                        "{address} may have been moved ({why}): the next list shows where it is"
+                    ),
+                }
             }
         }
     }
@@ -299,6 +313,9 @@ fn delete_block(why: DeleteBlock, before: &str) -> String {
             ": no replica answers at all, so that the fault may be on this side".to_owned()
         }
         DeleteBlock::ShrunkenList { missing } => format!(": {}", shrunken(missing)),
+        DeleteBlock::AddressNotMoved { .. } => {
+            format!("{before}: its external address cannot be moved for now")
+        }
     }
 }
 

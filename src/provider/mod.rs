@@ -8,6 +8,7 @@ use crate::pool::{
 };
 use std::error::Error;
 use std::fmt;
+use std::net::IpAddr;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,11 +28,18 @@ pub struct Order {
 ///
 /// Each call blocks, for a bounded time. Only servers of the pool are ever named to it.
 pub trait Provider: Send {
-    /// Lists the whole pool and its external addresses.
+    /// Lists the whole pool, without its external addresses.
     ///
     /// # Errors
     /// Any failure; a list that broke off is one.
     fn list(&mut self, now: Moment) -> Result<Listing, ProviderError>;
+
+    /// Lists the pool's external addresses. Another service than that of the servers may answer:
+    /// either can fail by itself.
+    ///
+    /// # Errors
+    /// Any failure; a list that broke off is one.
+    fn external_addresses(&mut self) -> Result<Vec<ExternalAddress>, ProviderError>;
 
     /// Asks for new servers, in one request. Where the provider takes no mark, they are made without it.
     fn create(&mut self, order: &Order) -> Result<Accepted, ProviderError>;
@@ -46,11 +54,12 @@ pub trait Provider: Send {
     fn delete(&mut self, replica: &ReplicaId) -> Result<(), ProviderError>;
 
     /// Points an external address to a server in one step, provided that its record has not
-    /// changed since it was listed.
+    /// changed since it was listed. `Ok` only if it is certain that this request has done so; where
+    /// the answer leaves that open, the error says so.
     fn move_address(
         &mut self,
         address: &ExternalAddress,
-        to: &ReplicaId,
+        to: &Standby,
     ) -> Result<(), ProviderError>;
 
     /// Why a server failed, if the provider tells.
@@ -68,15 +77,27 @@ pub trait Provider: Send {
     }
 
     /// Looks up what a move to this server needs, so that it is one request.
-    fn prepare_move(&mut self, _to: &ReplicaId) -> Result<(), ProviderError> {
+    fn prepare_move(&mut self, _to: &Standby) -> Result<(), ProviderError> {
         Ok(())
     }
+
+    /// Forgets what was looked up for moves: no fresh list says that it still holds.
+    fn forget_moves(&mut self) {}
 
     /// What the provider allows, and what is used of it, if it tells. For people only: nothing
     /// is decided by it.
     fn quota(&mut self) -> Result<Option<Quota>, ProviderError> {
         Ok(None)
     }
+}
+
+/// The server that an external address is to be pointed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standby {
+    /// The server.
+    pub replica: ReplicaId,
+    /// Where it is asked, and so where it serves.
+    pub address: Option<IpAddr>,
 }
 
 /// What kind of failure it was. Set once, where the answer is read.

@@ -3,9 +3,9 @@
 use super::{Clock, Probes, Scaler, Watcher, chain};
 use crate::pool::{
     Action, ActionReport, CycleReport, DeleteReason, ExternalAddress, ExternalAddressId, Holder,
-    Moment, MoveReason, Note, Outcome, Plan, ReplicaId, plan, violations,
+    Moment, MoveFailure, MoveReason, Note, Outcome, Plan, ReplicaId, plan, short_text, violations,
 };
-use crate::provider::{Order, Provider, ProviderError};
+use crate::provider::{Order, Provider, ProviderError, ProviderErrorKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -59,6 +59,18 @@ impl Unanswered {
     }
 }
 
+/// What a plan rests on when it is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ground {
+    /// The last list of everything.
+    List,
+    /// The last list of the servers, however old, and one of the external addresses.
+    Addresses {
+        /// When that was asked for.
+        asked: Moment,
+    },
+}
+
 /// Why an action of a plan is not begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hindrance {
@@ -85,16 +97,15 @@ impl Hindrance {
             Self::CreationFailed => "servers of an earlier creation failed or did not show",
         }
     }
-
-    /// Whether a new list is all that it wants.
-    fn wants_a_list(self) -> bool {
-        matches!(self, Self::OldList | Self::News | Self::CreationFailed)
-    }
 }
 
 impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// Carries a plan out in its order, without choosing.
     pub(super) fn apply(&mut self, plan: &Plan) {
+        self.apply_on(plan, Ground::List);
+    }
+
+    pub(super) fn apply_on(&mut self, plan: &Plan, ground: Ground) {
         self.failed.clear();
         let Some(listing) = self.listing.as_ref().filter(|_| !plan.actions.is_empty()) else {
             return;
@@ -113,8 +124,8 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let mut moved = BTreeSet::new();
         let mut gave_up = false;
         for action in &plan.actions {
-            let sentence = self.words_of(plan).action(action);
-            let hindrance = self.hindrance(action, report.taken, &moved, gave_up);
+            let sentence = self.sentence(plan, action);
+            let hindrance = self.hindrance(action, ground, &moved, gave_up);
             let outcome = match hindrance {
                 Some(why) => Outcome::Skipped(why.text()),
                 None => match self.carry_out(plan, action, &sentence) {
@@ -129,8 +140,9 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                 (Outcome::Done, Action::MoveAddress { address, .. }) => {
                     moved.insert(address.id.clone());
                 }
-                (Outcome::Done, _) => {}
-                _ if hindrance.is_some_and(Hindrance::wants_a_list) => {}
+                // What was refused is remembered, and the plan waits: for each pair by itself.
+                (Outcome::Done, _) | (Outcome::Failed(_), Action::MoveAddress { .. }) => {}
+                _ if hindrance.is_some_and(|why| self.wants_a_list(why, action)) => {}
                 _ => {
                     self.failed.insert(Object::of(action));
                 }
@@ -147,10 +159,32 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         self.journal.applied(report);
     }
 
+    /// What is done and why, and what becomes of an external address that could not be moved.
+    fn sentence(&self, plan: &Plan, action: &Action) -> String {
+        let mut sentence = self.words_of(plan).action(action);
+        let (Action::Delete { replica, .. }, Some(listing)) = (action, &self.listing) else {
+            return sentence;
+        };
+        let (moves, now) = (self.memory.moves(), self.parts.clock.now());
+        for address in &listing.external_addresses {
+            let is_held = matches!(&address.holder, Holder::Server(id) if id == replica);
+            if is_held && moves.is_given_up(&address.id, replica, now) {
+                let error = moves
+                    .last_error(&address.id)
+                    .unwrap_or("no standby is left");
+                let address = address.address;
+                sentence.push_str(&format!(
+                    "; its external address {address} could not be moved and becomes free: {error}"
+                ));
+            }
+        }
+        sentence
+    }
+
     fn hindrance(
         &self,
         action: &Action,
-        listed: Moment,
+        ground: Ground,
         moved: &BTreeSet<ExternalAddressId>,
         gave_up: bool,
     ) -> Option<Hindrance> {
@@ -161,7 +195,12 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             return Some(Hindrance::ProviderFailed);
         }
         let now = self.parts.clock.now();
-        if now < self.quiet_until {
+        let listed = self.listing.as_ref().map(|listing| listing.taken);
+        let (listed, quiet_until) = match ground {
+            Ground::List => (listed.unwrap_or_default(), self.quiet_until),
+            Ground::Addresses { asked } => (asked, self.addresses.quiet_until()),
+        };
+        if now < quiet_until {
             return Some(Hindrance::AskedToWait);
         }
         if self.unanswered.is_left_out(&Object::of(action), now) {
@@ -181,6 +220,19 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                 Some(Hindrance::CreationFailed)
             }
             _ => None,
+        }
+    }
+
+    /// Whether a new list is all that an action wants which was not begun.
+    fn wants_a_list(&self, why: Hindrance, action: &Action) -> bool {
+        match (why, action) {
+            (Hindrance::OldList | Hindrance::News | Hindrance::CreationFailed, _) => true,
+            // It goes with the moves that it waits for.
+            (Hindrance::AddressNotMoved, Action::Delete { after, .. }) => {
+                let is_failed = |id: &ExternalAddressId| Object::Address(id.clone());
+                !after.iter().any(|id| self.failed.contains(&is_failed(id)))
+            }
+            _ => false,
         }
     }
 
@@ -237,12 +289,11 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             } => {
                 let moved = self.move_address(address, to);
                 match &moved {
-                    Ok(()) => self.note_move(from.as_ref(), *reason),
-                    Err(error) if error.kind.concerns_the_provider() => {}
-                    Err(_) => {
-                        let now = self.parts.clock.now();
-                        self.memory.address_refused(to, now);
+                    Ok(()) => {
+                        self.memory.moves_mut().succeeded(&address.id);
+                        self.note_move(from.as_ref(), *reason);
                     }
+                    Err(error) => self.move_failed(&address.id, from.as_ref(), to, error),
                 }
                 moved
             }
@@ -269,6 +320,9 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let now = self.parts.clock.now();
         if let Err(error) = &result {
             self.obey(error, now);
+            if matches!(action, Action::MoveAddress { .. }) {
+                self.addresses.obey(error, now);
+            }
         }
         // A creation has its backoff.
         if !matches!(action, Action::Create { .. }) {
@@ -288,6 +342,27 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         result
     }
 
+    fn move_failed(
+        &mut self,
+        address: &ExternalAddressId,
+        from: Option<&ReplicaId>,
+        to: &ReplicaId,
+        error: &ProviderError,
+    ) {
+        let now = self.parts.clock.now();
+        let changed = error.kind == ProviderErrorKind::Changed;
+        if !changed && !error.kind.concerns_the_provider() {
+            self.memory.address_refused(to, now);
+        }
+        let failure = MoveFailure {
+            error: short_text(&chain(error)).into(),
+            changed,
+            outcome_unknown: error.outcome_unknown,
+        };
+        let moves = self.memory.moves_mut();
+        moves.failed(address, from, to, failure, now);
+    }
+
     fn note_move(&self, from: Option<&ReplicaId>, reason: MoveReason) {
         let now = self.parts.clock.now();
         let silent_since = from
@@ -302,7 +377,8 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         address: &ExternalAddress,
         to: &ReplicaId,
     ) -> Result<(), ProviderError> {
-        self.parts.provider.move_address(address, to)?;
+        let standby = self.standby(to);
+        self.parts.provider.move_address(address, &standby)?;
         // What is known now, so that the same move is not wanted again before the next list.
         if let Some(listing) = &mut self.listing {
             let listed = listing.external_addresses.iter_mut();

@@ -4,6 +4,7 @@ pub(super) mod oddities;
 
 use super::Watcher;
 use super::apply::Object;
+use super::blocked::{key_of, tried_again};
 use super::fold::{About, Folds, Lasting};
 use super::telling::tell;
 use crate::pool::{
@@ -136,6 +137,7 @@ impl Journal {
     pub(super) fn listed(&mut self, when: When) {
         self.cycles += 1;
         let failures = self.folds.ended(&About::List);
+        self.folds.ended(&About::Addresses);
         if let Some(since) = self.failing_since.take() {
             let text = format!(
                 "the provider can be listed again, after {} failures in {} s",
@@ -155,6 +157,21 @@ impl Journal {
             ..Event::new(EventKind::Error, "list the pool".to_owned())
         };
         self.fold(when, About::List, event, error.kind.name(), watcher);
+    }
+
+    /// The external addresses alone could not be listed, while the servers cannot be either.
+    pub(super) fn addresses_failed(
+        &mut self,
+        when: When,
+        error: &ProviderError,
+        watcher: &dyn Watcher,
+    ) {
+        let event = Event {
+            reason: Some(error.kind.name()),
+            error: Some(chain(error)),
+            ..Event::new(EventKind::Error, "list the external addresses".to_owned())
+        };
+        self.fold(when, About::Addresses, event, error.kind.name(), watcher);
     }
 
     /// Tells what the new plan sees otherwise than the last one.
@@ -207,7 +224,7 @@ impl Journal {
         if self.known.len() > replicas.len() {
             self.tell_gone(when, plan, numbers, watcher);
         }
-        self.tell_blocked(when, words, &plan.blocked, numbers);
+        self.tell_blocked(when, words, plan, numbers);
         self.numbers = now;
         let failures = memory.backoff().map_or(0, |backoff| backoff.failures);
         if let Some(backoff) = memory
@@ -302,22 +319,17 @@ impl Journal {
         }
     }
 
-    fn tell_blocked(
-        &mut self,
-        when: When,
-        words: &Words<'_>,
-        blocked: &[Blocked],
-        numbers: Numbers,
-    ) {
-        let mut gists = BTreeSet::new();
+    fn tell_blocked(&mut self, when: When, words: &Words<'_>, plan: &Plan, numbers: Numbers) {
+        // What is tried again now is not told anew if that fails as before.
+        let mut keys: BTreeSet<String> = tried_again(plan).collect();
         let now = when.0;
-        // That there are more addresses than replicas is no news.
-        let telling = |b: &&Blocked| !matches!(b, Blocked::MoveAddress { .. });
-        for blocked in blocked.iter().filter(telling) {
-            let gist = words.blocked_gist(blocked);
+        for blocked in &plan.blocked {
+            let Some(key) = key_of(words, blocked) else {
+                continue;
+            };
             // Replicas that are missing are callers that may be lost.
             let repeats = matches!(blocked, Blocked::Create { .. });
-            if let Some(lasts) = self.blocked.is_so(&gist, now, repeats) {
+            if let Some(lasts) = self.blocked.is_so(&key, now, repeats) {
                 let replica = match blocked {
                     Blocked::Delete { replica, .. } => Some(replica),
                     _ => None,
@@ -331,9 +343,9 @@ impl Journal {
                 };
                 self.keep(when, event);
             }
-            gists.insert(gist);
+            keys.insert(key);
         }
-        self.blocked.keep(|gist| gists.contains(gist));
+        self.blocked.keep(|key| keys.contains(key));
     }
 
     /// The list lacks too much to be believed.
@@ -415,6 +427,17 @@ impl Journal {
         event.error = Some(chain(error));
         event.numbers = Some(numbers);
         self.fold(when, about, event, error.kind.name(), watcher);
+    }
+
+    /// A list shows that a move was made of which that was not known.
+    pub(super) fn move_confirmed(&mut self, when: When, to: ReplicaId, text: String) {
+        self.moved += 1;
+        let event = Event {
+            replica: Some(to),
+            outcome: Some("done"),
+            ..Event::new(EventKind::Move, text)
+        };
+        self.keep(when, event);
     }
 
     pub(super) fn applied(&mut self, report: CycleReport) {

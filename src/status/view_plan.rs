@@ -2,8 +2,8 @@
 
 use super::view::{object, seconds_until};
 use crate::pool::{
-    Action, Blocked, CreateBlock, DeleteReason, Moment, MoveReason, Outcome, Plan, ReplicaId,
-    Snapshot, Words,
+    Action, Blocked, CreateBlock, DeleteReason, Moment, MoveBlock, MoveReason, Outcome, Plan,
+    ReplicaId, Snapshot, Words,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -77,12 +77,20 @@ pub(super) fn blocked_view(blocked: &Blocked, words: &Words<'_>, now: Moment) ->
             "name": words.name(replica),
             "reason": reason.name(),
         }),
-        Blocked::MoveAddress { address, reason } => json!({
+        Blocked::MoveAddress {
+            address,
+            reason,
+            why,
+        } => json!({
             "what": "move-address",
             "external_address": words.external_address(address),
             "external_address_id": address.as_str(),
             "reason": reason.name(),
             "holder_goes": holder_goes(*reason),
+            "error": match why {
+                MoveBlock::Refused { error, .. } => Some(&**error),
+                MoveBlock::NoStandby | MoveBlock::OutcomeUnknown => None,
+            },
         }),
     });
     let until = blocked.until();

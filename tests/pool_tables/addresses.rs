@@ -216,3 +216,150 @@ fn address_comes_back_to_one_that_serves_again() {
     world.free("a", 0);
     world.does("move f nobody->a free");
 }
+
+#[test]
+fn refused_address_is_offered_to_every_other_standby_and_then_blocked_with_its_reason() {
+    let mut world = pool(&["a", "b", "c"], &[("f", "")]);
+    world.does("move f nobody->a free");
+    world.move_fails("f", "", "a", "409 has one");
+    world.does("move f nobody->b free");
+    world.move_fails("f", "", "b", "409 has one");
+    world.wait(1);
+    world.move_fails("f", "", "c", "404 no router");
+    world.does("no move f free: move-refused by a (409 has one) until 5");
+    world.wait(4);
+    world.does("move f nobody->a free");
+}
+
+#[test]
+fn each_pair_waits_longer_from_time_to_time_and_a_move_ends_that() {
+    let mut world = pool(&["a"], &[("f", "")]);
+    for wait in [5, 10, 20, 40, 80, 160, 300, 300] {
+        world.does("move f nobody->a free");
+        world.move_fails("f", "", "a", "no");
+        let until = world.now.0.as_secs() + wait;
+        world.does(&format!(
+            "no move f free: move-refused by a (no) until {until}"
+        ));
+        world.wait(wait);
+        world.list();
+        world.free("a", 1);
+    }
+    let address = simplescalevm::pool::ExternalAddressId::new("f");
+    world.memory.moves_mut().succeeded(&address);
+    world.move_fails("f", "", "a", "no");
+    let until = world.now.0.as_secs() + 5;
+    world.does(&format!(
+        "no move f free: move-refused by a (no) until {until}"
+    ));
+}
+
+#[test]
+fn address_that_cannot_be_moved_keeps_none_from_a_good_one() {
+    let mut world = pool(&["a"], &[("f", ""), ("g", "")]);
+    world.does("move f nobody->a free | no move g free: no-standby");
+    world.move_fails("f", "", "a", "404 no router");
+    world.does("move g nobody->a free | no move f free: move-refused by a (404 no router) until 5");
+    // Each standby refuses one of the two: both are given.
+    let mut world = pool(&["a", "b"], &[("f", ""), ("g", "")]);
+    world.move_fails("g", "", "b", "409");
+    world.does("move f nobody->b free | move g nobody->a free");
+}
+
+#[test]
+fn many_standbys_do_not_make_many_tries() {
+    let names: Vec<String> = (0..40).map(|n| format!("r{n:02}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut world = pool(&names, &[("f", "")]);
+    let mut tries = 0;
+    for second in 0..3_600 {
+        if second % 30 == 0 {
+            world.list();
+            for name in &names {
+                world.free(name, 1);
+            }
+        }
+        let plan = world.plan();
+        if let Some(simplescalevm::pool::Action::MoveAddress { to, .. }) = plan.actions.first() {
+            tries += 1;
+            let to = to.to_string();
+            world.move_fails("f", "", &to, "404 no router");
+        }
+        world.wait(1);
+    }
+    assert!((60..=140).contains(&tries), "{tries}");
+}
+
+#[test]
+fn finished_holder_whose_address_is_refused_goes_after_five_tries_and_two_minutes() {
+    let mut world = pool(&["a", "b"], &[("f", "a")]);
+    world.done("a");
+    let start = world.now.0.as_secs();
+    for wait in [5, 10, 20, 40] {
+        world.does("move f a->b holder-goes termination | delete a termination after f");
+        world.move_fails("f", "a", "b", "404 no router");
+        let until = world.now.0.as_secs() + wait;
+        world.does(&format!(
+            "no move f holder-goes termination: move-refused by b (404 no router) until {until} | \
+             no delete a termination: address-not-moved until {until}"
+        ));
+        world.wait(wait);
+    }
+    // The fifth try fails after 75 s; the deletion waits for the two minutes to be over.
+    world.move_fails("f", "a", "b", "404 no router");
+    let until = world.now.0.as_secs() + 80;
+    let blocked = format!(
+        "no move f holder-goes termination: move-refused by b (404 no router) until {until}"
+    );
+    world.does(&format!(
+        "{blocked} | no delete a termination: address-not-moved until {until}"
+    ));
+    world.wait(start + 119 - world.now.0.as_secs());
+    world.does(&format!(
+        "{blocked} | no delete a termination: address-not-moved until {until}"
+    ));
+    world.wait(1);
+    world.does(&format!("delete a termination | {blocked}"));
+    // A try that is due is made, and the deletion does not wait for it.
+    world.wait(35);
+    world.does("move f a->b holder-goes termination | delete a termination");
+}
+
+#[test]
+fn tries_of_another_day_do_not_hurry_a_deletion() {
+    let mut world = pool(&["a", "b"], &[("f", "a")]);
+    world.fails("a", 3);
+    for _ in 0..5 {
+        world.move_fails("f", "a", "b", "404 no router");
+        world.wait(300);
+    }
+    world.free("a", 1);
+    world.wait(3_600);
+    world.list();
+    world.free("b", 1);
+    world.done("a");
+    world.does("move f a->b holder-goes termination | delete a termination after f");
+}
+
+#[test]
+fn holder_waits_for_the_next_list_where_the_outcome_of_its_move_is_open() {
+    let mut world = pool(&["a", "b"], &[("f", "a")]);
+    world.done("a");
+    let open = simplescalevm::pool::MoveFailure {
+        error: "another writer".into(),
+        changed: true,
+        outcome_unknown: true,
+    };
+    world.move_ends("f", "a", "b", open);
+    world.wait(1);
+    world.does(
+        "no move f holder-goes termination: outcome-unknown | \
+         no delete a termination: address-not-moved",
+    );
+    world.address("f", "b");
+    world.list();
+    world.does("delete a termination");
+    world.address("f", "a");
+    world.list();
+    world.does("move f a->b holder-goes termination | delete a termination after f");
+}

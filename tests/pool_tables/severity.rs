@@ -3,8 +3,8 @@
 use crate::world::{id, s};
 use simplescalevm::pool::{
     Assessed, Assessment, Backoff, BackoffCause, Blocked, CreateBlock, Creating, DeleteBlock,
-    DeleteReason, ExternalAddressId, Failed, Health, Moment, MoveReason, Phase, Plan, Reason,
-    Severity, ShrunkenList, Snapshot,
+    DeleteReason, ExternalAddressId, Failed, Health, Moment, MoveBlock, MoveReason, Phase, Plan,
+    Reason, Severity, ShrunkenList, Snapshot,
 };
 use std::sync::Arc;
 
@@ -232,9 +232,10 @@ fn what_is_blocked() {
         reason: DeleteReason::Termination,
         why,
     };
-    let moves = |reason| Blocked::MoveAddress {
+    let moves = |reason, why| Blocked::MoveAddress {
         address: ExternalAddressId::new("a"),
         reason,
+        why,
     };
     let short = |lasting| {
         let max = create(CreateBlock::MaxCount { max: 2 });
@@ -268,9 +269,21 @@ fn what_is_blocked() {
     check("a lock", &locked, "warning actions-blocked");
     let soon = delete(DeleteBlock::StillStarting { until: NOW + s(9) });
     check("a start", &blocked(well(), soon), "ok");
-    let free = blocked(well(), moves(MoveReason::Free));
+    let free = blocked(well(), moves(MoveReason::Free, MoveBlock::NoStandby));
     check("a spare address", &free, "ok");
-    let stuck = blocked(well(), moves(MoveReason::HolderUnreachable));
+    let refused = MoveBlock::Refused {
+        by: id("00"),
+        error: "no router".into(),
+        until: NOW + s(9),
+    };
+    let refused = blocked(well(), moves(MoveReason::Free, refused));
+    check("a refused one", &refused, "warning actions-blocked");
+    let open = moves(MoveReason::HolderUnreachable, MoveBlock::OutcomeUnknown);
+    check("an open move", &blocked(well(), open), "ok");
+    let waits = delete(DeleteBlock::AddressNotMoved { until: None });
+    check("and who waits for it", &blocked(well(), waits), "ok");
+    let stuck = moves(MoveReason::HolderUnreachable, MoveBlock::NoStandby);
+    let stuck = blocked(well(), stuck);
     check(
         "an address on a dead one",
         &stuck,

@@ -9,8 +9,9 @@
 use simplescalevm::pool::{
     Accepted, Action, Answer, BackoffCause, Blocked, CloudTime, CreateBlock, CreateFailure,
     Creating, CreationMark, DeleteBlock, DeleteReason, ExternalAddress, ExternalAddressId, Failed,
-    Heard, Holder, Inquiry, Listing, Looked, Memory, Moment, MoveReason, Phase, Plan, Policy,
-    ProbeFailure, ProbeResult, ReplicaId, Server, ServerState, plan, violations,
+    Heard, Holder, Inquiry, Listing, Looked, Memory, Moment, MoveBlock, MoveFailure, MoveReason,
+    Phase, Plan, Policy, ProbeFailure, ProbeResult, ReplicaId, Server, ServerState, plan,
+    violations,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -247,6 +248,23 @@ impl World {
         (0..times).fold(false, |_, _| self.probe(name, Err(ProbeFailure::Refused)))
     }
 
+    /// An address that a holder has (`""`: nobody) cannot be given to a replica.
+    pub(crate) fn move_fails(&mut self, address: &str, from: &str, to: &str, error: &str) {
+        let failure = MoveFailure {
+            error: error.into(),
+            changed: false,
+            outcome_unknown: false,
+        };
+        self.move_ends(address, from, to, failure);
+    }
+
+    pub(crate) fn move_ends(&mut self, address: &str, from: &str, to: &str, failure: MoveFailure) {
+        let address = ExternalAddressId::new(address);
+        let from = (!from.is_empty()).then(|| id(from));
+        let moves = self.memory.moves_mut();
+        moves.failed(&address, from.as_ref(), &id(to), failure, self.now);
+    }
+
     /// A creation that the provider accepts.
     pub(crate) fn created(&mut self, count: u64) {
         self.memory.creation_sent(count);
@@ -432,8 +450,19 @@ fn tell_blocked(blocked: &Blocked) -> String {
                 reason.name()
             )
         }
-        Blocked::MoveAddress { address, reason } => {
-            format!("no move {address} {}: {word}", tell_move(*reason))
+        Blocked::MoveAddress {
+            address,
+            reason,
+            why,
+        } => {
+            let by = match why {
+                MoveBlock::Refused { by, error, .. } => format!(" by {by} ({error})"),
+                _ => String::new(),
+            };
+            format!(
+                "no move {address} {}: {word}{by}{until}",
+                tell_move(*reason)
+            )
         }
     }
 }

@@ -10,7 +10,7 @@ use simplescalevm::pool::{
     Instance, Listing, Moment, Policy, ProbeFailure, ProbeResult, ProbeTarget, Quota, ReplicaId,
     Server, ServerState, Snapshot,
 };
-use simplescalevm::provider::{Order, Provider, ProviderError, ProviderErrorKind};
+use simplescalevm::provider::{Order, Provider, ProviderError, ProviderErrorKind, Standby};
 use simplescalevm::scaler::{Clock, Parts, Probes, Scaler, Watcher};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
@@ -28,6 +28,13 @@ struct State {
     log: Vec<String>,
     failures: BTreeMap<&'static str, VecDeque<ProviderError>>,
     durations: BTreeMap<&'static str, Duration>,
+    /// Every list of the servers fails so, and asks to wait for so long.
+    servers_fail: Option<(ProviderErrorKind, Option<Duration>)>,
+    address_lists: u64,
+    /// Address and replica (`""`: any) that cannot be given to each other.
+    refused_moves: Vec<(&'static str, &'static str)>,
+    /// The next move is made, and the answer leaves that open.
+    open_move: Option<&'static str>,
     stop_after: Option<&'static str>,
     heard_during: BTreeMap<&'static str, (String, Answer)>,
     results: VecDeque<ProbeResult>,
@@ -96,15 +103,31 @@ impl State {
 
 impl Provider for Shared {
     fn list(&mut self, now: Moment) -> Result<Listing, ProviderError> {
+        let fails = self.lock().servers_fail;
+        if let Some((kind, wish)) = fails {
+            let mut failures = self.lock();
+            let list = failures.failures.entry("list").or_default();
+            list.push_back(ProviderError {
+                retry_after: wish,
+                ..failure(kind)
+            });
+        }
         self.request("list", "list")?;
         let state = self.lock();
         Ok(Listing {
             taken: now,
             cloud_time: Some(CloudTime(state.cloud_time)),
             servers: state.servers.values().cloned().collect(),
-            external_addresses: state.addresses.clone(),
+            external_addresses: Vec::new(),
             image: None,
         })
+    }
+
+    fn external_addresses(&mut self) -> Result<Vec<ExternalAddress>, ProviderError> {
+        self.ahead("addresses")?;
+        let mut state = self.lock();
+        state.address_lists += 1;
+        Ok(state.addresses.clone())
     }
 
     fn create(&mut self, order: &Order) -> Result<Accepted, ProviderError> {
@@ -141,13 +164,32 @@ impl Provider for Shared {
     fn move_address(
         &mut self,
         address: &ExternalAddress,
-        to: &ReplicaId,
+        to: &Standby,
     ) -> Result<(), ProviderError> {
+        let to = &to.replica;
+        let refused = |(of, by): &(&str, &str)| {
+            let is = |word: &str, id: &str| word.is_empty() || word == id;
+            is(of, address.id.as_str()) && is(by, to.as_str())
+        };
+        if self.lock().refused_moves.iter().any(refused) {
+            let error = failure(ProviderErrorKind::NotFound);
+            let failures = &mut self.lock().failures;
+            failures.entry("move").or_default().push_back(error);
+        }
         self.request("move", &format!("move {} to {to}", address.id))?;
         let mut state = self.lock();
+        let open = state.open_move.take();
+        let winner = open.filter(|winner| !winner.is_empty());
+        let to = winner.map_or_else(|| to.clone(), ReplicaId::new);
         let moved = state.addresses.iter_mut().find(|a| a.id == address.id);
-        moved.unwrap().holder = Holder::Server(to.clone());
-        Ok(())
+        moved.unwrap().holder = Holder::Server(to);
+        match open {
+            None => Ok(()),
+            Some(_) => Err(ProviderError {
+                outcome_unknown: true,
+                ..failure(ProviderErrorKind::Changed)
+            }),
+        }
     }
 
     fn fault(&mut self, replica: &ReplicaId) -> Result<Option<String>, ProviderError> {
@@ -155,7 +197,7 @@ impl Provider for Shared {
         Ok(Some("no valid host".to_owned()))
     }
 
-    fn prepare_move(&mut self, _: &ReplicaId) -> Result<(), ProviderError> {
+    fn prepare_move(&mut self, _: &Standby) -> Result<(), ProviderError> {
         self.ahead("prepare move")
     }
 
@@ -421,6 +463,51 @@ impl Bench {
     pub(crate) fn fail_next(&mut self, kind: &'static str, error: ProviderError) {
         let mut state = self.shared.lock();
         state.failures.entry(kind).or_default().push_back(error);
+    }
+
+    /// From now on, the servers cannot be listed (`None`: they can).
+    pub(crate) fn fail_servers(&mut self, how: Option<(ProviderErrorKind, Option<Duration>)>) {
+        self.shared.lock().servers_fail = how;
+    }
+
+    /// Somebody else points an address elsewhere.
+    pub(crate) fn point(&mut self, id: &str, to: &str) {
+        let mut state = self.shared.lock();
+        let address = state.addresses.iter_mut().find(|a| a.id.as_str() == id);
+        address.unwrap().holder = Holder::Server(ReplicaId::new(to));
+    }
+
+    /// How often the external addresses were listed.
+    pub(crate) fn address_lists(&self) -> u64 {
+        self.shared.lock().address_lists
+    }
+
+    /// An address cannot be given to a replica; `""` stands for any.
+    pub(crate) fn refuse_move(&mut self, address: &'static str, to: &'static str) {
+        self.shared.lock().refused_moves.push((address, to));
+    }
+
+    /// Whatever was refused before.
+    pub(crate) fn refuse_no_move(&mut self) {
+        self.shared.lock().refused_moves.clear();
+    }
+
+    /// Another writer interferes with the next move: what came of it is not known. In truth the
+    /// address is on `winner` (`""`: where it was to go).
+    pub(crate) fn leave_next_move_open(&mut self, winner: &'static str) {
+        self.shared.lock().open_move = Some(winner);
+    }
+
+    /// All replicas that are being asked answer, each as before.
+    pub(crate) fn all_answer(&mut self, names: &[(&str, u64, bool)]) {
+        for (name, free, termination) in names {
+            self.answers(name, *free, *termination);
+        }
+    }
+
+    /// Everything that was asked of the cloud since the last look.
+    pub(crate) fn log(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.shared.lock().log)
     }
 
     /// How long the next request of this kind takes.

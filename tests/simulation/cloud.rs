@@ -9,7 +9,7 @@ use simplescalevm::pool::{
     Accepted, CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Marks, Moment, Quota,
     ReplicaId, SERVED_KEY, Server, ServerState,
 };
-use simplescalevm::provider::{Order, Provider, ProviderError, ProviderErrorKind};
+use simplescalevm::provider::{Order, Provider, ProviderError, ProviderErrorKind, Standby};
 use simplescalevm::scaler::Clock;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -79,6 +79,8 @@ impl Clock for SimClock {
 pub(crate) struct SimCloud {
     pub(crate) world: Shared,
     pub(crate) life: usize,
+    /// A list of the servers to which the addresses are still to be listed.
+    pub(crate) half_list: Option<(Listing, Vec<ExternalAddress>)>,
 }
 
 /// The ways in which an effect and its answer can fall apart.
@@ -131,6 +133,16 @@ impl SimCloud {
         let until = world.now + way;
         world.pass(until, false);
         let fate = Self::fate(&mut world, late.is_some());
+        let is_of_servers = !matches!(what, "addresses" | "move" | "look up a port");
+        if what == "list" && world.strikes(Fault::ServersDown) {
+            let time = world.rng.skewed(1_000, 600_000);
+            world.servers_down_until = world.now + time;
+        }
+        let fate = if is_of_servers && world.now < world.servers_down_until {
+            Fate::Refused(ProviderErrorKind::Server)
+        } else {
+            fate
+        };
         let answer = match fate {
             Fate::Fine => effect(&mut world),
             Fate::Refused(kind) => Err(kind),
@@ -143,7 +155,8 @@ impl SimCloud {
                 Err(ProviderErrorKind::Timeout)
             }
         };
-        let is_open = matches!(fate, Fate::Lost(_) | Fate::Late)
+        let is_open = std::mem::take(&mut world.answer_is_open)
+            || matches!(fate, Fate::Lost(_) | Fate::Late)
             || matches!(fate, Fate::Refused(kind) if OPEN_KINDS.contains(&kind));
         drop(world);
         self.world.point();
@@ -342,6 +355,7 @@ impl Provider for SimCloud {
         }
         let mut listing = self.request("list", None, |world| Ok(Self::draw_list(world)))?;
         listing.taken = taken;
+        let addresses = std::mem::take(&mut listing.external_addresses);
         let mut world = self.world.lock();
         world.note(33, || {
             let of = |s: &Server| {
@@ -356,8 +370,34 @@ impl Provider for SimCloud {
             format!("life {life}: list: [{}]", servers.join(", "))
         });
         let now = world.now;
-        world.judge.list_answered(life, now, &listing);
+        if world.scenario.policy.external_addresses {
+            // They are asked for next, and make the list whole.
+            self.half_list = Some((listing.clone(), addresses));
+        } else {
+            world.judge.list_answered(life, now, &listing);
+        }
         Ok(listing)
+    }
+
+    fn external_addresses(&mut self) -> Result<Vec<ExternalAddress>, ProviderError> {
+        let life = self.life;
+        let half_list = self.half_list.take();
+        let addresses = self.request("addresses", None, |world| {
+            Ok(match &half_list {
+                Some((_, drawn)) => drawn.clone(),
+                None => Self::draw_list(world).external_addresses,
+            })
+        })?;
+        let mut world = self.world.lock();
+        let now = world.now;
+        match half_list {
+            Some((mut listing, _)) => {
+                listing.external_addresses.clone_from(&addresses);
+                world.judge.list_answered(life, now, &listing);
+            }
+            None => world.judge.addresses_answered(life, now, &addresses),
+        }
+        Ok(addresses)
     }
 
     fn create(&mut self, order: &Order) -> Result<Accepted, ProviderError> {
@@ -465,8 +505,9 @@ impl Provider for SimCloud {
     fn move_address(
         &mut self,
         address: &ExternalAddress,
-        to: &ReplicaId,
+        to: &Standby,
     ) -> Result<(), ProviderError> {
+        let to = &to.replica;
         let life = self.life;
         let number = address_number(&address.id);
         {
@@ -475,7 +516,7 @@ impl Provider for SimCloud {
             world.check_move(life, address, to);
         }
         let revision = address.revision;
-        self.request("move", None, |world| {
+        let result = self.request("move", None, |world| {
             let taken = world
                 .fips
                 .iter()
@@ -493,11 +534,36 @@ impl Provider for SimCloud {
             if taken {
                 return Err(ProviderErrorKind::Conflict);
             }
+            if world.strikes(Fault::MoveRefused) {
+                let pair = world.rng.permille(500).then(|| to.clone());
+                world.refusals.insert((number, pair));
+            }
+            if world.refusals.contains(&(number, None)) {
+                return Err(ProviderErrorKind::NotFound);
+            }
+            if world.refusals.contains(&(number, Some(to.clone()))) {
+                return Err(ProviderErrorKind::Conflict);
+            }
             world.check_move_effect(life, number);
+            let races = world.strikes(Fault::LostUpdate);
+            let is_loser = races && world.rng.permille(500);
+            if is_loser {
+                world.other_writer(number, to);
+                world.answer_is_open = true;
+            }
             world.figures.moved += 1;
             world.point(number, to);
+            if races && !is_loser {
+                world.other_writer(number, to);
+            }
+            if is_loser {
+                // Neutron tells both 200; only the revision in the answer tells them apart.
+                return Err(ProviderErrorKind::Changed);
+            }
             Ok(())
-        })
+        });
+        self.world.lock().move_ended(life, address, to, &result);
+        result
     }
 
     fn fault(&mut self, replica: &ReplicaId) -> Result<Option<String>, ProviderError> {
@@ -511,7 +577,7 @@ impl Provider for SimCloud {
         })
     }
 
-    fn prepare_move(&mut self, _: &ReplicaId) -> Result<(), ProviderError> {
+    fn prepare_move(&mut self, _: &Standby) -> Result<(), ProviderError> {
         self.request("look up a port", None, |_| Ok(()))
     }
 
@@ -525,6 +591,24 @@ impl Provider for SimCloud {
 }
 
 impl World {
+    /// Somebody else moves an address at the same time.
+    fn other_writer(&mut self, number: usize, to: &ReplicaId) {
+        let holders: Vec<&Port> = self.fips.iter().map(|fip| &fip.port).collect();
+        let is_free =
+            |id: &&ReplicaId| *id != to && !holders.contains(&&Port::Server((*id).clone()));
+        let free: Vec<ReplicaId> = self.servers.keys().filter(is_free).cloned().collect();
+        let is_parked = free.is_empty() || self.rng.permille(300);
+        let port = if is_parked {
+            Port::None
+        } else {
+            Port::Server(self.rng.pick(&free).clone())
+        };
+        if let Some(fip) = self.fips.get_mut(number) {
+            fip.port = port;
+            fip.revision += 1;
+        }
+    }
+
     /// The address's own record has not changed since it was listed, so its holder is the listed
     /// one: whoever it is taken from now must be of no use.
     fn check_move_effect(&mut self, life: usize, number: usize) {

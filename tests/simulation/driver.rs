@@ -244,6 +244,7 @@ impl Driver {
             provider: SimCloud {
                 world: world.clone(),
                 life,
+                half_list: None,
             },
             probes: SimProbes {
                 world: world.clone(),

@@ -4,8 +4,8 @@
 use super::knowledge::{Creation, KNOWN_BETWEEN_LISTS_MS, Life};
 use super::scenario::Scenario;
 use simplescalevm::pool::{
-    Action, Blocked, Instance, Listing, Policy, ProbeResult, ProbeTarget, ReplicaId, Server,
-    Snapshot,
+    Action, Blocked, ExternalAddress, Instance, Listing, Policy, ProbeResult, ProbeTarget,
+    ReplicaId, Server, Snapshot,
 };
 use std::time::Duration;
 
@@ -35,6 +35,11 @@ pub(crate) enum Invariant {
     AddressTaken,
     /// An address goes to a replica that has one, or does not serve.
     AddressMisplaced,
+    /// A finished replica is deleted with an address that may still be moved: the outcome of a move is
+    /// open, or it was not tried often and long enough, though there is a standby.
+    AddressLost,
+    /// An address is offered to a replica sooner than 5 s after that was refused.
+    MovesTooOften,
     /// Something is done without a list in the same turn, or long after it.
     StaleList,
     /// Something is created or deleted on a list that has to be confirmed.
@@ -138,7 +143,14 @@ impl Judge {
 
     /// Every request: a `Retry-After` is obeyed by all of them.
     pub(crate) fn request(&mut self, life: usize, now: u64, what: &str) {
-        let until = self.life(life).quiet_until;
+        // The addresses are another service's: while the servers cannot be listed, only its own
+        // wish counts.
+        let known = self.life(life);
+        let until = if matches!(what, "addresses" | "move") && known.list_failures > 0 {
+            known.addresses_quiet_until
+        } else {
+            known.quiet_until
+        };
         if now < until {
             let text = format!("{what}, {} ms before the time is over", until - now);
             self.violated(life, now, Invariant::RetryAfterIgnored, text);
@@ -155,6 +167,9 @@ impl Judge {
         let life = self.life(number);
         let wish = ms(retry_after.unwrap_or_default().min(LONGEST_WISH));
         life.quiet_until = life.quiet_until.max(now + wish);
+        if matches!(what, "addresses" | "move" | "look up a port") {
+            life.addresses_quiet_until = life.addresses_quiet_until.max(now + wish);
+        }
         if what == "list" {
             life.list_failures += 1;
             life.listing_failed_at = now;
@@ -184,6 +199,24 @@ impl Judge {
         let life = self.life(number);
         life.list_failures = 0;
         life.list(now, listing);
+    }
+
+    /// The external addresses were listed by themselves, while the servers cannot be.
+    pub(crate) fn addresses_answered(
+        &mut self,
+        number: usize,
+        now: u64,
+        addresses: &[ExternalAddress],
+    ) {
+        let life = self.life(number);
+        let turn = life.turn;
+        life.done.retain(|deed| !deed.starts_with("move"));
+        life.given.clear();
+        life.open_moves.clear();
+        life.addresses_turn = Some((turn, now));
+        if let Some(listed) = &mut life.listed {
+            listed.addresses = addresses.to_vec();
+        }
     }
 
     pub(crate) fn probe_begins(

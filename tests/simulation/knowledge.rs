@@ -134,6 +134,16 @@ pub(crate) struct Life {
     /// Its process, as marks name it.
     pub(crate) instance: Instance,
     pub(crate) quiet_until: u64,
+    /// The same, as far as the service of the external addresses has asked for it.
+    pub(crate) addresses_quiet_until: u64,
+    /// The turn in which the addresses were listed by themselves, and when.
+    pub(crate) addresses_turn: Option<(u64, u64)>,
+    /// Moves that failed: when first and last, and how often, by address and holder.
+    pub(crate) tries: BTreeMap<(String, ReplicaId), (u64, u64, u32)>,
+    /// When an address was last refused to a replica.
+    pub(crate) refused: BTreeMap<(String, ReplicaId), u64>,
+    /// Addresses of which it is open where they are, since the last list of them.
+    pub(crate) open_moves: BTreeSet<String>,
     pub(crate) list_began: Option<u64>,
     pub(crate) list_followed_at_once: bool,
     pub(crate) list_failures: u32,
@@ -179,6 +189,7 @@ impl Life {
             .map_or(self.cloud_time, |time| Some(time.0));
         self.done.clear();
         self.given.clear();
+        self.open_moves.clear();
         self.listed = Some(Listed {
             ended: now,
             turn: self.turn,

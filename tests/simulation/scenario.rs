@@ -67,10 +67,16 @@ pub(crate) enum Fault {
     HalfLists,
     /// The image is broken, until the last fault is over.
     BrokenImage,
+    /// An address cannot be given to a replica, or to none, for ever.
+    MoveRefused,
+    /// Another writer changes an address at the same time, and both are told 200.
+    LostUpdate,
+    /// The servers cannot be listed, made or deleted for a while; the addresses can be moved.
+    ServersDown,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 29] = [
+    pub(crate) const ALL: [Self; 32] = [
         Self::ApiError,
         Self::LostAnswer,
         Self::LateEffect,
@@ -100,20 +106,23 @@ impl Fault {
         Self::SecondScaler,
         Self::HalfLists,
         Self::BrokenImage,
+        Self::MoveRefused,
+        Self::LostUpdate,
+        Self::ServersDown,
     ];
 
-    fn bit(self) -> u32 {
+    fn bit(self) -> u64 {
         1 << self as u32
     }
 }
 
 /// A set of faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Faults(pub(crate) u32);
+pub(crate) struct Faults(pub(crate) u64);
 
 impl Faults {
     pub(crate) const NONE: Self = Self(0);
-    pub(crate) const ALL: Self = Self(u32::MAX);
+    pub(crate) const ALL: Self = Self(u64::MAX);
 
     pub(crate) fn has(self, fault: Fault) -> bool {
         self.0 & fault.bit() != 0

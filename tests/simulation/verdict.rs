@@ -8,6 +8,7 @@ use super::world::World;
 use simplescalevm::pool::{
     Creating, ExternalAddress, Failed, Holder, Policy, ReplicaId, Server, ServerState,
 };
+use simplescalevm::provider::{ProviderError, ProviderErrorKind};
 use std::time::Duration;
 
 /// The rows of the table of deletions.
@@ -23,6 +24,12 @@ enum Ground {
 /// same cycle took: the scaler gives a list up after two minutes, and looks before each request.
 const LIST_IS_GOOD_FOR_MS: u64 = 120_000;
 const SURE_AFTER_MS: u64 = 2_000;
+/// How old the list of the servers may be where addresses are moved while they cannot be listed.
+const SERVERS_ARE_KNOWN_FOR_MS: u64 = 3_600_000 + LIST_IS_GOOD_FOR_MS;
+/// How often and how long the address of a finished replica is tried before that is deleted.
+const TRIES: u32 = 5;
+const TRIED_FOR_MS: u64 = 120_000;
+const REFUSED_FOR_MS: u64 = 5_000;
 
 impl World {
     /// What holds for every deed: it rests on a list of this turn, and is not a repetition.
@@ -33,6 +40,17 @@ impl World {
         let listed = known.listed.clone();
         let turn = known.turn;
         let is_new = known.done.insert(deed.clone());
+        let is_move = deed.starts_with("move");
+        let addresses = known.addresses_turn;
+        let by_addresses = addresses.filter(|(at, _)| is_move && *at == turn);
+        if let (Some(listed), Some((_, at))) = (&listed, by_addresses) {
+            let age = now - listed.ended;
+            if age > SERVERS_ARE_KNOWN_FOR_MS || now - at > LIST_IS_GOOD_FOR_MS {
+                let text = format!("{deed}: the list of the servers is {age} ms old");
+                self.judge.violated(life, now, Invariant::StaleList, text);
+            }
+            return Some(listed.clone());
+        }
         let Some(listed) = listed.filter(|l| l.turn == turn) else {
             self.judge.violated(life, now, Invariant::StaleList, deed);
             return None;
@@ -79,6 +97,9 @@ impl World {
             self.judge.violated(life, now, Invariant::Repeated, text);
         }
         let ground = ground(&policy, server, &heard);
+        if ground == Some(Ground::Done) {
+            self.check_addresses_of(life, id, &listed);
+        }
         let text = || format!("{server:?} {heard:?}");
         let has_served = server.marks.served && policy.unreachable_timeout.is_none();
         if ground == Some(Ground::NeverCameUp) && has_served {
@@ -94,6 +115,39 @@ impl World {
                     .violated(life, now, Invariant::SilenceAssumed, text());
             }
             Some(_) => {}
+        }
+    }
+
+    /// A finished replica goes without its addresses, as far as those can be moved.
+    fn check_addresses_of(&mut self, life: usize, id: &ReplicaId, listed: &Listed) {
+        let now = self.now;
+        let policy = self.judge.policy.clone();
+        let known = self.judge.life(life);
+        let held = |a: &&ExternalAddress| a.holder == Holder::Server(id.clone());
+        for address in listed.addresses.iter().filter(held) {
+            let name = address.id.as_str().to_owned();
+            let is_open = known.open_moves.contains(&name);
+            let tried = known.tries.get(&(name.clone(), id.clone())).copied();
+            let has_standby = |to: &ReplicaId| {
+                let is_holder = |a: &ExternalAddress| a.holder == Holder::Server(to.clone());
+                let answer = known.heard.get(to).and_then(|h| h.standing(&policy));
+                let runs = listed.servers.get(to).map(|s| &s.state);
+                matches!(runs, Some(ServerState::Running(_)))
+                    && !known.deleted.contains_key(to)
+                    && answer.is_some_and(|answer| !answer.termination)
+                    && !listed.addresses.iter().any(is_holder)
+                    && !known.given.contains(to)
+            };
+            let hurried = tried.is_some_and(|(first, last, count)| {
+                let is_late = count >= TRIES && now - first >= TRIED_FOR_MS;
+                // Tries of long ago say nothing: it is tried anew, and that is among them.
+                !is_late && last >= known.turn_began
+            });
+            if is_open || (hurried && listed.servers.keys().any(has_standby)) {
+                let text = format!("{id} with {name}: open {is_open}, tried {tried:?}");
+                self.judge.violated(life, now, Invariant::AddressLost, text);
+                return;
+            }
         }
     }
 
@@ -165,6 +219,9 @@ impl World {
             Holder::Server(id) if !known.heard.contains_key(id) => Some(Invariant::StrangerTouched),
             Holder::Server(id) => serves(id).then_some(Invariant::AddressTaken),
         };
+        let pair = (address.id.as_str().to_owned(), to.clone());
+        let refused = known.refused.get(&pair).map(|at| now - at);
+        let too_soon = refused.is_some_and(|ago| ago < REFUSED_FOR_MS);
         let is_holder = |a: &ExternalAddress| a.holder == Holder::Server(to.clone());
         let has_one = listed.addresses.iter().any(is_holder) || known.given.contains(to);
         let misplaced = has_one || !serves(to) || !is_listed;
@@ -173,9 +230,43 @@ impl World {
         if let Some(invariant) = taken {
             self.judge.violated(life, now, invariant, text.clone());
         }
+        if too_soon {
+            let text = text.clone();
+            self.judge
+                .violated(life, now, Invariant::MovesTooOften, text);
+        }
         if misplaced {
             self.judge
                 .violated(life, now, Invariant::AddressMisplaced, text);
+        }
+    }
+
+    /// Takes in what came of a move, as the scaler was told.
+    pub(crate) fn move_ended(
+        &mut self,
+        life: usize,
+        address: &ExternalAddress,
+        to: &ReplicaId,
+        result: &Result<(), ProviderError>,
+    ) {
+        let now = self.now;
+        let known = self.judge.life(life);
+        let name = address.id.as_str().to_owned();
+        let Err(error) = result else {
+            known.tries.retain(|(id, _), _| *id != name);
+            known.refused.retain(|(id, _), _| *id != name);
+            return;
+        };
+        if let Holder::Server(from) = &address.holder {
+            let tries = known.tries.entry((name.clone(), from.clone()));
+            let (_, last, count) = tries.or_insert((now, now, 0));
+            (*last, *count) = (now, *count + 1);
+        }
+        if error.outcome_unknown {
+            known.open_moves.insert(name.clone());
+        }
+        if error.kind != ProviderErrorKind::Changed {
+            known.refused.insert((name, to.clone()), now);
         }
     }
 

@@ -8,7 +8,7 @@ use super::server::{Guest, Maker, Nova, Vm};
 use simplescalevm::pool::{
     Answer, CreationMark, Listing, Marks, Moment, ProbeFailure, ProbeResult, ReplicaId,
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -130,6 +130,11 @@ pub(crate) struct World {
     pub(crate) cell_down_until: u64,
     pub(crate) queue_full_until: u64,
     pub(crate) half_lists_until: u64,
+    pub(crate) servers_down_until: u64,
+    /// The request that is under way is answered in a way that leaves open what came of it.
+    pub(crate) answer_is_open: bool,
+    /// Addresses and replicas that cannot be given to each other; `None`: to any.
+    pub(crate) refusals: BTreeSet<(usize, Option<ReplicaId>)>,
     pub(crate) quota: u64,
     pub(crate) old_lists: VecDeque<(u64, Listing)>,
     pub(crate) ambush: Option<(u64, Ambush)>,
@@ -171,6 +176,9 @@ impl World {
             cell_down_until: 0,
             queue_full_until: 0,
             half_lists_until: 0,
+            servers_down_until: 0,
+            answer_is_open: false,
+            refusals: BTreeSet::new(),
             quota: u64::MAX,
             old_lists: VecDeque::new(),
             ambush: None,
@@ -339,6 +347,7 @@ impl World {
         self.cell_down_until = 0;
         self.queue_full_until = 0;
         self.half_lists_until = 0;
+        self.servers_down_until = 0;
         self.quota = u64::MAX;
         self.ambush = None;
         let now = self.now;

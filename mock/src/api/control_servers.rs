@@ -174,7 +174,7 @@ pub(super) fn add(state: &mut State, body: &Value) -> Result<Vec<String>, String
     Ok(ids)
 }
 
-/// Changes a floating IP, named by id or address: `{"description", "server", "port_id"}`.
+/// Changes a floating IP, named by id or address: `{"description", "server", "port_id", "unroutable"}`.
 pub(super) fn change_floating(state: &mut State, which: &str, body: &Value) -> Result<(), String> {
     let found = state
         .floating_ips
@@ -189,6 +189,12 @@ pub(super) fn change_floating(state: &mut State, which: &str, body: &Value) -> R
     ) {
         description.clone_into(&mut ip.description);
         ip.revision += 1;
+    }
+    if let (Some(unroutable), Some(ip)) = (
+        body["unroutable"].as_bool(),
+        state.floating_ips.get_mut(&id),
+    ) {
+        ip.unroutable = unroutable;
     }
     if let Some(port) = body.get("port_id") {
         state.associate(&id, port.as_str());

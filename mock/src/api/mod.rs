@@ -94,6 +94,9 @@ impl Handler for Api {
                 .map(|fault| fault.delay_ms)
                 .filter(|delay| *delay > 0)
             {
+                if let ("neutron", [_, "floatingips", id]) = (service, &parts[..]) {
+                    request.condition_held = neutron_floating::condition_holds(&state, request, id);
+                }
                 return Reply::again(Duration::from_millis(delay));
             }
         }

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::Call;
 use super::neutron::{error, list};
-use crate::http::Answer;
-use crate::state::FloatingIp;
+use crate::http::{Answer, Request};
+use crate::state::{FloatingIp, State};
 use crate::util::iso_z;
 
 pub(super) fn serve(call: &mut Call<'_>) -> Answer {
@@ -157,10 +157,12 @@ fn port(call: &Call<'_>, body: &Value, own: &str) -> Result<Wanted, Answer> {
             ),
         ));
     };
+    let of = call.state.floating_ips.get(own);
     let reachable = call
         .state
         .network(&port.network_id)
-        .is_some_and(|network| !network.external);
+        .is_some_and(|network| !network.external)
+        && !of.is_some_and(|ip| ip.unroutable);
     if !reachable {
         let message = format!(
             "External network {} is not reachable from subnet {subnet}.  Therefore, cannot associate Port {id} with a Floating IP.",
@@ -186,6 +188,15 @@ fn port(call: &Call<'_>, body: &Value, own: &str) -> Result<Wanted, Answer> {
     Ok(Wanted::On(id.to_owned()))
 }
 
+/// Whether a request's `If-Match` fits the address, or there is none.
+pub(super) fn condition_holds(state: &State, request: &Request, id: &str) -> bool {
+    let revision = state.floating_ips.get(id).map_or(0, |ip| ip.revision);
+    let wanted = request
+        .header("if-match")
+        .and_then(|condition| condition.trim_matches('"').strip_prefix("revision_number="));
+    wanted.is_none_or(|wanted| wanted == revision.to_string())
+}
+
 fn update(call: &mut Call<'_>, id: &str) -> Answer {
     let revision = call.state.floating_ips.get(id).map_or(0, |ip| ip.revision);
     if let Some(condition) = call.request.header("if-match") {
@@ -196,7 +207,9 @@ fn update(call: &mut Call<'_>, id: &str) -> Answer {
                 "Precondition header must be in the form of \"revision_number=N\"",
             );
         };
-        if wanted != revision.to_string() {
+        // Neutron looks once, when the request comes. An update that then loses against another one
+        // is repeated without the condition.
+        if wanted != revision.to_string() && !call.request.condition_held {
             let message = format!("Constrained to {wanted}, but current revision is {revision}");
             return error(412, "RevisionNumberConstraintFailed", &message);
         }

@@ -31,6 +31,8 @@ pub(crate) struct Request {
     pub(crate) stage: u32,
     /// The fault that was drawn for this request at stage 0.
     pub(crate) fault: Option<Fault>,
+    /// Whether its `If-Match` fitted when it came, though it is carried out later.
+    pub(crate) condition_held: bool,
 }
 
 impl Request {

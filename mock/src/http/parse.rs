@@ -62,6 +62,7 @@ pub(super) fn parse(bytes: &[u8], local: SocketAddr) -> Parsed {
         headers,
         local,
         stage: 0,
+        condition_held: false,
         fault: None,
     };
     Parsed::Whole(Box::new(request), end)

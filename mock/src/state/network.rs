@@ -83,6 +83,8 @@ pub(crate) struct FloatingIp {
     pub(crate) created_ms: u64,
     pub(crate) updated_ms: u64,
     pub(crate) revision: u64,
+    /// No router leads from any port's subnet to the network that it is from.
+    pub(crate) unroutable: bool,
 }
 
 impl State {
@@ -182,8 +184,7 @@ impl State {
             return;
         };
         let from = std::mem::replace(&mut ip.port_id, port.map(str::to_owned));
-        // Neutron's own count: one for the port, one for the router's status.
-        ip.revision += 2;
+        ip.revision += 1;
         ip.updated_ms = now;
         let address = ip.address;
         self.by_address

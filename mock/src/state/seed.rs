@@ -107,6 +107,7 @@ impl State {
             created_ms: self.now_ms,
             updated_ms: self.now_ms,
             revision: 0,
+            unroutable: false,
         };
         self.by_address.insert(address, String::new());
         self.floating_ips.insert(id.clone(), ip);

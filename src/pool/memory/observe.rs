@@ -53,6 +53,7 @@ impl Memory {
             !there.contains(id) && !unknown.contains(id) && (believed || was_asked)
         };
         self.drop_gone(policy, is_gone, arrived);
+        self.moves.listed(now);
         for server in listing.servers.iter().chain(found) {
             match self.records.contains_key(&server.id) {
                 true => self.update(policy, server, (now, arrived)),

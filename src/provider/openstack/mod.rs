@@ -12,17 +12,16 @@ pub use lookup::ServerTemplate;
 
 use self::error::failed;
 use self::lookup::Resolved;
-use super::{Order, Provider, ProviderError, ProviderErrorKind};
+use super::{Order, Provider, ProviderError, ProviderErrorKind, Standby};
 use crate::pool::{
     Accepted, CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Moment, Quota,
-    ReplicaId, Server, ServerState,
+    ReplicaId, Server,
 };
 use openstack_sdk_blocking::{
     Cloud, CreateServer, ErrorKind, FloatingIp, FloatingIpQuery, FloatingIpUpdate, Port, PortQuery,
     ServerQuery,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The pool on an OpenStack cloud.
@@ -34,8 +33,6 @@ pub struct OpenStack {
     resolved: Option<Resolved>,
     /// The name under which Nova shows the servers' addresses on the wanted network.
     network_name: Option<String>,
-    /// Where each running replica is, as last listed.
-    addresses: BTreeMap<ReplicaId, IpAddr>,
     /// The port of each replica that an external address was moved to or may be moved to.
     ports: BTreeMap<ReplicaId, Port>,
     /// Those whose port was asked for ahead of a move.
@@ -54,7 +51,6 @@ impl OpenStack {
             external_addresses,
             resolved: None,
             network_name: None,
-            addresses: BTreeMap::new(),
             ports: BTreeMap::new(),
             ports_asked: BTreeSet::new(),
             marks_refused: false,
@@ -118,8 +114,13 @@ impl OpenStack {
     }
 
     /// The replica's port on the wanted network, which is the one with its address.
-    fn port_of(&mut self, replica: &ReplicaId) -> Result<Port, ProviderError> {
-        if let Some(port) = self.ports.get(replica) {
+    fn port_of(&mut self, to: &Standby) -> Result<Port, ProviderError> {
+        let Standby { replica, address } = to;
+        let is_its_port = |port: &Port| {
+            let mut addresses = port.fixed_ips.iter().map(|ip| ip.ip_address);
+            address.is_some_and(|wanted| addresses.any(|own| own == wanted))
+        };
+        if let Some(port) = self.ports.get(replica).filter(|port| is_its_port(port)) {
             return Ok(port.clone());
         }
         let query = PortQuery {
@@ -131,20 +132,12 @@ impl OpenStack {
             .network()
             .ports(&query)
             .map_err(failed("the replica's ports cannot be listed"))?;
-        let address = self.addresses.get(replica);
-        let port = ports
-            .into_iter()
-            .find(|port| {
-                port.fixed_ips
-                    .iter()
-                    .any(|ip| Some(&ip.ip_address) == address)
-            })
-            .ok_or_else(|| {
-                ProviderError::local(
-                    ProviderErrorKind::NotFound,
-                    format!("server {replica} has no port on {}", self.template.network),
-                )
-            })?;
+        let port = ports.into_iter().find(is_its_port).ok_or_else(|| {
+            ProviderError::local(
+                ProviderErrorKind::NotFound,
+                format!("server {replica} has no port on {}", self.template.network),
+            )
+        })?;
         self.ports.insert(replica.clone(), port.clone());
         Ok(port)
     }
@@ -197,18 +190,6 @@ impl Provider for OpenStack {
             .iter()
             .filter_map(|server| self.member(server, &network))
             .collect();
-        let external_addresses = if self.external_addresses {
-            self.list_external_addresses()?
-        } else {
-            Vec::new()
-        };
-        self.addresses = servers
-            .iter()
-            .filter_map(|server| match server.state {
-                ServerState::Running(address) => Some((server.id.clone(), address)),
-                _ => None,
-            })
-            .collect();
         let listed: BTreeSet<&ReplicaId> = servers.iter().map(|server| &server.id).collect();
         self.ports.retain(|id, _| listed.contains(id));
         self.ports_asked.retain(|id| listed.contains(id));
@@ -216,9 +197,17 @@ impl Provider for OpenStack {
             taken: now,
             cloud_time: list.date.map(CloudTime),
             servers,
-            external_addresses,
+            external_addresses: Vec::new(),
             image: self.image(),
         })
+    }
+
+    fn external_addresses(&mut self) -> Result<Vec<ExternalAddress>, ProviderError> {
+        if self.external_addresses {
+            self.list_external_addresses()
+        } else {
+            Ok(Vec::new())
+        }
     }
 
     fn create(&mut self, order: &Order) -> Result<Accepted, ProviderError> {
@@ -264,13 +253,7 @@ impl Provider for OpenStack {
             Err(error) => return Err(failed("the server cannot be read")(error)),
         };
         // Some other server's answer is none to this question.
-        let server = server.filter(|server| server.id == *replica);
-        if let Some(server) = &server
-            && let ServerState::Running(address) = server.state
-        {
-            self.addresses.insert(replica.clone(), address);
-        }
-        Ok(server)
+        Ok(server.filter(|server| server.id == *replica))
     }
 
     fn mark(&mut self, replica: &ReplicaId, key: &str, value: &str) -> Result<(), ProviderError> {
@@ -289,15 +272,15 @@ impl Provider for OpenStack {
     fn move_address(
         &mut self,
         address: &ExternalAddress,
-        to: &ReplicaId,
+        to: &Standby,
     ) -> Result<(), ProviderError> {
         let port = self.port_of(to)?;
         let mut change = FloatingIpUpdate::to_port(&port.id);
         let mut v4 = port.fixed_ips.iter().filter(|ip| ip.ip_address.is_ipv4());
         // Neutron takes the port's only IPv4 address by itself, and refuses to choose.
         if let (Some(first), Some(_)) = (v4.next(), v4.next()) {
-            change.fixed_ip_address = Some(match self.addresses.get(to) {
-                Some(wanted) if wanted.is_ipv4() => *wanted,
+            change.fixed_ip_address = Some(match to.address {
+                Some(wanted) if wanted.is_ipv4() => wanted,
                 _ => first.ip_address,
             });
         }
@@ -305,10 +288,13 @@ impl Provider for OpenStack {
             self.cloud
                 .network()
                 .update_floating_ip(address.id.as_str(), &change, address.revision);
-        moved.map(drop).map_err(|error| {
-            self.ports.remove(to);
-            failed("the floating IP cannot be moved")(error)
-        })
+        match moved {
+            Ok(answer) => decided(address, &port.id, &answer),
+            Err(error) => {
+                self.ports.remove(&to.replica);
+                Err(failed("the floating IP cannot be moved")(error))
+            }
+        }
     }
 
     fn fault(&mut self, replica: &ReplicaId) -> Result<Option<String>, ProviderError> {
@@ -330,11 +316,16 @@ impl Provider for OpenStack {
     }
 
     /// Asks once: a replica without a port on the wanted network is not asked for in each cycle.
-    fn prepare_move(&mut self, to: &ReplicaId) -> Result<(), ProviderError> {
-        if self.ports.contains_key(to) || !self.ports_asked.insert(to.clone()) {
+    fn prepare_move(&mut self, to: &Standby) -> Result<(), ProviderError> {
+        let id = &to.replica;
+        if self.ports.contains_key(id) || !self.ports_asked.insert(id.clone()) {
             return Ok(());
         }
         self.port_of(to).map(drop)
+    }
+
+    fn forget_moves(&mut self) {
+        self.ports.clear();
     }
 
     fn quota(&mut self) -> Result<Option<Quota>, ProviderError> {
@@ -351,6 +342,36 @@ impl Provider for OpenStack {
             ram_mib: pair(limits.max_total_ram_mib, limits.total_ram_used_mib),
         }))
     }
+}
+
+/// Whether Neutron's 200 says that this request, and no other one at the same time, has moved the
+/// address. Neutron repeats an update that lost in its database without the condition, so that
+/// several writers get 200; but each step of the revision is one writer's.
+fn decided(
+    address: &ExternalAddress,
+    port: &str,
+    answer: &FloatingIp,
+) -> Result<(), ProviderError> {
+    let wanted = address
+        .revision
+        .and_then(|revision| revision.checked_add(1));
+    let is_on_port = answer.port_id.as_deref() == Some(port);
+    if is_on_port && wanted.is_some() && answer.revision_number == wanted {
+        return Ok(());
+    }
+    let why = match (is_on_port, wanted.zip(answer.revision_number)) {
+        (true, None) => "Neutron gives no revision by which the move could be told".to_owned(),
+        (true, Some((wanted, told))) => format!(
+            "another writer changed it at the same time (revision {told} instead of {wanted})"
+        ),
+        (false, _) => "another writer changed it at the same time".to_owned(),
+    };
+    let message = format!("the floating IP may or may not have been moved: {why}");
+    let error = ProviderError::local(ProviderErrorKind::Changed, message);
+    Err(ProviderError {
+        outcome_unknown: true,
+        ..error
+    })
 }
 
 fn holder(ip: &FloatingIp, devices: &BTreeMap<String, String>) -> Holder {

@@ -1,0 +1,47 @@
+//! By what something blocked is known again from plan to plan, so that it is told once.
+
+use crate::pool::{
+    Action, Blocked, DeleteBlock, ExternalAddressId, MoveBlock, Plan, ReplicaId, Words,
+};
+
+fn move_key(address: &ExternalAddressId) -> String {
+    format!("move {address}")
+}
+
+fn wait_key(replica: &ReplicaId) -> String {
+    format!("wait {replica}")
+}
+
+/// The keys of what is tried again, or decided by the next list: it is still so if that fails.
+pub(super) fn tried_again(plan: &Plan) -> impl Iterator<Item = String> {
+    let actions = plan.actions.iter().filter_map(|action| match action {
+        Action::MoveAddress { address, .. } => Some(move_key(&address.id)),
+        Action::Delete { replica, .. } => Some(wait_key(replica)),
+        Action::Create { .. } => None,
+    });
+    let open = plan.blocked.iter().filter_map(|blocked| match blocked {
+        Blocked::MoveAddress {
+            address,
+            why: MoveBlock::OutcomeUnknown,
+            ..
+        } => Some(move_key(address)),
+        _ => None,
+    });
+    actions.chain(open)
+}
+
+/// The key of something blocked; `None`: it is not told. That there are more addresses than
+/// replicas is no news, and a move of which the outcome is open was told as an error.
+pub(super) fn key_of(words: &Words<'_>, blocked: &Blocked) -> Option<String> {
+    match blocked {
+        Blocked::MoveAddress { address, why, .. } => {
+            matches!(why, MoveBlock::Refused { .. }).then(|| move_key(address))
+        }
+        Blocked::Delete {
+            replica,
+            why: DeleteBlock::AddressNotMoved { .. },
+            ..
+        } => Some(wait_key(replica)),
+        _ => Some(words.blocked_gist(blocked)),
+    }
+}
