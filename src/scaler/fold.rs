@@ -15,6 +15,8 @@ const ROW_ENDS_AFTER: Duration = Duration::from_secs(3600);
 pub(super) enum About {
     /// The list of the pool.
     List,
+    /// Looking up the names in the settings.
+    Names,
     /// The plan: it breaks a promise.
     Plan,
     /// A list lacks what is there.

@@ -160,7 +160,8 @@ fn port(call: &Call<'_>, body: &Value, own: &str) -> Result<Wanted, Answer> {
     let reachable = call
         .state
         .network(&port.network_id)
-        .is_some_and(|network| !network.external);
+        .is_some_and(|network| !network.external)
+        && !call.state.config.no_gateway;
     if !reachable {
         let message = format!(
             "External network {} is not reachable from subnet {subnet}.  Therefore, cannot associate Port {id} with a Floating IP.",
