@@ -22,6 +22,11 @@ pub enum Command {
         /// As JSON.
         json: bool,
     },
+    /// Print every setting and where it is from.
+    Config {
+        /// As JSON.
+        json: bool,
+    },
     /// Observe once and print what would be done.
     Plan {
         /// As JSON.
@@ -172,6 +177,7 @@ fn read(word: &str, argument: Option<&str>, json: bool) -> Result<Command, Usage
     }
     Ok(match word {
         "check" => Command::Check { json },
+        "config" => Command::Config { json },
         "plan" => Command::Plan { json },
         "healthcheck" => Command::Healthcheck,
         "man" => Command::Man,
@@ -224,6 +230,7 @@ mod tests {
             Err(UsageError::UnknownOption("--json".into())),
         );
         check(&[""], Err(UsageError::UnknownCommand(String::new())));
+        check(&["config"], Ok((Command::Config { json: false }, None)));
         check(&["plan"], Ok((Command::Plan { json: false }, None)));
         check(
             &["--json", "plan"],

@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Command::Healthcheck => healthcheck(&line),
         Command::Run => with_settings(&line, runtime::run),
         Command::Check { json } => with_settings(&line, |s| runtime::check(s, json)),
+        Command::Config { json } => config(&line, json),
         Command::Plan { json } => with_settings(&line, |s| runtime::plan(s, json)),
     }
 }
@@ -37,6 +38,25 @@ fn with_settings(line: &CommandLine, go_on: impl FnOnce(&Settings) -> ExitCode) 
         .and_then(|environment| Settings::from_environment(&environment));
     match settings {
         Ok(settings) => go_on(&settings),
+        Err(error) => {
+            tell(&error);
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// Reads the settings and nothing else; 2, if the daemon would not start with them.
+fn config(line: &CommandLine, json: bool) -> ExitCode {
+    match Environment::read(line.env_file.as_deref()) {
+        Ok(environment) => {
+            let (text, is_well) = runtime::config(&environment, json);
+            print(&text);
+            if is_well {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(USAGE)
+            }
+        }
         Err(error) => {
             tell(&error);
             ExitCode::from(USAGE)

@@ -7,6 +7,7 @@ mod ask;
 mod blocked;
 mod fold;
 mod journal;
+mod names;
 mod pace;
 mod telling;
 
@@ -120,6 +121,7 @@ pub struct Scaler<P, Q, C, W> {
     /// With which of the replicas that are to be marked the next cycle begins.
     mark_turn: usize,
     next_quota: Moment,
+    names: names::Names,
 }
 
 impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
@@ -149,6 +151,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             marks_are_refused: false,
             mark_turn: 0,
             next_quota: now,
+            names: names::Names::new(now),
             parts,
         }
     }
@@ -388,8 +391,11 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         self.write_marks(plan.actions.is_empty());
         if plan.actions.is_empty() {
             self.prepare_moves();
-            self.read_quota();
+            if self.look_names_up(true) {
+                self.read_quota();
+            }
         } else {
+            self.look_names_up(false);
             let soon = self.parts.clock.now() + QUOTA_SOON;
             self.next_quota = self.next_quota.min(soon);
         }
@@ -407,12 +413,6 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             return;
         }
         self.next_quota = now + QUOTA_EVERY;
-        if let Err(error) = self.parts.provider.prepare_creation() {
-            log::debug!("a creation cannot be prepared: {}", chain(&error));
-            if self.look_up_failed(&error) {
-                return;
-            }
-        }
         match self.parts.provider.quota() {
             Ok(Some(quota)) => self.parts.watcher.note(&Note::Quota(quota)),
             Ok(None) => {}

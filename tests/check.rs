@@ -498,3 +498,299 @@ fn as_json() {
             .contains("more instances")
     );
 }
+
+/// Makes something through the control interface and gives its id.
+fn make(cloud: &MockCloud, kind: &str, body: &Value) -> String {
+    let made = cloud.control("POST", kind, body).unwrap();
+    made["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_flavor_without_a_disk() {
+    let cloud = quick_cloud(|_| {});
+    make(&cloud, "flavors", &json!({ "name": "thin", "disk": 0 }));
+    let thin = ("OPENSTACK_FLAVOR", "thin");
+    let lines = [
+        (
+            "WRONG flavor",
+            "thin has no disk: Nova refuses a server of it (403)",
+        ),
+        ("->", "set OPENSTACK_FLAVOR to one with a disk"),
+    ];
+    check(&cloud, &[thin], &lines, "One thing is wrong.");
+    cloud.set(&json!({ "roles": "admin,member" })).unwrap();
+    let lines = [("hint flavor", "thin has no disk")];
+    check(
+        &cloud,
+        &[thin],
+        &lines,
+        "Nothing is wrong. One hint is worth a look.",
+    );
+}
+
+#[test]
+fn networks_on_which_nova_makes_no_servers() {
+    let cloud = quick_cloud(|_| {});
+    make(
+        &cloud,
+        "networks",
+        &json!({ "name": "bare", "subnets": false }),
+    );
+    make(
+        &cloud,
+        "networks",
+        &json!({ "name": "open", "port_security": false }),
+    );
+    let on = |network| ("OPENSTACK_NETWORK", network);
+    let lines = [
+        ("WRONG network", "bare has no subnet"),
+        ("->", "openstack subnet create --network bare"),
+    ];
+    check(&cloud, &[on("bare")], &lines, "One thing is wrong.");
+    let lines = [
+        (
+            "WRONG network",
+            "public is external and not shared: Nova refuses servers on it (403)",
+        ),
+        (
+            "->",
+            "set OPENSTACK_NETWORK to a network of the project, or to a shared one",
+        ),
+    ];
+    check(&cloud, &[on("public")], &lines, "One thing is wrong.");
+    check(
+        &cloud,
+        &[on("open")],
+        &[("ok network", "open, IPv4")],
+        "All is well.",
+    );
+    let lines = [
+        ("WRONG network", "open has no port security"),
+        ("->", "unset OPENSTACK_SECURITY_GROUPS"),
+    ];
+    let group = ("OPENSTACK_SECURITY_GROUPS", "default");
+    check(&cloud, &[on("open"), group], &lines, "One thing is wrong.");
+    // What can be seen of a shared network are its subnets' ids alone.
+    let network =
+        json!({ "networks": [{ "id": "n", "name": "theirs", "shared": true, "subnets": ["s"] }] });
+    answer(&cloud, "neutron", "/networks$", &network);
+    answer(&cloud, "neutron", "/subnets$", &json!({ "subnets": [] }));
+    check(
+        &cloud,
+        &[on("theirs")],
+        &[("ok network", "theirs, IPv4")],
+        "All is well.",
+    );
+}
+
+#[test]
+fn floating_ips_that_no_router_leads_to() {
+    let cloud = quick_cloud(|c| {
+        c.no_gateway = true;
+        c.floating_ips = 3;
+    });
+    let managed = [
+        ("EXTERNAL_ADDRESS_MANAGEMENT", "true"),
+        ("OPENSTACK_NETWORK", "internal"),
+    ];
+    let lines = [
+        ("ok floating IPs", "3 found, 3 of them free"),
+        (
+            "WRONG floating IPs",
+            "no router leads from internal to the external network of 127.65.",
+        ),
+        ("->", "openstack router set --external-gateway"),
+    ];
+    check(&cloud, &managed, &lines, "One thing is wrong.");
+}
+
+#[test]
+fn images_that_a_list_leaves_out() {
+    let cloud = quick_cloud(|_| {});
+    let image = |name: &str, more: &Value| {
+        let mut body = more.clone();
+        body["name"] = json!(name);
+        make(&cloud, "images", &body)
+    };
+    let with = |name| ("OPENSTACK_IMAGE", name);
+    let hidden = image("Old", &json!({ "hidden": true }));
+    check(
+        &cloud,
+        &[with("Old")],
+        &[("ok image", hidden.as_str())],
+        "All is well.",
+    );
+    let theirs = json!({ "visibility": "community", "owner": "p1" });
+    let community = image("Theirs", &theirs);
+    let lines = [
+        ("ok image", community.as_str()),
+        (
+            "hint image",
+            "Theirs is a community image of project p1: anybody can make one of any name",
+        ),
+    ];
+    check(
+        &cloud,
+        &[with("Theirs")],
+        &lines,
+        "Nothing is wrong. One hint is worth a look.",
+    );
+    let other = image(
+        "Theirs",
+        &json!({ "visibility": "community", "owner": "p2" }),
+    );
+    let lines = [(
+        "WRONG image",
+        "several projects have a community image of that name",
+    )];
+    check(&cloud, &[with("Theirs")], &lines, "One thing is wrong.");
+    let by_id: &'static str = Box::leak(other.into_boxed_str());
+    check(
+        &cloud,
+        &[with(by_id)],
+        &[("ok image", by_id)],
+        "Nothing is wrong. One hint is worth a look.",
+    );
+    // One that is not active is none.
+    image("Queued", &json!({ "status": "queued" }));
+    let lines = [(
+        "WRONG image",
+        "OPENSTACK_IMAGE=Queued: no image of that name is active",
+    )];
+    check(&cloud, &[with("Queued")], &lines, "One thing is wrong.");
+    // Visible ones go before all others.
+    image("Debian 11", &theirs);
+    check(&cloud, &[], &[("ok image", "Debian 11")], "All is well.");
+}
+
+#[test]
+fn a_security_group_that_another_project_shares() {
+    let cloud = quick_cloud(|_| {});
+    let id = make(&cloud, "security-groups", &json!({ "name": "sip" }));
+    let group = ("OPENSTACK_SECURITY_GROUPS", "sip");
+    check(
+        &cloud,
+        &[group],
+        &[("ok security groups", id.as_str())],
+        "All is well.",
+    );
+    // The project's own goes before one of the same name that is shared.
+    make(&cloud, "security-groups", &json!({ "name": "default" }));
+    let own = ("OPENSTACK_SECURITY_GROUPS", "default");
+    check(
+        &cloud,
+        &[own],
+        &[("ok security groups", "default")],
+        "All is well.",
+    );
+}
+
+#[test]
+fn what_was_meant() {
+    let cloud = quick_cloud(|_| {});
+    for (name, value, part) in [
+        ("OPENSTACK_IMAGE", "debian-11", "did you mean Debian 11?"),
+        ("OPENSTACK_FLAVOR", "d2_8", "did you mean d2-8?"),
+        ("OPENSTACK_NETWORK", "ExtNet", "did you mean Ext-Net?"),
+        ("OPENSTACK_KEYPAIR", "Ops", "did you mean ops?"),
+        (
+            "OPENSTACK_SECURITY_GROUPS",
+            "defaults",
+            "did you mean default?",
+        ),
+        ("OPENSTACK_AVAILABILITY_ZONE", "nowa", "did you mean nova?"),
+    ] {
+        let text = check(&cloud, &[(name, value)], &[], "One thing is wrong.");
+        assert!(text.contains(&format!("{name}={value}: ")), "{text}");
+        assert!(text.contains(part), "{text}");
+    }
+}
+
+#[test]
+fn logins_that_lead_nowhere() {
+    let cloud = quick_cloud(|_| {});
+    let wrong = |more: &[(&'static str, &str)], lines: &[(&str, &str)]| {
+        check(&cloud, more, lines, "One thing is wrong.");
+    };
+    wrong(
+        &[("OS_PASSWORD", "wr0ng")],
+        &[
+            ("WRONG login", "was answered with 401"),
+            (
+                "->",
+                "look at user, password and domains (OS_USERNAME, OS_PASSWORD, OS_USER_DOMAIN_NAME)\n",
+            ),
+        ],
+    );
+    wrong(
+        &[("OS_PROJECT_NAME", "scalers")],
+        &[
+            (
+                "WRONG login",
+                "they have no project scalers; there are: scaler; did you mean scaler?",
+            ),
+            (
+                "->",
+                "set OS_PROJECT_ID, or OS_PROJECT_NAME with OS_PROJECT_DOMAIN_NAME, to one of those",
+            ),
+        ],
+    );
+    let port = cloud
+        .auth_url()
+        .split(':')
+        .nth(2)
+        .unwrap()
+        .split('/')
+        .next()
+        .unwrap()
+        .to_owned();
+    let host = format!("http://127.0.0.1:{port}");
+    wrong(
+        &[("OS_AUTH_URL", &host)],
+        &[
+            ("WRONG login", &format!("by 127.0.0.1:{port}")),
+            ("->", "look at OS_AUTH_URL: it has no path before /v3"),
+        ],
+    );
+    wrong(
+        &[("OS_AUTH_URL", &host.replace("http", "https"))],
+        &[
+            (
+                "WRONG login",
+                &format!("no TLS with 127.0.0.1:{port}: it answers in plain HTTP, not TLS"),
+            ),
+            ("->", "OS_AUTH_URL has to begin with http://"),
+        ],
+    );
+    let credential = [
+        ("OS_AUTH_TYPE", "v3applicationcredential"),
+        ("OS_APPLICATION_CREDENTIAL_ID", "gone"),
+        ("OS_APPLICATION_CREDENTIAL_SECRET", "x"),
+    ];
+    wrong(
+        &credential,
+        &[(
+            "->",
+            "the application credential is wrong, was deleted, or has expired",
+        )],
+    );
+    let text = run(&cloud, &[("OS_REGION_NAME", "RegionTow")]).1;
+    assert!(
+        text.contains("-> set OS_REGION_NAME to one of: RegionOne"),
+        "{text}"
+    );
+    assert!(text.contains("in region RegionTow"), "{text}");
+    cloud
+        .set(&json!({ "regions": "RegionOne,RegionTwo" }))
+        .unwrap();
+    wrong(
+        &[("OS_REGION_NAME", "")],
+        &[
+            (
+                "WRONG login",
+                "no region is configured, and the cloud's catalog has several: RegionOne, RegionTwo",
+            ),
+            ("->", "set OS_REGION_NAME to one of: RegionOne, RegionTwo"),
+        ],
+    );
+}

@@ -12,6 +12,8 @@ mod documents;
 mod dotenv;
 #[path = "config/mistakes.rs"]
 mod mistakes;
+#[path = "config/origins.rs"]
+mod origins;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -166,6 +166,39 @@ fn retry_after_of_what_is_looked_up_ahead_is_obeyed() {
 }
 
 #[test]
+fn names_are_looked_up_every_five_minutes_and_a_failure_is_told_once() {
+    use simplescalevm::pool::EventKind;
+    let mut bench = Bench::serving(&["a", "b"]);
+    let told = |bench: &Bench| -> Vec<EventKind> {
+        let events = bench.snapshot().events;
+        let of_names = events
+            .newest_first()
+            .filter(|e| e.text.contains("names in the settings"));
+        of_names.map(|event| event.kind).collect()
+    };
+    let mut look = |seconds: &[u64]| {
+        bench.fail_next("prepare creation", failure(ProviderErrorKind::Lookup));
+        for (index, seconds) in seconds.iter().enumerate() {
+            bench.wait(s(*seconds));
+            bench.turn();
+            let looked = if index == 1 {
+                ", prepare creation failed"
+            } else {
+                ""
+            };
+            bench.did(&format!("list{looked}"));
+        }
+        told(&bench)
+    };
+    // The first look was at the start.
+    assert_eq!(look(&[240, 60]), [EventKind::Error]);
+    assert_eq!(look(&[270, 30]), [EventKind::Error]);
+    bench.wait(s(300));
+    bench.turn();
+    assert_eq!(told(&bench), [EventKind::Recovered, EventKind::Error]);
+}
+
+#[test]
 fn retry_after_of_a_fault_holds_up_what_is_looked_up_ahead() {
     let mut bench = Bench::serving(&["a", "b"]);
     bench.add_address("f");

@@ -4,7 +4,7 @@ _simplescalevm() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         case ${COMP_WORDS[i]} in
             --env-file) ((i++)) ;;
-            check | plan | healthcheck | completions | man) command=${COMP_WORDS[i]} ;;
+            check | config | plan | healthcheck | completions | man) command=${COMP_WORDS[i]} ;;
         esac
     done
     case $before in
@@ -16,8 +16,9 @@ _simplescalevm() {
     esac
     local choices
     case $command in
-        '') choices='check plan healthcheck completions man --env-file -h --help -V --version' ;;
+        '') choices='check config plan healthcheck completions man --env-file -h --help -V --version' ;;
         check) choices='--env-file --json -h --help -V --version' ;;
+        config) choices='--env-file --json -h --help -V --version' ;;
         plan) choices='--env-file --json -h --help -V --version' ;;
         healthcheck) choices='--env-file -h --help -V --version' ;;
         completions) choices='bash zsh fish -h --help -V --version' ;;

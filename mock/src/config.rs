@@ -69,6 +69,12 @@ pub struct MockCloudConfig {
     pub project: String,
     /// The user's roles, separated by commas.
     pub roles: String,
+    /// The id of the project that a login without one is for; none if empty.
+    pub default_project: String,
+    /// The regions of the catalog, separated by commas; the cloud is in each of them.
+    pub regions: String,
+    /// The router leads nowhere.
+    pub no_gateway: bool,
     /// Seed of identifiers, faults and callers.
     pub seed: u64,
     /// Callers per second (0: none).
@@ -112,6 +118,9 @@ impl Default for MockCloudConfig {
             password: "p@ss \"w$rd#1".into(),
             project: "scaler".into(),
             roles: "member,reader".into(),
+            default_project: String::new(),
+            regions: "RegionOne".into(),
+            no_gateway: false,
             seed: 1,
             callers: 0.0,
             call_time: 10.0,
@@ -196,6 +205,17 @@ pub const SETTINGS: &[(&str, bool, &str)] = &[
     ("password", false, "password"),
     ("project", false, "project"),
     ("roles", true, "roles of the user, separated by commas"),
+    (
+        "default-project",
+        true,
+        "id of the project of a login without one (empty: none)",
+    ),
+    (
+        "regions",
+        true,
+        "regions of the catalog, separated by commas",
+    ),
+    ("no-gateway", true, "the router leads nowhere"),
     ("seed", false, "seed of identifiers, faults and callers"),
     ("callers", true, "simulated callers per second (0: none)"),
     ("call-time", true, "mean length of a call in seconds"),
@@ -247,6 +267,9 @@ impl MockCloudConfig {
             "password" => put(&mut self.password, value, "text"),
             "project" => put(&mut self.project, value, "text"),
             "roles" => put(&mut self.roles, value, "text"),
+            "default-project" => put(&mut self.default_project, value, "text"),
+            "regions" => put(&mut self.regions, value, "text"),
+            "no-gateway" => put(&mut self.no_gateway, value, "true or false"),
             "seed" => put(&mut self.seed, value, "a number"),
             "callers" => put(&mut self.callers, value, "a number"),
             "call-time" => put(&mut self.call_time, value, "seconds"),

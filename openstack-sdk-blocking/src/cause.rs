@@ -107,10 +107,7 @@ fn place(text: &str) -> (bool, String) {
 }
 
 /// The one of the names that was most likely meant.
-pub(crate) fn nearest<'a>(
-    wanted: &str,
-    names: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let simple = |text: &str| text.to_lowercase().replace([' ', '_', '.'], "-");
     let wanted = simple(wanted);
     let far = (wanted.chars().count() / 3).min(4);

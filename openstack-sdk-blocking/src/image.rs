@@ -21,13 +21,25 @@ impl<'a> Image<'a> {
         Self { cloud }
     }
 
-    /// Images, all or those of a name (Image API v2, "List images", `GET /v2/images`).
+    /// Images, all or those of a name (Image API v2, "List images", `GET /v2/images`), without hidden ones and without
+    /// those of other projects' communities.
     pub fn images(self, name: Option<&str>) -> Result<Vec<ImageInfo>, Error> {
+        self.listed(name, &[])
+    }
+
+    fn listed(self, name: Option<&str>, more: &[(&str, &str)]) -> Result<Vec<ImageInfo>, Error> {
+        /// Glance pages at 25 by default: a list of all would be many requests.
+        const PAGE: &str = "1000";
+        let limit = name.is_none().then(|| PAGE.to_owned());
         // Glance splits `in:` operators at commas and takes `name=` as it is.
+        let own = [("name", name.map(str::to_owned)), ("limit", limit)];
+        let more = more
+            .iter()
+            .map(|(key, value)| (*key, Some((*value).to_owned())));
         let list = ListCall {
             service: GLANCE,
             path: "/images",
-            query: query([("name", name.map(str::to_owned))]),
+            query: query(own.into_iter().chain(more)),
             key: "images",
             headers: Vec::new(),
         };
@@ -40,17 +52,44 @@ impl<'a> Image<'a> {
         wire::object(self.cloud, &Call::new(GLANCE, Method::Get, &path), "")
     }
 
-    /// The image with this id, or else those with this name.
+    /// The images with this name, or else the one with this id. If none of that name is active, hidden images are looked
+    /// through too, and those of the community, which a list leaves out.
     pub fn find_images(self, name_or_id: &str) -> Result<Vec<ImageInfo>, Error> {
-        let of_name = self.images(Some(name_or_id))?;
-        if !of_name.is_empty() || !looks_like_id(name_or_id) {
-            return Ok(of_name);
+        const HIDDEN: (&str, &str) = ("os_hidden", "true");
+        const COMMUNITY: (&str, &str) = ("visibility", "community");
+        let is_active = |image: &ImageInfo| image.status == "active";
+        let mut found = self.images(Some(name_or_id))?;
+        if found.iter().any(is_active) {
+            return Ok(found);
         }
-        match self.image(name_or_id) {
-            Ok(image) => Ok(vec![image]),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(error),
+        if looks_like_id(name_or_id) {
+            match self.image(name_or_id) {
+                Ok(image) => return Ok(vec![image]),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
         }
+        for more in [&[HIDDEN][..], &[COMMUNITY], &[COMMUNITY, HIDDEN]] {
+            match self.listed(Some(name_or_id), more) {
+                Ok(others) => {
+                    let is_known =
+                        |image: &ImageInfo| found.iter().any(|other| other.id == image.id);
+                    let others: Vec<_> = others
+                        .into_iter()
+                        .filter(|image| !is_known(image))
+                        .collect();
+                    found.extend(others);
+                    if found.iter().any(is_active) {
+                        break;
+                    }
+                }
+                // An older Glance knows no such filter: then there is nothing to be found by it.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::BadRequest | ErrorKind::Forbidden) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -76,6 +115,9 @@ pub struct ImageInfo {
     /// `public`, `private`, `shared` or `community`.
     #[serde(default)]
     pub visibility: Option<String>,
+    /// The project that it belongs to.
+    #[serde(default)]
+    pub owner: Option<String>,
     /// In seconds since 1970.
     #[serde(default, deserialize_with = "time")]
     pub created_at: Option<u64>,

@@ -21,7 +21,7 @@ mod transport;
 mod url;
 mod wire;
 
-pub use cause::{Cause, Target};
+pub use cause::{Cause, Target, nearest};
 pub use cloud::{Cloud, RequestRecord};
 pub use compute::{
     Address, AddressKind, Compute, CreateServer, Created, Fault, Flavor, Keypair, Limits,
@@ -36,8 +36,8 @@ pub use error::{Error, ErrorKind, Service};
 pub use identity::TokenInfo;
 pub use image::{Image, ImageInfo};
 pub use network::{
-    FixedIp, FloatingIp, FloatingIpQuery, FloatingIpUpdate, Network, NetworkInfo, Port,
-    PortDetails, PortQuery, SecurityGroup, SecurityGroupRule, Subnet,
+    FixedIp, FloatingIp, FloatingIpQuery, FloatingIpUpdate, Gateway, Network, NetworkInfo, Port,
+    PortDetails, PortQuery, Router, SecurityGroup, SecurityGroupRule, Subnet,
 };
 pub use proxy::Proxies;
 pub use secret::Secret;

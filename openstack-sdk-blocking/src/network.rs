@@ -178,6 +178,11 @@ impl<'a> Network<'a> {
         }
     }
 
+    /// Routers (Networking API v2, "List routers", `GET /v2.0/routers`).
+    pub fn routers(self) -> Result<Vec<Router>, Error> {
+        self.list("/routers", String::new(), "routers")
+    }
+
     fn list<T: serde::de::DeserializeOwned>(
         self,
         path: &str,
@@ -376,6 +381,9 @@ pub struct NetworkInfo {
     /// The project that it belongs to.
     #[serde(default)]
     pub project_id: Option<String>,
+    /// Whether its ports have security groups, where the cloud tells.
+    #[serde(default)]
+    pub port_security_enabled: Option<bool>,
     /// Its subnets' ids.
     #[serde(default, deserialize_with = "null_is_default")]
     pub subnets: Vec<String>,
@@ -395,6 +403,27 @@ pub struct Subnet {
     #[serde(default)]
     pub cidr: Option<String>,
     /// Its network.
+    #[serde(default)]
+    pub network_id: Option<String>,
+}
+
+/// A router.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Router {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub name: String,
+    /// Where it leads to.
+    #[serde(rename = "external_gateway_info", default)]
+    pub gateway: Option<Gateway>,
+}
+
+/// A router's way out.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Gateway {
+    /// The external network.
     #[serde(default)]
     pub network_id: Option<String>,
 }

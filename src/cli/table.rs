@@ -41,6 +41,15 @@ pub(super) const COMMANDS: &[CommandRow] = &[
                work; a hint does not, and is worth a look. A remedy follows where there is one.",
     },
     CommandRow {
+        word: "config",
+        argument: None,
+        json: true,
+        settings: true,
+        summary: "print every setting, its value and where it is from; makes no request",
+        more: "Secrets are hidden. What is wrong and what is odd follows; the exit code is 2 if \
+               the daemon would not start with these settings.",
+    },
+    CommandRow {
         word: "plan",
         argument: None,
         json: true,
@@ -103,7 +112,7 @@ pub(super) const OPTIONS: &[OptionRow] = &[
         short: None,
         long: "--json",
         value: None,
-        summary: "with check and plan: print JSON",
+        summary: "with check, config and plan: print JSON",
         goes_with: |command| command.json,
     },
     OptionRow {

@@ -5,10 +5,11 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::dotenv::{self, Binding};
 use super::error::{ConfigError, Problem};
+use super::{exposed, names};
 
 /// Read if it is there; `--env-file` names another one.
 const DEFAULT_FILE: &str = ".env";
@@ -17,6 +18,8 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 const MAX_VALUES_BYTES: usize = 4 << 20;
 /// A file that is no `.env` at all does not fill the log.
 const MAX_BAD_LINES: usize = 20;
+const MAX_WARNINGS: usize = 20;
+const MAX_NAME_CHARS: usize = 80;
 
 /// The process's environment and `.env` below it.
 pub struct Environment {
@@ -24,6 +27,12 @@ pub struct Environment {
     process: BTreeMap<String, Option<String>>,
     /// `None`: the name stands without `=`, which sets nothing.
     file: BTreeMap<String, Option<String>>,
+    /// The line that each name of the file is from.
+    lines: BTreeMap<String, usize>,
+    /// The file, as it is told; none if there is none.
+    path: Option<PathBuf>,
+    /// Where `.env` was looked for and not found.
+    looked_for: Option<PathBuf>,
     /// Lines of the file that cannot be read. They are told together with everything else that is wrong.
     problems: Vec<Problem>,
     warnings: Vec<String>,
@@ -50,13 +59,22 @@ impl Environment {
             )
         };
         match read_bounded(path, MAX_FILE_BYTES) {
-            Ok(bytes) => Ok(Self::from_parts(process, Some((path, &bytes)))),
+            Ok(bytes) => {
+                let mut environment = Self::from_parts(process, Some((path, &bytes)));
+                environment
+                    .warnings
+                    .extend(exposed::warning(path, &environment));
+                Ok(environment)
+            }
             Err(error) if env_file.is_none() && not_there(&error) => {
-                Ok(Self::from_parts(process, None))
+                let mut environment = Self::from_parts(process, None);
+                environment.looked_for = Some(whole(path));
+                Ok(environment)
             }
             // Docker makes a directory where a mounted file is absent.
             Err(_) if env_file.is_none() && path.is_dir() => {
                 let mut environment = Self::from_parts(process, None);
+                environment.looked_for = Some(whole(path));
                 let warning = format!("{} is a directory and not read", path.display());
                 environment.warnings.push(warning);
                 Ok(environment)
@@ -96,6 +114,9 @@ impl Environment {
         let mut environment = Self {
             process: process.collect(),
             file: BTreeMap::new(),
+            lines: BTreeMap::new(),
+            path: None,
+            looked_for: None,
             problems: Vec::new(),
             warnings: Vec::new(),
         };
@@ -117,6 +138,41 @@ impl Environment {
             None => (self.file.get(name)?.as_deref()?, Source::File),
         };
         Some(found).filter(|(value, _)| !value.is_empty())
+    }
+
+    /// Where a name is set, in words.
+    pub(super) fn place(&self, name: &str) -> String {
+        match (
+            self.process.contains_key(name),
+            &self.path,
+            self.lines.get(name),
+        ) {
+            (false, Some(path), Some(line)) => format!("{}, line {line}", path.display()),
+            _ => "the environment".to_owned(),
+        }
+    }
+
+    /// Where the settings are from, in words.
+    pub fn origin(&self) -> String {
+        match (&self.path, &self.looked_for) {
+            (Some(path), _) => {
+                let path = whole(path);
+                format!(
+                    "the settings are from the environment and {}",
+                    path.display()
+                )
+            }
+            (None, Some(path)) => format!(
+                "no file at {}: the settings are from the environment alone (--env-file names another file)",
+                path.display()
+            ),
+            (None, None) => "the settings are from the environment".to_owned(),
+        }
+    }
+
+    /// Whether there is no `.env`.
+    pub(super) fn lacks_file(&self) -> bool {
+        self.looked_for.is_some()
     }
 
     pub(super) fn is_not_utf8(&self, name: &str) -> bool {
@@ -148,6 +204,31 @@ impl Environment {
         &self.warnings
     }
 
+    /// The lines of the file that the environment wins over.
+    pub(super) fn shadowed(&self) -> Vec<String> {
+        let shadowed = |(name, line): (&String, &usize)| {
+            let file = self.file.get(name)?.as_deref()?;
+            let (path, process) = (self.path.as_ref()?, self.process.get(name)?.as_deref()?);
+            if process == file || !names::is_known(name) {
+                return None;
+            }
+            let how = if process.is_empty() {
+                "the environment sets it to nothing, which"
+            } else {
+                "the environment"
+            };
+            Some(format!(
+                "{name}: {how} wins over {}, line {line}",
+                path.display()
+            ))
+        };
+        self.lines
+            .iter()
+            .filter_map(shadowed)
+            .take(MAX_WARNINGS)
+            .collect()
+    }
+
     fn add_file(&mut self, path: &Path, bytes: &[u8]) {
         let at = |line: usize| format!("{}, line {line}", path.display());
         let text = match std::str::from_utf8(bytes) {
@@ -169,8 +250,18 @@ impl Environment {
             let text = format!("{more} more lines from here on cannot be read");
             self.problems.push(Problem::new(at(bad.line), text));
         }
+        self.path = Some(path.to_owned());
         let mut room = MAX_VALUES_BYTES;
         for Binding { line, name, value } in bindings {
+            // `A=${A} more` takes the first value up.
+            let builds_on = value.as_ref().is_some_and(|value| value.contains("${"));
+            if let Some(first) = self.lines.insert(name.clone(), line).filter(|_| !builds_on)
+                && self.warnings.len() < MAX_WARNINGS
+            {
+                let name: String = name.chars().take(MAX_NAME_CHARS).collect();
+                let text = format!("{}: {name} is set again: line {first} is ignored", at(line));
+                self.warnings.push(text);
+            }
             match value
                 .map(|value| self.interpolate(&value, room))
                 .transpose()
@@ -242,10 +333,18 @@ impl fmt::Debug for Environment {
         f.debug_struct("Environment")
             .field("process", &self.process.keys())
             .field("file", &self.file.keys())
+            .field("lines", &self.lines)
+            .field("path", &self.path)
+            .field("looked_for", &self.looked_for)
             .field("problems", &self.problems)
             .field("warnings", &self.warnings)
             .finish()
     }
+}
+
+/// A path as it is whatever the working directory.
+fn whole(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// A file as it is, if it is not larger than that.

@@ -48,12 +48,15 @@ impl fmt::Display for Problem {
 pub struct ConfigError {
     /// At least one, in the order of the table.
     pub problems: Vec<Problem>,
+    /// Where the settings were looked for, if that may be the reason.
+    pub note: Option<String>,
 }
 
 impl From<Problem> for ConfigError {
     fn from(problem: Problem) -> Self {
         Self {
             problems: vec![problem],
+            note: None,
         }
     }
 }
@@ -66,6 +69,9 @@ impl fmt::Display for ConfigError {
         }
         for problem in &self.problems {
             write!(f, "\n  {problem}")?;
+        }
+        if let Some(note) = &self.note {
+            write!(f, "\n({note})")?;
         }
         Ok(())
     }
@@ -85,6 +91,7 @@ mod tests {
                 Problem::new("OS_PASSWORD", "is not valid UTF-8"),
                 Problem::new("X", "short").with_value(&"é".repeat(100)),
             ],
+            note: None,
         };
         let expected = format!(
             "3 problems with the settings:\n  APP_PORT=\"a\\nb\": expected a port\n  OS_PASSWORD: is not valid UTF-8\n  X=\"{}\"...: short",

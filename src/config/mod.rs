@@ -8,8 +8,10 @@ mod document;
 mod dotenv;
 mod environment;
 mod error;
+mod exposed;
 mod files;
 mod kind;
+mod listing;
 mod names;
 mod reader;
 mod settings;
@@ -20,6 +22,7 @@ pub use document::{env_example, markdown_table};
 pub use environment::Environment;
 pub use error::{ConfigError, Problem};
 pub use kind::Kind;
+pub use listing::{Listed, Origin, listing, remarks};
 pub use settings::{
     IpVersion, LogFormat, OpenStackSettings, Protocol, ProviderKind, ReplicaApi, Settings,
 };

@@ -31,7 +31,7 @@ pub(super) fn warnings(environment: &Environment) -> Vec<String> {
 }
 
 fn warning(name: &str, source: Source) -> Option<String> {
-    if known_names().any(|known| known == name) {
+    if is_known(name) {
         return None;
     }
     if let Some(nearest) = nearest(name) {
@@ -42,6 +42,11 @@ fn warning(name: &str, source: Source) -> Option<String> {
     // The mock cloud has many variables of its own, other tools have many of `OS_`.
     let own = family(name).is_some_and(|family| !matches!(family, "OS_" | "MOCK_"));
     (own && source == Source::File).then(|| format!("{name} is unknown and ignored"))
+}
+
+/// Whether it is the name of a setting.
+pub(super) fn is_known(name: &str) -> bool {
+    table::of_name(name).is_some()
 }
 
 fn known_names() -> impl Iterator<Item = &'static str> {
@@ -63,7 +68,7 @@ fn nearest(name: &str) -> Option<&'static str> {
     let upper = name.to_ascii_uppercase().replace('-', "_");
     let by_distance = known_names()
         .filter_map(|known| {
-            let distance = distance(&upper, known);
+            let distance = strsim::osa_distance(&upper, known);
             (distance <= allowed(&upper, known)).then_some((distance, known))
         })
         .min_by_key(|(distance, _)| *distance)
@@ -97,41 +102,9 @@ fn shortened(name: &str) -> Option<&'static str> {
     (words.len() > 2 && matching.next().is_none()).then_some(only)
 }
 
-/// Letters to insert, delete, replace or swap with the next one.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut before_last: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let replaced = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut fewest = replaced.min(last[j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                fewest = fewest.min(before_last[j - 2] + 1);
-            }
-            row.push(fewest);
-        }
-        before_last = std::mem::replace(&mut last, row);
-    }
-    last[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn distances() {
-        let check = |a: &str, b: &str, expected| assert_eq!(distance(a, b), expected, "{a} {b}");
-        check("", "", 0);
-        check("", "abc", 3);
-        check("abc", "", 3);
-        check("kitten", "sitting", 3);
-        check("ab", "ba", 1);
-        check("APP_PROT", "APP_PORT", 1);
-        check("é", "e", 1);
-    }
 
     #[test]
     fn misspelt_names() {

@@ -45,6 +45,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// What is odd but does not keep the daemon from starting.
     pub warnings: Vec<String>,
+    /// Where the settings are from, in words.
+    pub origin: String,
     shown: Vec<(&'static str, String)>,
 }
 
@@ -159,9 +161,7 @@ impl Settings {
         let _ = reader.choice("PROVIDER");
         let openstack = openstack(&mut reader, environment);
         if !reader.problems.is_empty() {
-            return Err(ConfigError {
-                problems: reader.problems,
-            });
+            return Err(refused(reader.problems, environment));
         }
         let mut settings = Self {
             app_host: app_host.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
@@ -175,12 +175,14 @@ impl Settings {
             log_level,
             log_format,
             warnings: environment.warnings().to_vec(),
+            origin: environment.origin(),
             shown: table::variables()
                 .iter()
                 .filter(|variable| !matches!(variable.section, Section::Image | Section::Mock))
                 .map(|variable| (variable.name, shown(variable, environment)))
                 .collect(),
         };
+        settings.warnings.extend(environment.shadowed());
         settings.warnings.extend(names::warnings(environment));
         settings.warnings.extend(warnings::of_values(environment));
         settings.warnings.extend(warnings::of_settings(&settings));
@@ -208,9 +210,7 @@ impl Settings {
         if reader.problems.is_empty() {
             return Ok(SocketAddr::new(host, port));
         }
-        Err(ConfigError {
-            problems: reader.problems,
-        })
+        Err(refused(reader.problems, environment))
     }
 
     /// Every variable with its effective value, empty if it has none, secrets as `***`.
@@ -219,12 +219,39 @@ impl Settings {
     }
 }
 
-fn shown(variable: &Variable, environment: &Environment) -> String {
+/// Everything that is wrong, and where the settings were looked for if one is missing.
+fn refused(problems: Vec<Problem>, environment: &Environment) -> ConfigError {
+    let is_missing = |problem: &Problem| problem.expected.starts_with("is not set");
+    let note = environment.lacks_file() && problems.iter().any(is_missing);
+    ConfigError {
+        problems,
+        note: note.then(|| environment.origin()),
+    }
+}
+
+/// A variable's value, for people: without what is secret.
+pub(super) fn shown(variable: &Variable, environment: &Environment) -> String {
     match reader::lookup(environment, variable) {
         Some(_) if variable.secret => "***".to_owned(),
+        Some(found) if variable.kind == Kind::UrlPath => masked_query(found.text),
         Some(found) => found.text.to_owned(),
         None => variable.default.unwrap_or_default().to_owned(),
     }
+}
+
+/// A path with the values of its query hidden: a token may be in it.
+fn masked_query(path: &str) -> String {
+    let Some((path, query)) = path.split_once('?') else {
+        return path.to_owned();
+    };
+    let pairs: Vec<String> = query
+        .split('&')
+        .map(|pair| match pair.split_once('=') {
+            Some((name, _)) => format!("{name}=***"),
+            None => "***".to_owned(),
+        })
+        .collect();
+    format!("{path}?{}", pairs.join("&"))
 }
 
 fn log_level(reader: &mut Reader<'_>) -> LevelFilter {
@@ -303,11 +330,7 @@ fn openstack(reader: &mut Reader<'_>, environment: &Environment) -> OpenStackSet
 
 /// What the cloud's client makes of `OS_*`, `clouds.yaml` and `secure.yaml`.
 fn cloud(reader: &mut Reader<'_>, environment: &Environment) -> CloudConfig {
-    let vars = |name: &str| match table::find(name) {
-        Some(variable) => reader::lookup(environment, variable).map(|found| found.text.to_owned()),
-        // `HOME` and `XDG_CONFIG_HOME`.
-        None => environment.get(name).map(str::to_owned),
-    };
+    let vars = |name: &str| of_the_cloud(environment, name);
     match CloudConfig::from_vars(&vars, &read_yaml) {
         Ok(cloud) => {
             let origin = cloud.ca_file_origin.as_deref().unwrap_or("OS_CACERT");
@@ -328,7 +351,16 @@ fn cloud(reader: &mut Reader<'_>, environment: &Environment) -> CloudConfig {
     }
 }
 
-fn read_yaml(path: &Path) -> io::Result<String> {
+/// A variable as the cloud's client reads it.
+pub(super) fn of_the_cloud(environment: &Environment, name: &str) -> Option<String> {
+    match table::find(name) {
+        Some(variable) => reader::lookup(environment, variable).map(|found| found.text.to_owned()),
+        // `HOME` and `XDG_CONFIG_HOME`.
+        None => environment.get(name).map(str::to_owned),
+    }
+}
+
+pub(super) fn read_yaml(path: &Path) -> io::Result<String> {
     let bytes = read_bounded(path, MAX_YAML_BYTES)?;
     String::from_utf8(bytes)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not valid UTF-8"))

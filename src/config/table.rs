@@ -153,6 +153,13 @@ pub(super) fn find(name: &str) -> Option<&'static Variable> {
     TABLE.iter().find(|variable| variable.name == name)
 }
 
+/// The variable of that name or alias.
+pub(super) fn of_name(name: &str) -> Option<&'static Variable> {
+    TABLE
+        .iter()
+        .find(|variable| variable.name == name || variable.alias == Some(name))
+}
+
 const PORT: Kind = Kind::Whole {
     min: 1,
     max: 65_535,

@@ -36,6 +36,14 @@ pub enum EventKind {
     Contradiction,
     /// Servers of the pool were created, and not by this daemon.
     Foreign,
+    /// The image's name stands for another image.
+    ImageChanged,
+    /// The flavor's name stands for another flavor.
+    FlavorChanged,
+    /// The network's name stands for another network.
+    NetworkChanged,
+    /// The security groups' names stand for others.
+    SecurityGroupsChanged,
 }
 
 impl EventKind {
@@ -57,6 +65,10 @@ impl EventKind {
             Self::Incomplete => "list-incomplete",
             Self::Contradiction => "contradiction",
             Self::Foreign => "foreign-creation",
+            Self::ImageChanged => "image-changed",
+            Self::FlavorChanged => "flavor-changed",
+            Self::NetworkChanged => "network-changed",
+            Self::SecurityGroupsChanged => "security-groups-changed",
         }
     }
 

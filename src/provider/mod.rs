@@ -3,8 +3,8 @@
 pub mod openstack;
 
 use crate::pool::{
-    Accepted, BackoffCause, CreateFailure, CreationMark, ExternalAddress, Listing, Moment, Quota,
-    ReplicaId, Server,
+    Accepted, BackoffCause, CreateFailure, CreationMark, EventKind, ExternalAddress, Listing,
+    Moment, Quota, ReplicaId, Server,
 };
 use std::error::Error;
 use std::fmt;
@@ -65,9 +65,15 @@ pub trait Provider: Send {
     /// Why a server failed, if the provider tells.
     fn fault(&mut self, replica: &ReplicaId) -> Result<Option<String>, ProviderError>;
 
-    /// Looks up what a creation needs, so that the next one is one request.
+    /// Looks up anew what a creation needs, so that the next one is one request and makes what the names stand for by
+    /// then. What was known stays, if that fails.
     fn prepare_creation(&mut self) -> Result<(), ProviderError> {
         Ok(())
+    }
+
+    /// The names that have come to stand for something else since this was last asked.
+    fn name_changes(&mut self) -> Vec<NameChange> {
+        Vec::new()
     }
 
     /// The id of the image that a new server would be made from, if it has been looked up. Lists
@@ -98,6 +104,19 @@ pub struct Standby {
     pub replica: ReplicaId,
     /// Where it is asked, and so where it serves.
     pub address: Option<IpAddr>,
+}
+
+/// A configured name that stands for something else than before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameChange {
+    /// What it is a name of.
+    pub kind: EventKind,
+    /// The setting and its value.
+    pub setting: String,
+    /// The id that it stood for.
+    pub old: String,
+    /// The id that it stands for.
+    pub new: String,
 }
 
 /// What kind of failure it was. Set once, where the answer is read.

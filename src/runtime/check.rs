@@ -24,9 +24,16 @@ pub fn check(settings: &Settings, json: bool) -> ExitCode {
         &settings.openstack.metadata_value,
     );
     let warnings = settings.warnings.iter().cloned();
-    let mut findings: Vec<Finding> = warnings
+    let mut findings = vec![finding(
+        "settings",
+        Verdict::Ok,
+        settings.origin.clone(),
+        "",
+    )];
+    let warnings: Vec<Finding> = warnings
         .map(|text| finding("settings", Verdict::Hint, text, ""))
         .collect();
+    findings.extend(warnings);
     match look(settings) {
         Ok(found) => findings.extend(found),
         Err(failure) => findings.push(finding("settings", Verdict::Wrong, chain(&failure), "")),
@@ -47,6 +54,7 @@ fn look(settings: &Settings) -> Result<Vec<Finding>, Failure> {
         policy: &settings.policy,
         replica_port: settings.replica_api.port.get(),
         wall_clock: wall_clock(),
+        is_admin: false,
     };
     let mut findings = openstack::check(&cloud(settings)?, &template(settings), &demands);
     let is_listed = |f: &Finding| f.subject == "pool" && f.verdict == Verdict::Ok;

@@ -4,6 +4,7 @@ mod check;
 mod commands;
 mod descriptors;
 mod healthcheck;
+mod listing;
 mod log_queue;
 mod logging;
 mod output;
@@ -14,6 +15,7 @@ mod threads;
 pub use check::check;
 pub use commands::plan;
 pub use healthcheck::healthcheck;
+pub use listing::config;
 pub use output::{complain, print};
 pub use privacy::keep_memory_private;
 
@@ -85,6 +87,7 @@ pub fn run(settings: &Settings) -> ExitCode {
     let held_back = signals::hold_back();
     logging::start(settings.log_level, settings.log_format, pool);
     log_panics();
+    log::info!("{}", settings.origin);
     for warning in &settings.warnings {
         log::warn!("{warning}");
     }

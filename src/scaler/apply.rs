@@ -314,6 +314,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                 };
                 let now = self.parts.clock.now();
                 self.memory.creation_answered(count.get(), outcome, now);
+                self.tell_name_changes();
                 result.map(drop)
             }
         };

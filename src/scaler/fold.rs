@@ -17,6 +17,8 @@ pub(super) enum About {
     List,
     /// The list of the external addresses, made by itself.
     Addresses,
+    /// Looking up the names in the settings.
+    Names,
     /// The plan: it breaks a promise.
     Plan,
     /// A list lacks what is there.

@@ -148,6 +148,16 @@ impl Journal {
         }
     }
 
+    /// Names of the settings were looked up: what came of it.
+    pub(super) fn names_looked_up(&mut self, when: When, event: Event, watcher: &dyn Watcher) {
+        // What comes here is news: it is told whatever was told before.
+        self.folds.ended(&About::Names);
+        match event.reason.filter(|_| event.kind == EventKind::Error) {
+            Some(kind) => self.fold(when, About::Names, event, kind, watcher),
+            None => self.keep(when, event),
+        }
+    }
+
     pub(super) fn list_failed(&mut self, when: When, error: &ProviderError, watcher: &dyn Watcher) {
         self.failed_cycles += 1;
         self.failing_since.get_or_insert(when.0);

@@ -6,7 +6,7 @@ use super::control_servers as servers;
 use crate::config::SETTINGS;
 use crate::faults::Rule;
 use crate::http::{Answer, Request};
-use crate::state::{Keypair, State};
+use crate::state::{Flavor, Keypair, SharedGroup, State};
 
 /// Answers one request of the control API.
 pub(super) fn control(state: &mut State, request: &Request) -> Answer {
@@ -105,7 +105,7 @@ pub(crate) fn run(
         (
             "POST" | "DELETE",
             [
-                kind @ ("images" | "networks" | "keypairs" | "flavors"),
+                kind @ ("images" | "networks" | "keypairs" | "flavors" | "security-groups"),
                 rest @ ..,
             ],
         ) => catalogue(state, method, kind, rest, body),
@@ -153,7 +153,7 @@ const PATHS: [&str; 15] = [
     "GET /mock/counters",
     "POST /mock/counters/reset",
     "GET /mock/callers",
-    "POST|DELETE /mock/{images,networks,keypairs,flavors}[/NAME]",
+    "POST|DELETE /mock/{images,networks,keypairs,flavors,security-groups}[/NAME]",
 ];
 
 fn dump(state: &State) -> Value {
@@ -306,6 +306,7 @@ fn catalogue(
         ("DELETE", "networks") => state
             .networks
             .retain(|network| network.name != name && network.id != name),
+        ("DELETE", "security-groups") => state.shared_groups.retain(|group| group.name != name),
         ("DELETE", "keypairs") => state.keypairs.retain(|pair| pair.name != name),
         // Servers know their flavor by its place: it keeps the place and loses its name and id.
         ("DELETE", _) => {
@@ -330,17 +331,49 @@ fn catalogue(
                 created_ms,
             });
         }
+        ("POST", "security-groups") => {
+            let id = state.rng.uuid();
+            let group = SharedGroup {
+                id: id.clone(),
+                name,
+            };
+            state.shared_groups.push(group);
+            return Ok(json!({ "id": id }));
+        }
+        ("POST", "flavors") => {
+            let id = state.rng.uuid();
+            state.flavors.push(Flavor {
+                id: id.clone(),
+                name,
+                ram: 512,
+                vcpus: 1,
+                disk: body["disk"].as_u64().unwrap_or(1),
+                too_big: false,
+            });
+            return Ok(json!({ "id": id }));
+        }
         ("POST", "networks") => {
             let mut network = state
                 .networks
                 .iter()
                 .find(|network| network.name == name)
+                .or_else(|| {
+                    let usual = &state.config.internal_network;
+                    state.networks.iter().find(|network| network.name == *usual)
+                })
                 .or(state.networks.last())
                 .cloned()
                 .ok_or("no network")?;
             network.id = state.rng.uuid();
             network.name = name;
             network.created_ms = state.now_ms;
+            let is = |key: &str, now: bool| body[key].as_bool().unwrap_or(now);
+            network.external = is("external", network.external);
+            network.shared = is("shared", network.shared);
+            network.port_security = is("port_security", network.port_security);
+            if body["subnets"] == false {
+                network.subnets.clear();
+            }
             let id = network.id.clone();
             state.networks.push(network);
             return Ok(json!({ "id": id }));

@@ -209,10 +209,14 @@ pub(super) fn change_floating(state: &mut State, which: &str, body: &Value) -> R
 
 /// One more image, perhaps of a name that exists.
 pub(super) fn add_image(state: &mut State, body: &Value) -> String {
+    let text = |key: &str, usual: &str| body[key].as_str().unwrap_or(usual).to_owned();
     let image = Image {
         id: state.rng.uuid(),
-        name: body["name"].as_str().unwrap_or("Debian 11").to_owned(),
-        status: body["status"].as_str().unwrap_or("active").to_owned(),
+        name: text("name", "Debian 11"),
+        status: text("status", "active"),
+        visibility: text("visibility", "public"),
+        hidden: body["hidden"] == true,
+        owner: text("owner", &state.ids.admin_project),
         created_ms: state.now_ms,
     };
     let id = image.id.clone();

@@ -56,9 +56,9 @@ fn view(call: &Call<'_>, image: &Image) -> Value {
     let at = iso_z(call.state.unix_ms(image.created_ms));
     json!({
         "owner_specified.openstack.object": format!("images/{}", image.name), "name": image.name, "disk_format": "raw",
-        "container_format": "bare", "visibility": "public", "size": 65536, "virtual_size": 65536, "status": image.status,
+        "container_format": "bare", "visibility": image.visibility, "size": 65536, "virtual_size": 65536, "status": image.status,
         "checksum": "fcd6bcb56c1689fcef28b57c22475bad", "protected": false, "min_ram": 0, "min_disk": 0,
-        "owner": call.state.ids.admin_project, "os_hidden": false, "os_hash_algo": "sha512",
+        "owner": image.owner, "os_hidden": image.hidden, "os_hash_algo": "sha512",
         "os_hash_value": "73e4153936dab198397b74ee9efc26093dda721eaab2f8d92786891153b45b04265a161b169c988edb0db2c53124607b6eaaa816559c5ce54f3dbc9fa6a7a4b2",
         "id": image.id, "created_at": at, "updated_at": at, "tags": [], "self": path,
         "file": format!("{path}/file"), "schema": "/v2/schemas/image", "stores": "fs",
@@ -71,8 +71,19 @@ fn list(call: &Call<'_>) -> Answer {
         Some(Ok(limit)) => limit.min(1000),
         Some(Err(_)) => return Answer::html(400, "limit param must be an integer"),
     };
+    let hidden = call
+        .param("os_hidden")
+        .is_some_and(|text| text.eq_ignore_ascii_case("true"));
     let wanted = |image: &&Image| {
-        takes(call, "name", &image.name)
+        // Those of the community are in a list only if it is for them.
+        let visible = match call.param("visibility") {
+            None => image.visibility != "community",
+            Some("all") => true,
+            Some(wanted) => wanted == image.visibility,
+        };
+        visible
+            && image.hidden == hidden
+            && takes(call, "name", &image.name)
             && takes(call, "id", &image.id)
             && takes(call, "status", &image.status)
     };

@@ -159,7 +159,8 @@ fn log_in(call: &mut Call<'_>) -> Answer {
         return unauthorized(call);
     };
     let bare = call.param("nocatalog").is_some();
-    issue(call, method, scope, bare)
+    let is_default = auth.get("scope").is_none() && method != "application_credential";
+    issue(call, method, scope, (bare, is_default))
 }
 
 fn is_domain(domain: &Value) -> bool {
@@ -191,8 +192,10 @@ enum Scope {
 }
 
 fn scope(call: &Call<'_>, wanted: Option<&Value>, method: &str) -> Option<Scope> {
+    let is_unscoped = wanted.is_some_and(|scope| scope == "unscoped");
     let Some(wanted) = wanted.filter(|scope| scope.is_object()) else {
-        return Some(if method == "application_credential" {
+        let default = !is_unscoped && !call.state.config.default_project.is_empty();
+        return Some(if method == "application_credential" || default {
             Scope::Project
         } else {
             Scope::None
@@ -210,7 +213,12 @@ fn scope(call: &Call<'_>, wanted: Option<&Value>, method: &str) -> Option<Scope>
         .then_some(Scope::Domain)
 }
 
-fn issue(call: &mut Call<'_>, method: &str, scope: Scope, bare: bool) -> Answer {
+fn issue(
+    call: &mut Call<'_>,
+    method: &str,
+    scope: Scope,
+    (bare, is_default): (bool, bool),
+) -> Answer {
     let state = &mut *call.state;
     let id = format!(
         "gAAAAA{}{}{}",
@@ -243,6 +251,11 @@ fn issue(call: &mut Call<'_>, method: &str, scope: Scope, bare: bool) -> Answer 
         Scope::Project => {
             token["project"] =
                 json!({ "domain": domain, "id": state.ids.project, "name": state.config.project });
+            // Another project is named in the token; what it holds is the same here.
+            let other = &state.config.default_project;
+            if is_default && !other.is_empty() && *other != state.ids.project {
+                token["project"] = json!({ "domain": domain, "id": other, "name": "elsewhere" });
+            }
             token["is_domain"] = json!(false);
             token["roles"] = roles;
         }
@@ -281,15 +294,23 @@ fn catalog(call: &Call<'_>) -> Value {
     let ids = &call.state.ids.endpoints;
     let service = |(at, (kind, name, path)): (usize, (&str, &str, &str))| {
         let endpoint = |(index, interface): (usize, &str)| {
-            json!({
-                "id": ids[4 * at + index], "interface": interface, "region_id": "RegionOne", "region": "RegionOne",
-                "url": format!("{}{path}", call.root),
-            })
+            let of = |region: &str| {
+                json!({
+                    "id": ids[4 * at + index], "interface": interface, "region_id": region, "region": region,
+                    "url": format!("{}{path}", call.root),
+                })
+            };
+            call.state
+                .config
+                .regions
+                .split(',')
+                .map(of)
+                .collect::<Vec<_>>()
         };
         let endpoints: Vec<Value> = ["public", "internal", "admin"]
             .into_iter()
             .enumerate()
-            .map(endpoint)
+            .flat_map(endpoint)
             .collect();
         json!({ "endpoints": endpoints, "id": ids[4 * at + 3], "type": kind, "name": name })
     };

@@ -86,7 +86,7 @@ fn items(call: &Call<'_>, kind: &str) -> Option<(&'static str, Vec<Value>)> {
         "subnets" => Some(("subnets", subnets(call))),
         "ports" => Some(("ports", ports(call))),
         "routers" => Some(("routers", vec![router(call)])),
-        "security-groups" => Some(("security_groups", vec![security_group(call)])),
+        "security-groups" => Some(("security_groups", security_groups(call))),
         _ => None,
     }
 }
@@ -257,7 +257,7 @@ fn networks(call: &Call<'_>) -> Vec<Value> {
             "id": network.id, "name": network.name, "tenant_id": owner(call, network), "admin_state_up": true,
             "mtu": if network.mine { 1450 } else { 1500 }, "status": "ACTIVE", "subnets": subnets, "shared": network.shared,
             "availability_zone_hints": [], "availability_zones": [], "ipv4_address_scope": null, "ipv6_address_scope": null,
-            "router:external": network.external, "description": "", "port_security_enabled": true, "is_default": false,
+            "router:external": network.external, "description": "", "port_security_enabled": network.port_security, "is_default": false,
             "tags": [], "created_at": at, "updated_at": at, "revision_number": 2, "project_id": owner(call, network),
         })
     };
@@ -333,7 +333,7 @@ fn router(call: &Call<'_>) -> Value {
         .networks
         .iter()
         .find(|network| network.name == state.config.public_network);
-    let gateway = public.map(|network| {
+    let gateway = public.filter(|_| !state.config.no_gateway).map(|network| {
         json!({
             "network_id": network.id, "enable_snat": true,
             "external_fixed_ips": [{ "subnet_id": network.subnets[0].id, "ip_address": "127.65.255.254" }],
@@ -345,6 +345,24 @@ fn router(call: &Call<'_>) -> Value {
         "routes": [], "flavor_id": null, "tags": [], "created_at": at, "updated_at": at, "revision_number": 3,
         "project_id": state.ids.project,
     })
+}
+
+/// The project's own, and those of others that are shared with it.
+fn security_groups(call: &Call<'_>) -> Vec<Value> {
+    let own = security_group(call);
+    let shared = call.state.shared_groups.iter().map(|group| {
+        let mut view = own.clone();
+        view["id"] = json!(group.id);
+        view["name"] = json!(group.name);
+        view["shared"] = json!(true);
+        for key in ["project_id", "tenant_id"] {
+            view[key] = json!(call.state.ids.admin_project);
+        }
+        view
+    });
+    std::iter::once(own.clone())
+        .chain(shared.collect::<Vec<_>>())
+        .collect()
 }
 
 fn security_group(call: &Call<'_>) -> Value {

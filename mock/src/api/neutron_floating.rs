@@ -162,7 +162,8 @@ fn port(call: &Call<'_>, body: &Value, own: &str) -> Result<Wanted, Answer> {
         .state
         .network(&port.network_id)
         .is_some_and(|network| !network.external)
-        && !of.is_some_and(|ip| ip.unroutable);
+        && !of.is_some_and(|ip| ip.unroutable)
+        && !call.state.config.no_gateway;
     if !reachable {
         let message = format!(
             "External network {} is not reachable from subnet {subnet}.  Therefore, cannot associate Port {id} with a Floating IP.",

@@ -195,7 +195,7 @@ fn flavor_view(call: &Call<'_>, flavor: &Flavor, minor: u32, detail: bool) -> Va
         if detail {
             let swap = if minor >= 75 { json!(0) } else { json!("") };
             map.extend(object(json!({
-                "ram": flavor.ram, "disk": 1, "swap": swap, "OS-FLV-EXT-DATA:ephemeral": 0, "OS-FLV-DISABLED:disabled": false,
+                "ram": flavor.ram, "disk": flavor.disk, "swap": swap, "OS-FLV-EXT-DATA:ephemeral": 0, "OS-FLV-DISABLED:disabled": false,
                 "vcpus": flavor.vcpus, "os-flavor-access:is_public": true, "rxtx_factor": 1.0,
             })));
             if minor >= 61 {

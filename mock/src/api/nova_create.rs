@@ -100,6 +100,13 @@ fn check(call: &Call<'_>, server: &Value, minor: u32) -> Result<NewServer, Answe
     else {
         return Err(bad(&format!("Flavor {flavor} could not be found.")));
     };
+    if call.state.flavors[flavor].disk == 0 {
+        return Err(fault(
+            403,
+            "forbidden",
+            "Only volume-backed servers are allowed for flavors with zero disk.",
+        ));
+    }
     let key_name = text("key_name");
     if key_name.is_some_and(|name| !call.state.keypairs.iter().any(|pair| pair.name == name)) {
         return Err(bad("Invalid key_name provided."));
@@ -161,6 +168,16 @@ fn security_groups(call: &Call<'_>, server: &Value) -> Result<Vec<String>, Answe
         .filter_map(|group| group["name"].as_str());
     let mut groups = Vec::new();
     for name in names {
+        // By name Nova looks among the project's own alone, by id among those that are shared too.
+        if let Some(shared) = call
+            .state
+            .shared_groups
+            .iter()
+            .find(|group| group.id == name)
+        {
+            groups.push(shared.name.clone());
+            continue;
+        }
         if name != "default" && name != call.state.ids.security_group {
             let project = &call.state.ids.project;
             return Err(bad(&format!(
@@ -229,6 +246,19 @@ fn networks(call: &Call<'_>, server: &Value) -> Result<(Vec<String>, Vec<String>
                 "forbidden",
                 &format!("It is not allowed to create an interface on external network {id}"),
             ));
+        }
+        let has_groups = server
+            .get("security_groups")
+            .and_then(Value::as_array)
+            .is_some_and(|groups| !groups.is_empty());
+        if network.subnets.is_empty() || (has_groups && !network.port_security) {
+            return Err(bad(if has_groups {
+                "Network requires port_security_enabled and subnet associated in order to apply security groups."
+                    .to_owned()
+            } else {
+                format!("Network {id} requires a subnet in order to boot instances on.")
+            }
+            .as_str()));
         }
         networks.push(id.to_owned());
     }

@@ -39,6 +39,8 @@ pub(crate) struct Flavor {
     pub(crate) name: String,
     pub(crate) ram: u64,
     pub(crate) vcpus: u64,
+    /// In GiB.
+    pub(crate) disk: u64,
     /// Fits on no host.
     pub(crate) too_big: bool,
 }
@@ -48,7 +50,20 @@ pub(crate) struct Image {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) status: String,
+    /// `public`, `private` or `community`.
+    pub(crate) visibility: String,
+    /// Not in a list unless asked for.
+    pub(crate) hidden: bool,
+    /// The project that it belongs to.
+    pub(crate) owner: String,
     pub(crate) created_ms: u64,
+}
+
+/// A security group of another project, shared by RBAC.
+#[derive(Debug, Clone)]
+pub(crate) struct SharedGroup {
+    pub(crate) id: String,
+    pub(crate) name: String,
 }
 
 #[derive(Debug, Clone)]
@@ -104,6 +119,7 @@ pub(crate) struct State {
     pub(crate) flavors: Vec<Flavor>,
     pub(crate) images: Vec<Image>,
     pub(crate) keypairs: Vec<Keypair>,
+    pub(crate) shared_groups: Vec<SharedGroup>,
     pub(crate) faults: Vec<Rule>,
     pub(crate) record: Record,
     pub(crate) callers: Callers,

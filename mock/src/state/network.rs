@@ -38,12 +38,14 @@ impl Subnet {
 }
 
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools)] // Each is a property of its own.
 pub(crate) struct Network {
     pub(crate) id: String,
     pub(crate) name: String,
     pub(crate) external: bool,
     pub(crate) shared: bool,
     pub(crate) mine: bool,
+    pub(crate) port_security: bool,
     pub(crate) subnets: Vec<Subnet>,
     pub(crate) created_ms: u64,
 }

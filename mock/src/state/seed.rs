@@ -32,6 +32,7 @@ impl State {
             name: name.into(),
             ram,
             vcpus,
+            disk: 1,
             too_big: vcpus > 1,
         };
         let flavors = vec![
@@ -43,6 +44,9 @@ impl State {
             id: rng.uuid(),
             name: "Debian 11".into(),
             status: "active".into(),
+            visibility: "public".into(),
+            hidden: false,
+            owner: ids.admin_project.clone(),
             created_ms: 0,
         };
         let networks = networks(&config, &mut rng);
@@ -71,6 +75,7 @@ impl State {
                 public_key: PUBLIC_KEY.into(),
                 created_ms: 0,
             }],
+            shared_groups: Vec::new(),
             faults: Vec::new(),
             record: Record::default(),
             callers,
@@ -158,6 +163,7 @@ fn networks(config: &MockCloudConfig, rng: &mut Rng) -> Vec<Network> {
             external,
             shared,
             mine,
+            port_security: true,
             subnets,
             created_ms: 0,
         }

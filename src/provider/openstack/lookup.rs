@@ -1,13 +1,16 @@
 //! What a new server is made of, and what the configured names stand for.
 
 use super::error::failed;
-use crate::provider::{ProviderError, ProviderErrorKind};
+use crate::pool::EventKind;
+use crate::provider::{NameChange, ProviderError, ProviderErrorKind};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use openstack_sdk_blocking::{
-    Cloud, Flavor, ImageInfo, Keypair, MAX_USER_DATA_BYTES, NetworkInfo, SecurityGroup,
+    Cloud, Error, Flavor, ImageInfo, Keypair, MAX_USER_DATA_BYTES, NetworkInfo, SecurityGroup,
+    nearest,
 };
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read;
 use std::path::PathBuf;
@@ -47,35 +50,104 @@ pub struct ServerTemplate {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Resolved {
     pub(super) image: String,
+    /// Anybody can make an image of the community, under any name.
+    pub(super) is_community_image: bool,
+    /// Other active images of that name.
+    pub(super) other_images: Vec<String>,
     pub(super) flavor: String,
     pub(super) network: String,
+    pub(super) security_groups: Vec<String>,
 }
 
 impl ServerTemplate {
     pub(super) fn resolve(&self, cloud: &Cloud) -> Result<Resolved, ProviderError> {
+        let (image, others) = self.find_images(cloud)?;
         let resolved = Resolved {
-            image: self.find_image(cloud)?.id,
+            is_community_image: is_community(&image),
+            image: image.id,
+            other_images: others.into_iter().map(|image| image.id).collect(),
             flavor: self.find_flavor(cloud)?.id,
             network: self.find_network(cloud)?.id,
+            // By id, since Nova looks for a name among the project's own groups alone.
+            security_groups: self
+                .find_security_groups(cloud)?
+                .into_iter()
+                .map(|group| group.id)
+                .collect(),
         };
         self.find_keypair(cloud)?;
         Ok(resolved)
     }
 
-    /// The image of that name or id; of several, the newest that is active.
-    pub(super) fn find_image(&self, cloud: &Cloud) -> Result<ImageInfo, ProviderError> {
-        let (image, others) = self.find_images(cloud)?;
-        if !others.is_empty() {
-            let others: Vec<&str> = others.iter().map(|image| image.id.as_str()).collect();
+    /// What the names stand for now and did not before, with a word in the log about several images of one name.
+    pub(super) fn changes(
+        &self,
+        before: Option<&Resolved>,
+        now: &Resolved,
+    ) -> Result<Vec<NameChange>, ProviderError> {
+        if now.is_community_image && before.is_some_and(|before| !before.is_community_image) {
+            let why = format!(
+                "only an image of the community ({}) has that name by now, and anybody can make one: set its id, if \
+                 it is meant",
+                now.image
+            );
+            return Err(unknown("OPENSTACK_IMAGE", &self.image, &why));
+        }
+        let is_new = before.is_none_or(|before| {
+            (&before.image, &before.other_images) != (&now.image, &now.other_images)
+        });
+        if is_new && !now.other_images.is_empty() {
             log::warn!(
                 "OPENSTACK_IMAGE: {} images are named {:?} ({}, {}); the newest is taken",
-                others.len() + 1,
+                now.other_images.len() + 1,
                 self.image,
-                image.id,
-                others.join(", ")
+                now.image,
+                now.other_images.join(", ")
             );
         }
-        Ok(image)
+        let Some(before) = before else {
+            return Ok(Vec::new());
+        };
+        let groups = |resolved: &Resolved| resolved.security_groups.join(", ");
+        let rows = [
+            (
+                EventKind::ImageChanged,
+                format!("OPENSTACK_IMAGE={}", self.image),
+                before.image.clone(),
+                now.image.clone(),
+            ),
+            (
+                EventKind::FlavorChanged,
+                format!("OPENSTACK_FLAVOR={}", self.flavor),
+                before.flavor.clone(),
+                now.flavor.clone(),
+            ),
+            (
+                EventKind::NetworkChanged,
+                format!("OPENSTACK_NETWORK={}", self.network),
+                before.network.clone(),
+                now.network.clone(),
+            ),
+            (
+                EventKind::SecurityGroupsChanged,
+                format!(
+                    "OPENSTACK_SECURITY_GROUPS={}",
+                    self.security_groups.join(",")
+                ),
+                groups(before),
+                groups(now),
+            ),
+        ];
+        Ok(rows
+            .into_iter()
+            .filter(|(_, _, old, new)| old != new)
+            .map(|(kind, setting, old, new)| NameChange {
+                kind,
+                setting,
+                old,
+                new,
+            })
+            .collect())
     }
 
     /// That image, and the other active ones of the same name.
@@ -93,12 +165,24 @@ impl ServerTemplate {
             "no image of that name is active"
         };
         found.retain(|image| image.status == "active");
+        let owners: BTreeSet<_> = found.iter().map(|image| &image.owner).collect();
+        if owners.len() > 1 && found.iter().all(is_community) {
+            let ids: Vec<&str> = found.iter().map(|image| image.id.as_str()).collect();
+            let why = format!(
+                "several projects have a community image of that name: set the id of one of them: {}",
+                ids.join(", ")
+            );
+            return Err(unknown("OPENSTACK_IMAGE", &self.image, &why));
+        }
         found.sort_by_key(|image| Reverse(image.created_at));
         let mut found = found.into_iter();
-        match found.next() {
-            Some(newest) => Ok((newest, found.collect())),
-            None => Err(unknown("OPENSTACK_IMAGE", &self.image, why)),
+        if let Some(newest) = found.next() {
+            return Ok((newest, found.collect()));
         }
+        let names = cloud.image().images(None);
+        let names = names.map(|all| all.into_iter().map(|image| image.name).collect());
+        let error = unknown("OPENSTACK_IMAGE", &self.image, why);
+        Err(hinted(error, &self.image, names, "openstack image list"))
     }
 
     pub(super) fn find_flavor(&self, cloud: &Cloud) -> Result<Flavor, ProviderError> {
@@ -106,7 +190,13 @@ impl ServerTemplate {
             .compute()
             .find_flavors(&self.flavor)
             .map_err(failed("the flavor cannot be looked up"))?;
-        the_only_one("OPENSTACK_FLAVOR", &self.flavor, "flavor", found, |f| &f.id)
+        the_only_one("OPENSTACK_FLAVOR", &self.flavor, "flavor", found, |f| &f.id).map_err(
+            |error| {
+                let names = cloud.compute().flavors();
+                let names = names.map(|all| all.into_iter().map(|flavor| flavor.name).collect());
+                hinted(error, &self.flavor, names, "openstack flavor list")
+            },
+        )
     }
 
     pub(super) fn find_network(&self, cloud: &Cloud) -> Result<NetworkInfo, ProviderError> {
@@ -117,6 +207,11 @@ impl ServerTemplate {
         the_only_one("OPENSTACK_NETWORK", &self.network, "network", found, |n| {
             &n.id
         })
+        .map_err(|error| {
+            let names = cloud.network().networks(None);
+            let names = names.map(|all| all.into_iter().map(|network| network.name).collect());
+            hinted(error, &self.network, names, "openstack network list")
+        })
     }
 
     pub(super) fn find_keypair(&self, cloud: &Cloud) -> Result<Option<Keypair>, ProviderError> {
@@ -125,9 +220,12 @@ impl ServerTemplate {
         };
         match cloud.compute().keypair(name) {
             Ok(keypair) => Ok(Some(keypair)),
-            Err(error) if error.kind() == openstack_sdk_blocking::ErrorKind::NotFound => Err(
-                unknown("OPENSTACK_KEYPAIR", name, "the user has no such keypair"),
-            ),
+            Err(error) if error.kind() == openstack_sdk_blocking::ErrorKind::NotFound => {
+                let error = unknown("OPENSTACK_KEYPAIR", name, "the user has no such keypair");
+                let names = cloud.compute().keypairs();
+                let names = names.map(|all| all.into_iter().map(|pair| pair.name).collect());
+                Err(hinted(error, name, names, "openstack keypair list"))
+            }
             Err(error) => Err(failed("the keypair cannot be looked up")(error)),
         }
     }
@@ -137,12 +235,27 @@ impl ServerTemplate {
         cloud: &Cloud,
     ) -> Result<Vec<SecurityGroup>, ProviderError> {
         const VARIABLE: &str = "OPENSTACK_SECURITY_GROUPS";
+        if self.security_groups.is_empty() {
+            return Ok(Vec::new());
+        }
+        let token = cloud
+            .authenticate()
+            .map_err(failed("the security groups cannot be looked up"))?;
         let find = |name: &String| {
-            let found = cloud
+            let mut found = cloud
                 .network()
                 .find_security_groups(name)
                 .map_err(failed("the security group cannot be looked up"))?;
-            the_only_one(VARIABLE, name, "security group", found, |g| &g.id)
+            // An administrator is shown every project's, and others may share theirs: the project's own come first.
+            let is_own = |group: &SecurityGroup| group.project_id == token.project_id;
+            if found.iter().any(is_own) {
+                found.retain(is_own);
+            }
+            the_only_one(VARIABLE, name, "security group", found, |g| &g.id).map_err(|error| {
+                let names = cloud.network().security_groups(None);
+                let names = names.map(|all| all.into_iter().map(|group| group.name).collect());
+                hinted(error, name, names, "openstack security group list")
+            })
         };
         self.security_groups.iter().map(find).collect()
     }
@@ -191,6 +304,24 @@ impl ServerTemplate {
         }
         Ok(Some(content))
     }
+}
+
+pub(super) fn is_community(image: &ImageInfo) -> bool {
+    image.visibility.as_deref() == Some("community")
+}
+
+/// The error with the name that was most likely meant, and the command that shows all.
+fn hinted(
+    mut error: ProviderError,
+    wanted: &str,
+    names: Result<Vec<String>, Error>,
+    command: &str,
+) -> ProviderError {
+    let names = names.unwrap_or_default();
+    if let Some(name) = nearest(wanted, names.iter().map(String::as_str)).filter(|n| *n != wanted) {
+        error.message.push_str(&format!("; did you mean {name}?"));
+    }
+    error.with_remedy(format!("{command} shows what there is"))
 }
 
 fn the_only_one<T>(

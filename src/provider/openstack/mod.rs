@@ -12,7 +12,7 @@ pub use lookup::ServerTemplate;
 
 use self::error::failed;
 use self::lookup::Resolved;
-use super::{Order, Provider, ProviderError, ProviderErrorKind, Standby};
+use super::{NameChange, Order, Provider, ProviderError, ProviderErrorKind, Standby};
 use crate::pool::{
     Accepted, CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Moment, Quota,
     ReplicaId, Server,
@@ -31,6 +31,8 @@ pub struct OpenStack {
     template: ServerTemplate,
     external_addresses: bool,
     resolved: Option<Resolved>,
+    /// The names that stand for something else than before.
+    changes: Vec<NameChange>,
     /// The name under which Nova shows the servers' addresses on the wanted network.
     network_name: Option<String>,
     /// The port of each replica that an external address was moved to or may be moved to.
@@ -50,6 +52,7 @@ impl OpenStack {
             template,
             external_addresses,
             resolved: None,
+            changes: Vec::new(),
             network_name: None,
             ports: BTreeMap::new(),
             ports_asked: BTreeSet::new(),
@@ -143,11 +146,18 @@ impl OpenStack {
     }
 
     fn resolved(&mut self) -> Result<Resolved, ProviderError> {
-        let resolved = match self.resolved.take() {
-            Some(resolved) => resolved,
-            None => self.template.resolve(&self.cloud)?,
-        };
-        Ok(self.resolved.insert(resolved).clone())
+        match &self.resolved {
+            Some(resolved) => Ok(resolved.clone()),
+            None => self.look_up(),
+        }
+    }
+
+    /// Looks all names up. What was known stays, if that fails.
+    fn look_up(&mut self) -> Result<Resolved, ProviderError> {
+        let anew = self.template.resolve(&self.cloud)?;
+        self.changes
+            .extend(self.template.changes(self.resolved.as_ref(), &anew)?);
+        Ok(self.resolved.insert(anew).clone())
     }
 
     fn order(&mut self, order: &Order) -> Result<CreateServer, ProviderError> {
@@ -161,7 +171,7 @@ impl OpenStack {
             key_name: template.keypair.clone(),
             metadata: self.metadata_of(order),
             user_data: template.user_data()?,
-            security_groups: template.security_groups.clone(),
+            security_groups: resolved.security_groups,
             availability_zone: template.availability_zone.clone(),
             min_count: Some(1),
             max_count: Some(u32::try_from(order.count.get()).unwrap_or(u32::MAX)),
@@ -230,12 +240,11 @@ impl Provider for OpenStack {
         }
         // A name may stand for another object by now. The request was not carried out, so that
         // one with other ids may follow at once.
-        self.resolved = None;
         self.network_name = None;
         if was_cached {
+            self.look_up()?;
             let anew = self.order(order)?;
             if anew != body {
-                log::info!("image, flavor or network has been replaced: trying with the new one");
                 let made = self.cloud.compute().create_servers(&anew);
                 return made
                     .map(|created| self.accepted(&created, &anew))
@@ -307,7 +316,11 @@ impl Provider for OpenStack {
     }
 
     fn prepare_creation(&mut self) -> Result<(), ProviderError> {
-        self.resolved().map(drop)
+        self.look_up().map(drop)
+    }
+
+    fn name_changes(&mut self) -> Vec<NameChange> {
+        std::mem::take(&mut self.changes)
     }
 
     fn image(&self) -> Option<Arc<str>> {

@@ -45,6 +45,8 @@ pub struct Demands<'a> {
     pub replica_port: u16,
     /// This machine's clock, in seconds since 1970.
     pub wall_clock: u64,
+    /// The user may do what Nova refuses others; found at the login.
+    pub is_admin: bool,
 }
 
 /// Logs in and looks at all that is needed, as far as it gets. After a failed login nothing else
@@ -55,9 +57,13 @@ pub fn check(cloud: &Cloud, template: &ServerTemplate, demands: &Demands<'_>) ->
     if let Some(token) = login::login(&mut report, cloud) {
         let pool = pool(&mut report, cloud, template, demands.wall_clock);
         locks(&mut report, cloud);
-        let flavor = servers::flavor(&mut report, cloud, template);
+        let demands = &Demands {
+            is_admin: token.roles.iter().any(|role| role == "admin"),
+            ..*demands
+        };
+        let flavor = servers::flavor(&mut report, cloud, template, demands.is_admin);
         servers::image(&mut report, cloud, template, flavor.as_ref());
-        servers::network(&mut report, cloud, template, demands);
+        let network = servers::network(&mut report, cloud, template, demands);
         servers::zone(&mut report, cloud, template);
         servers::keypair(&mut report, cloud, template);
         let port = demands.replica_port;
@@ -82,6 +88,7 @@ pub fn check(cloud: &Cloud, template: &ServerTemplate, demands: &Demands<'_>) ->
                 template,
                 demands.policy,
                 pool.as_deref(),
+                network.as_ref(),
             );
         }
     }
@@ -121,6 +128,21 @@ impl Report {
 
     fn wrong(&mut self, subject: &'static str, text: impl Into<String>, remedy: impl Into<String>) {
         self.add(subject, Verdict::Wrong, text.into(), Some(remedy.into()));
+    }
+
+    /// Something that Nova refuses everybody but administrators.
+    fn hindered(
+        &mut self,
+        is_admin: bool,
+        subject: &'static str,
+        text: String,
+        remedy: &'static str,
+    ) {
+        if is_admin {
+            self.hint(subject, text, remedy);
+        } else {
+            self.wrong(subject, text, remedy);
+        }
     }
 
     /// Something that only this check wants to see, and not the daemon.

@@ -4,7 +4,10 @@ use super::{Report, servers_in_words};
 use crate::pool::Policy;
 use crate::provider::openstack::error::failed;
 use crate::provider::openstack::lookup::ServerTemplate;
-use openstack_sdk_blocking::{Cloud, Flavor, FloatingIpQuery, Limits, Server};
+use openstack_sdk_blocking::{
+    Cloud, Flavor, FloatingIp, FloatingIpQuery, Limits, NetworkInfo, Port, PortQuery, Server,
+};
+use std::collections::BTreeSet;
 
 /// One limit of the project.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,6 +151,7 @@ pub(super) fn floating_ips(
     template: &ServerTemplate,
     policy: &Policy,
     pool: Option<&[Server]>,
+    network: Option<&NetworkInfo>,
 ) {
     const SUBJECT: &str = "floating IPs";
     let description = &template.floating_ip_description;
@@ -198,6 +202,9 @@ pub(super) fn floating_ips(
         .collect();
     let count = of_pool.len();
     report.ok(SUBJECT, format!("{count} found, {free} of them free"));
+    if let Some(network) = network {
+        routes(report, cloud, network, &of_pool);
+    }
     let needed = policy.floor.div_ceil(policy.capacity.get());
     if u64::try_from(count - outside.len()).is_ok_and(|usable| usable < needed) {
         report.hint(
@@ -215,6 +222,65 @@ pub(super) fn floating_ips(
             ),
             "openstack floating ip unset --port, if the pool is to have it",
         );
+    }
+}
+
+/// Whether a router leads from the replicas' network to the networks of the floating IPs.
+fn routes(report: &mut Report, cloud: &Cloud, network: &NetworkInfo, ips: &[FloatingIp]) {
+    const SUBJECT: &str = "floating IPs";
+    let query = PortQuery {
+        network_id: Some(network.id.clone()),
+        ..PortQuery::default()
+    };
+    let seen = cloud
+        .network()
+        .routers()
+        .and_then(|routers| Ok((routers, cloud.network().ports(&query)?)));
+    let (routers, ports) = match seen {
+        Ok(seen) => seen,
+        Err(error) => {
+            let error = failed("the routers cannot be listed")(error);
+            report.unseen(SUBJECT, &error);
+            return;
+        }
+    };
+    let is_interface = |port: &&Port| {
+        let owner = port.device_owner.as_deref().unwrap_or_default();
+        owner.starts_with("network:router_interface") || owner.starts_with("network:ha_router")
+    };
+    let joined: BTreeSet<&str> = ports
+        .iter()
+        .filter(is_interface)
+        .filter_map(|port| port.device_id.as_deref())
+        .collect();
+    let reached: BTreeSet<&str> = routers
+        .iter()
+        .filter(|router| joined.contains(router.id.as_str()))
+        .filter_map(|router| router.gateway.as_ref()?.network_id.as_deref())
+        .collect();
+    let unreached: Vec<String> = ips
+        .iter()
+        .filter(|ip| {
+            let from = ip.floating_network_id.as_deref();
+            from.is_some_and(|from| !reached.contains(from))
+        })
+        .map(|ip| ip.floating_ip_address.to_string())
+        .collect();
+    if unreached.is_empty() {
+        return;
+    }
+    let text = format!(
+        "no router leads from {} to the external network of {}: it cannot be put on a replica",
+        network.name,
+        unreached.join(", ")
+    );
+    let remedy = "openstack router set --external-gateway and openstack router add subnet, or a floating IP of a \
+                  network that a router leads to";
+    // Routers of others are hidden, and may lead there from a network that is shared.
+    if network.shared {
+        report.hint(SUBJECT, text, remedy);
+    } else {
+        report.wrong(SUBJECT, text, remedy);
     }
 }
 

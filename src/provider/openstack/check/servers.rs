@@ -2,8 +2,8 @@
 
 use super::{Demands, Report};
 use crate::provider::openstack::error::failed;
-use crate::provider::openstack::lookup::ServerTemplate;
-use openstack_sdk_blocking::{Cloud, Flavor, ImageInfo, SecurityGroup};
+use crate::provider::openstack::lookup::{ServerTemplate, is_community};
+use openstack_sdk_blocking::{Cloud, Flavor, ImageInfo, NetworkInfo, SecurityGroup, nearest};
 use std::fmt::Write as _;
 
 const MIB: u64 = 1 << 20;
@@ -13,6 +13,7 @@ pub(super) fn flavor(
     report: &mut Report,
     cloud: &Cloud,
     template: &ServerTemplate,
+    is_admin: bool,
 ) -> Option<Flavor> {
     const SUBJECT: &str = "flavor";
     let flavor = match template.find_flavor(cloud) {
@@ -37,6 +38,18 @@ pub(super) fn flavor(
     } else {
         report.ok(SUBJECT, text);
     }
+    if flavor.disk_gib == Some(0) {
+        report.hindered(
+            is_admin,
+            SUBJECT,
+            format!(
+                "{} has no disk: Nova refuses a server of it (403) that does not boot from a volume, and the daemon \
+                 boots from the image",
+                flavor.name
+            ),
+            "set OPENSTACK_FLAVOR to one with a disk",
+        );
+    }
     Some(flavor)
 }
 
@@ -59,6 +72,20 @@ pub(super) fn image(
         .map(|size| format!(" ({} MiB)", size.div_ceil(MIB)));
     let size = size.unwrap_or_default();
     report.ok(SUBJECT, format!("{}{size}, id {}", image.name, image.id));
+    if is_community(&image) {
+        report.hint(
+            SUBJECT,
+            format!(
+                "{} is a community image of project {}: anybody can make one of any name",
+                image.name,
+                image.owner.as_deref().unwrap_or("(unknown)")
+            ),
+            format!(
+                "set OPENSTACK_IMAGE={}, if that is the one that is meant",
+                image.id
+            ),
+        );
+    }
     if !others.is_empty() {
         let others: Vec<&str> = others.iter().map(|image| image.id.as_str()).collect();
         report.hint(
@@ -110,7 +137,7 @@ pub(super) fn network(
     cloud: &Cloud,
     template: &ServerTemplate,
     demands: &Demands<'_>,
-) {
+) -> Option<NetworkInfo> {
     const SUBJECT: &str = "network";
     let network = match template.find_network(cloud) {
         Ok(network) => network,
@@ -120,7 +147,7 @@ pub(super) fn network(
                 &error,
                 "openstack network list shows what there is",
             );
-            return;
+            return None;
         }
     };
     let subnets = match cloud.network().subnets(&network.id) {
@@ -128,17 +155,27 @@ pub(super) fn network(
         Err(error) => {
             let error = failed("the network's subnets cannot be listed")(error);
             report.unseen(SUBJECT, &error);
-            return;
+            return Some(network);
         }
     };
     let version = template.ip_version;
-    // Subnets of a network that others share may be hidden: then there are none to see.
-    let has = |version| subnets.is_empty() || subnets.iter().any(|s| s.ip_version == version);
+    // Subnets of a network that others share may be hidden: then there are none to see, but their ids.
+    let are_hidden = subnets.is_empty() && !network.subnets.is_empty();
+    let has = |version| are_hidden || subnets.iter().any(|s| s.ip_version == version);
+    let name = &network.name;
+    usable(report, &network, template, demands);
+    if subnets.is_empty() && !are_hidden {
+        report.wrong(
+            SUBJECT,
+            format!("{name} has no subnet: servers on it get no address, and Nova refuses them"),
+            format!("openstack subnet create --network {name} ..., or set OPENSTACK_NETWORK to another one"),
+        );
+        return Some(network);
+    }
     if has(version) {
         let text = format!("{}, IPv{version}, id {}", network.name, network.id);
         report.ok(SUBJECT, text);
     } else {
-        let name = &network.name;
         report.wrong(
             SUBJECT,
             format!("OPENSTACK_IP_VERSION={version}: the network {name} has no IPv{version} subnet"),
@@ -155,6 +192,33 @@ pub(super) fn network(
             "set OPENSTACK_NETWORK to one with IPv4, or EXTERNAL_ADDRESS_MANAGEMENT=false",
         );
     }
+    Some(network)
+}
+
+/// Whether Nova makes ports on that network as they are wanted.
+fn usable(
+    report: &mut Report,
+    network: &NetworkInfo,
+    template: &ServerTemplate,
+    demands: &Demands<'_>,
+) {
+    const SUBJECT: &str = "network";
+    let name = &network.name;
+    if network.external && !network.shared {
+        report.hindered(
+            demands.is_admin,
+            SUBJECT,
+            format!("{name} is external and not shared: Nova refuses servers on it (403)"),
+            "set OPENSTACK_NETWORK to a network of the project, or to a shared one",
+        );
+    }
+    if network.port_security_enabled == Some(false) && !template.security_groups.is_empty() {
+        report.wrong(
+            SUBJECT,
+            format!("{name} has no port security: Nova refuses servers with OPENSTACK_SECURITY_GROUPS on it (400)"),
+            "unset OPENSTACK_SECURITY_GROUPS, or set OPENSTACK_NETWORK to one with port security",
+        );
+    }
 }
 
 pub(super) fn zone(report: &mut Report, cloud: &Cloud, template: &ServerTemplate) {
@@ -166,7 +230,12 @@ pub(super) fn zone(report: &mut Report, cloud: &Cloud, template: &ServerTemplate
         Ok(zones) if zones.contains(wanted) => report.ok(SUBJECT, wanted.as_str()),
         Ok(zones) => report.wrong(
             SUBJECT,
-            format!("OPENSTACK_AVAILABILITY_ZONE={wanted}: there is no such zone"),
+            match nearest(wanted, zones.iter().map(String::as_str)) {
+                Some(name) => format!(
+                    "OPENSTACK_AVAILABILITY_ZONE={wanted}: there is no such zone; did you mean {name}?"
+                ),
+                None => format!("OPENSTACK_AVAILABILITY_ZONE={wanted}: there is no such zone"),
+            },
             format!("set it to one of: {}", zones.join(", ")),
         ),
         Err(error) => {
@@ -335,6 +404,7 @@ mod tests {
                 name: String::new(),
                 status: String::new(),
                 visibility: None,
+                owner: None,
                 created_at: None,
                 updated_at: None,
                 size: Some(size),

@@ -1,0 +1,46 @@
+//! The command `config`: every setting with its value, and where it is from.
+
+use crate::config::{Environment, listing, remarks};
+use crate::pool::visible;
+use serde_json::json;
+
+/// Where the second column begins, unless a line is longer.
+const COLUMN: usize = 56;
+
+/// The text, and whether the daemon would start with these settings.
+#[must_use]
+pub fn config(environment: &Environment, json: bool) -> (String, bool) {
+    let all = listing(environment);
+    let (problems, warnings) = remarks(environment);
+    let is_well = problems.is_empty();
+    if json {
+        let settings: Vec<_> = all
+            .iter()
+            .map(|listed| {
+                json!({
+                    "name": listed.name, "value": listed.value, "source": listed.origin.word(),
+                    "origin": listed.origin.text(),
+                })
+            })
+            .collect();
+        let body = json!({
+            "ok": is_well, "origin": environment.origin(), "settings": settings, "problems": problems,
+            "warnings": warnings,
+        });
+        return (format!("{body:#}\n"), is_well);
+    }
+    let mut text = format!("{}\n", environment.origin());
+    for listed in all {
+        let pair = format!("{}={}", listed.name, visible(&listed.value));
+        text.push_str(&format!(
+            "{pair:<COLUMN$} {}\n",
+            visible(&listed.origin.text())
+        ));
+    }
+    for (word, lines) in [("WRONG", problems), ("hint", warnings)] {
+        for line in lines {
+            text.push_str(&format!("{word:<6} {}\n", visible(&line)));
+        }
+    }
+    (text, is_well)
+}

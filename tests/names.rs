@@ -1,0 +1,218 @@
+//! What the names in the settings stand for, and where the login leads: over a pool's life.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use openstack_sdk_blocking::{Auth, Cloud, CloudConfig, DomainRef, ProjectRef, Scope, UserRef};
+use serde_json::{Value, json};
+use simplescalevm::pool::EventKind;
+use simplescalevm::provider::openstack::{OpenStack, ServerTemplate};
+use simplescalevm::provider::{NameChange, Provider, ProviderErrorKind};
+use simplescalevm_mock::MockCloud;
+use support::{Daemon, counter, quick_cloud, requests};
+
+/// A pool on that cloud as the daemon would have it.
+fn pool(cloud: &MockCloud, change: impl FnOnce(&mut ServerTemplate)) -> OpenStack {
+    let env: std::collections::BTreeMap<_, _> = cloud.env().into_iter().collect();
+    let domain = || DomainRef::Name("Default".to_owned());
+    let auth = Auth::Password {
+        user: UserRef::Name {
+            name: env["OS_USERNAME"].clone(),
+            domain: domain(),
+        },
+        password: env["OS_PASSWORD"].as_str().into(),
+    };
+    let scope = Scope::Project(ProjectRef::Name {
+        name: env["OS_PROJECT_NAME"].clone(),
+        domain: domain(),
+    });
+    let config = CloudConfig::new(cloud.auth_url(), auth, scope);
+    let mut template = ServerTemplate {
+        name: "server".into(),
+        unique_names: true,
+        image: "Debian 11".into(),
+        flavor: "d2-8".into(),
+        network: "internal".into(),
+        ip_version: 4,
+        metadata_key: "group".into(),
+        metadata_value: "scaled".into(),
+        floating_ip_description: "server".into(),
+        keypair: None,
+        cloud_init_file: None,
+        security_groups: vec!["default".into()],
+        availability_zone: None,
+    };
+    change(&mut template);
+    OpenStack::new(Cloud::new(config).unwrap(), template, false)
+}
+
+fn make(cloud: &MockCloud, kind: &str, body: &Value) -> String {
+    let made = cloud.control("POST", kind, body).unwrap();
+    made["id"].as_str().unwrap().to_owned()
+}
+
+fn id_of(cloud: &MockCloud, kind: &str, name: &str) -> String {
+    let all = cloud.state()["ids"][kind].clone();
+    let mut all = all.as_array().unwrap().iter();
+    let found = all.find(|one| one["name"] == name).unwrap();
+    found["id"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_newest_active_image_is_used_from_the_next_look_on() {
+    let cloud = quick_cloud(|_| {});
+    let mut pool = pool(&cloud, |_| {});
+    pool.prepare_creation().unwrap();
+    assert_eq!(pool.name_changes(), []);
+    let old = id_of(&cloud, "images", "Debian 11");
+    for status in ["queued", "deactivated"] {
+        make(
+            &cloud,
+            "images",
+            &json!({ "name": "Debian 11", "status": status }),
+        );
+    }
+    pool.prepare_creation().unwrap();
+    assert_eq!(pool.name_changes(), []);
+    let new = make(&cloud, "images", &json!({ "name": "Debian 11" }));
+    pool.prepare_creation().unwrap();
+    let change = NameChange {
+        kind: EventKind::ImageChanged,
+        setting: "OPENSTACK_IMAGE=Debian 11".to_owned(),
+        old,
+        new: new.clone(),
+    };
+    assert_eq!(pool.name_changes(), [change]);
+    assert_eq!(pool.name_changes(), [], "told once");
+    // A look that fails changes nothing.
+    cloud
+        .control("DELETE", "networks/internal", &json!({}))
+        .unwrap();
+    let error = pool.prepare_creation().unwrap_err();
+    assert_eq!(error.kind, ProviderErrorKind::Lookup);
+    make(
+        &cloud,
+        "networks",
+        &json!({ "name": "internal", "external": false, "shared": false }),
+    );
+    pool.prepare_creation().unwrap();
+    let kinds: Vec<EventKind> = pool
+        .name_changes()
+        .iter()
+        .map(|change| change.kind)
+        .collect();
+    assert_eq!(kinds, [EventKind::NetworkChanged]);
+}
+
+#[test]
+fn an_image_of_the_community_never_takes_the_place_of_another() {
+    let cloud = quick_cloud(|_| {});
+    let own = make(
+        &cloud,
+        "images",
+        &json!({ "name": "Gateway", "visibility": "private" }),
+    );
+    let mut pool = pool(&cloud, |template| template.image = "Gateway".into());
+    pool.prepare_creation().unwrap();
+    cloud
+        .control("DELETE", &format!("images/{own}"), &json!({}))
+        .unwrap();
+    make(
+        &cloud,
+        "images",
+        &json!({ "name": "Gateway", "visibility": "community", "owner": "stranger" }),
+    );
+    let error = pool.prepare_creation().unwrap_err();
+    assert!(
+        error.to_string().contains("anybody can make one"),
+        "{error}"
+    );
+    assert_eq!(pool.name_changes(), []);
+}
+
+/// Nova finds a group that another project shares by its id alone.
+#[test]
+fn security_groups_go_out_by_id() {
+    let cloud = quick_cloud(|_| {});
+    let id = make(&cloud, "security-groups", &json!({ "name": "sip" }));
+    let more = [("OPENSTACK_SECURITY_GROUPS", "sip")];
+    let daemon = Daemon::start(&cloud, &more);
+    daemon.wait_for_available(3);
+    let creations = requests(&cloud, "service=nova&method=POST&path=/servers");
+    let body = &creations[0]["body"]["server"]["security_groups"];
+    assert_eq!(*body, json!([{ "name": id }]));
+}
+
+#[test]
+fn what_nova_refuses_comes_with_its_remedy() {
+    let cloud = quick_cloud(|_| {});
+    make(&cloud, "flavors", &json!({ "name": "thin", "disk": 0 }));
+    let daemon = Daemon::start(&cloud, &[("OPENSTACK_FLAVOR", "thin")]);
+    let expected = "-> set OPENSTACK_FLAVOR to a flavor with a disk";
+    daemon.wait("the remedy", || daemon.log().contains(expected));
+}
+
+#[test]
+fn a_pool_stays_in_its_project() {
+    let cloud = quick_cloud(|c| c.token_lifetime = std::time::Duration::from_secs(1));
+    let project = cloud.state()["ids"]["project"].as_str().unwrap().to_owned();
+    cloud.set(&json!({ "default_project": project })).unwrap();
+    let unset = [
+        ("OS_PROJECT_NAME", ""),
+        ("OS_PROJECT_DOMAIN_NAME", ""),
+        ("OS_REGION_NAME", ""),
+    ];
+    let daemon = Daemon::start(&cloud, &unset);
+    daemon.wait_for_available(3);
+    let told =
+        format!("for project scaler ({project}), region RegionOne; this holds until the end");
+    assert!(daemon.log().contains(&told), "{}", daemon.log());
+    cloud
+        .set(&json!({ "default_project": "0123456789abcdef" }))
+        .unwrap();
+    let error = "the login leads to project elsewhere (0123456789abcdef) now, and this process was started for project";
+    daemon.wait("the error", || daemon.log().contains(error));
+    assert!(
+        daemon
+            .log()
+            .contains("-> set OS_PROJECT_ID and OS_REGION_NAME")
+    );
+    let since = cloud.log("").len();
+    daemon.wait("three more logins", || {
+        let log = cloud.log("");
+        log[since.min(log.len())..]
+            .iter()
+            .filter(|r| r["service"] == "keystone")
+            .count()
+            >= 3
+    });
+    // Nobody was asked with such a token, and nothing made.
+    let strangers: Vec<_> = cloud.log("")[since..]
+        .iter()
+        .filter(|r| r["service"] == "nova" || r["service"] == "neutron")
+        .cloned()
+        .collect();
+    assert!(strangers.is_empty(), "{strangers:?}");
+    assert_eq!(counter(&cloud, "created"), 3);
+    cloud.set(&json!({ "default_project": project })).unwrap();
+    daemon.wait("a list again", || {
+        daemon.log().contains("can be listed again")
+    });
+    assert_eq!(counter(&cloud, "created"), 3);
+}
+
+#[test]
+fn a_pool_stays_in_its_region() {
+    let cloud = quick_cloud(|c| c.token_lifetime = std::time::Duration::from_secs(1));
+    let daemon = Daemon::start(&cloud, &[("OS_REGION_NAME", "")]);
+    daemon.wait_for_available(3);
+    cloud.set(&json!({ "regions": "RegionTwo" })).unwrap();
+    let error = "the login leads to region RegionTwo now";
+    daemon.wait("the error", || daemon.log().contains(error));
+    assert_eq!(counter(&cloud, "created"), 3);
+}
