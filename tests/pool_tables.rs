@@ -19,5 +19,7 @@ mod section_2_6_backoff;
 mod section_2_6_creating;
 #[path = "pool_tables/severity.rs"]
 mod severity;
+#[path = "pool_tables/sessions.rs"]
+mod sessions;
 #[path = "pool_tables/world.rs"]
 mod world;

@@ -241,6 +241,8 @@ fn policy(reader: &mut Reader<'_>) -> Policy {
         max_count: NonZeroU64::new(reader.whole("REPLICA_MAX_COUNT")),
         failure_threshold: u32::try_from(reader.whole("REPLICA_FAILURE_THRESHOLD"))
             .unwrap_or(u32::MAX),
+        termination_confirmations: u32::try_from(reader.whole("REPLICA_TERMINATION_CONFIRMATIONS"))
+            .unwrap_or(u32::MAX),
         startup_grace: reader.seconds("REPLICA_STARTUP_GRACE"),
         startup_timeout: reader.seconds_or_never("REPLICA_STARTUP_TIMEOUT"),
         unreachable_timeout: reader.seconds_or_never("REPLICA_UNREACHABLE_TIMEOUT"),

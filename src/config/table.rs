@@ -212,6 +212,7 @@ const TABLE: &[Variable] = &[
     Variable::new(ReplicaApi, "REPLICA_API_INSECURE", "false", Switch, "accept any certificate of `https` replicas"),
 
     Variable::new(Replacement, "REPLICA_FAILURE_THRESHOLD", "3", Whole { min: 1, max: 1_000 }, "failed probes in a row until a replica counts as unreachable"),
+    Variable::new(Replacement, "REPLICA_TERMINATION_CONFIRMATIONS", "2", Whole { min: 1, max: 10 }, "answers in a row, a second apart, that say that a replica is done before it is deleted; 1: the first one is enough"),
     Variable::new(Replacement, "REPLICA_STARTUP_GRACE", "300", age("none"), "seconds after its launch for which a silent replica counts as starting"),
     Variable::new(Replacement, "REPLICA_STARTUP_TIMEOUT", "900", age("never"), "seconds after which a replica that never answered is deleted; 0: never"),
     Variable::new(Replacement, "REPLICA_UNREACHABLE_TIMEOUT", "0", age("never"), "seconds after which an unreachable replica is deleted, with the sessions it may hold; 0: never"),

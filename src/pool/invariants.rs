@@ -13,7 +13,8 @@ use std::collections::BTreeSet;
 pub enum Violation {
     /// An action on a server that is not of the pool.
     StrangerTouched,
-    /// A locked, held, unknown, leaving, serving or just silent replica is deleted.
+    /// A locked, held, unknown, leaving, serving or just silent replica is deleted, or one that has not
+    /// said often enough that it is done.
     ProtectedReplicaDeleted,
     /// An external address is taken from a replica that serves, or from outside the pool.
     AddressTakenFromHolder,
@@ -64,7 +65,13 @@ pub fn violations(
             Action::Delete {
                 replica, reason, ..
             } => {
-                found.extend(bad_deletion(memory, &plan.assessment, replica, *reason));
+                found.extend(bad_deletion(
+                    policy,
+                    memory,
+                    &plan.assessment,
+                    replica,
+                    *reason,
+                ));
                 (1, !deleted.insert(replica.clone()))
             }
             Action::Create { count } => {
@@ -115,6 +122,7 @@ fn bad_source(
 }
 
 fn bad_deletion(
+    policy: &Policy,
     memory: &Memory,
     assessment: &Assessment,
     replica: &ReplicaId,
@@ -123,10 +131,20 @@ fn bad_deletion(
     let (Some(record), Some(phase)) = (memory.record(replica), assessment.phase(replica)) else {
         return Some(Violation::StrangerTouched);
     };
+    let answers = record.failures < policy.failure_threshold;
+    // What the replica says of itself comes before everything that the provider says of it.
+    let is_needed = answers && record.answer.is_some_and(|answer| !answer.termination);
     let fits = !record.server.locked
+        && !is_needed
         && match phase {
-            Phase::Failed(_) => matches!(reason, DeleteReason::Error | DeleteReason::Stopped),
-            Phase::Finished => reason == DeleteReason::Termination,
+            Phase::Failed(_) => {
+                let unheard = record.has_served && answers && record.probe_address().is_some();
+                matches!(reason, DeleteReason::Error | DeleteReason::Stopped) && !unheard
+            }
+            Phase::Finished => {
+                reason == DeleteReason::Termination
+                    && record.done_in_a_row >= policy.termination_confirmations
+            }
             Phase::Creating(_) => reason == DeleteReason::StartupTimeout && !record.may_have_run,
             Phase::Starting => {
                 reason == DeleteReason::StartupTimeout && record.born_here && !record.has_answered
@@ -136,6 +154,7 @@ fn bad_deletion(
                 other => other == DeleteReason::UnreachableTimeout,
             },
             Phase::Serving { .. }
+            | Phase::Finishing { .. }
             | Phase::Checking
             | Phase::Held
             | Phase::Unknown { .. }

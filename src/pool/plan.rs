@@ -2,7 +2,7 @@
 
 use super::{
     Assessment, BackoffCause, ExternalAddress, ExternalAddressId, Holder, Listing, Memory, Moment,
-    Phase, Policy, ReplicaId, assess, deletions::plan_deletions,
+    Phase, Policy, ReplicaId, ServerState, assess, deletions::plan_deletions,
 };
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -130,6 +130,8 @@ pub enum DeleteBlock {
     },
     /// It is not shown running, but cannot be shown never to have held a session.
     MayHaveRun,
+    /// The provider shows it as failed or unfinished, and it answers without "done".
+    StillAnswers,
     /// No replica answers at all, so that the fault may well be on this side.
     NobodyAnswers,
     /// The last list lacks so much of the pool that the next one has to confirm it.
@@ -169,7 +171,7 @@ pub enum Blocked {
 
 impl Blocked {
     /// All words that [`Blocked::name`] can give.
-    pub const NAMES: [&'static str; 9] = [
+    pub const NAMES: [&'static str; 10] = [
         "backoff",
         "outcome-unknown",
         "max-count",
@@ -177,6 +179,7 @@ impl Blocked {
         "locked",
         "still-starting",
         "may-have-run",
+        "still-answers",
         "nobody-answers",
         "no-standby",
     ];
@@ -195,6 +198,7 @@ impl Blocked {
                 DeleteBlock::Locked => "locked",
                 DeleteBlock::StillStarting { .. } => "still-starting",
                 DeleteBlock::MayHaveRun => "may-have-run",
+                DeleteBlock::StillAnswers => "still-answers",
                 DeleteBlock::NobodyAnswers => "nobody-answers",
                 DeleteBlock::ShrunkenList { .. } => "shrunken-list",
             },
@@ -371,6 +375,7 @@ pub fn standbys(
         .zip(assessment.replicas.iter())
         .filter(|(record, assessed)| {
             matches!(assessed.phase, Phase::Serving { .. })
+                && matches!(record.server.state, ServerState::Running(_))
                 && (all_are_listed || memory.is_listed(record))
         })
         .map(|(r, assessed)| (r.refused_address, Reverse(assessed.age), &assessed.id))

@@ -14,6 +14,8 @@ pub struct Policy {
     pub max_count: Option<NonZeroU64>,
     /// `REPLICA_FAILURE_THRESHOLD`: failed probes in a row until a replica is unreachable.
     pub failure_threshold: u32,
+    /// `REPLICA_TERMINATION_CONFIRMATIONS`: answers in a row that say "done" until it is believed.
+    pub termination_confirmations: u32,
     /// `REPLICA_STARTUP_GRACE`: how long after its launch a silent replica still counts.
     pub startup_grace: Duration,
     /// `REPLICA_STARTUP_TIMEOUT`: a replica that has not come up by then is deleted; `None`: never.
@@ -34,6 +36,13 @@ impl Policy {
     /// From the start of a failed probe to the next one, if it has ended by then, unless the probe interval is shorter.
     pub const RETRY_AFTER_FAILED_PROBE: Duration = Duration::from_secs(1);
 
+    /// From the start of a probe whose answer says "done" to the one that has to confirm it, unless the
+    /// probe interval is shorter.
+    pub const CONFIRM_TERMINATION_AFTER: Duration = Duration::from_secs(1);
+    /// A server that lists have shown being built for longer than this is asked, if it has an address:
+    /// it may run all the same.
+    pub const BUILDS_WITHIN: Duration = Duration::from_secs(60);
+
     /// How many replicas reach the floor from `available` resources.
     #[must_use]
     pub fn missing(&self, available: u64) -> u64 {
@@ -50,6 +59,7 @@ impl Default for Policy {
             floor: 3,
             max_count: None,
             failure_threshold: 3,
+            termination_confirmations: 2,
             startup_grace: Duration::from_secs(300),
             startup_timeout: Some(Duration::from_secs(900)),
             unreachable_timeout: None,

@@ -1,6 +1,7 @@
 //! What is remembered of one replica, and how a list and an answer change it.
 
 use super::{Answer, Creating, Moment, Policy, ProbeFailure, ProbeResult, Server, ServerState};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +31,10 @@ pub struct Record {
     pub has_answered: bool,
     /// Whether it has ever said that it is not done, so that "done" can be believed.
     pub has_served: bool,
+    /// So many answers in a row, the last ones, say that it is done, and could be believed.
+    pub done_in_a_row: u32,
+    /// The free resources of its last answer that did not say that it is done.
+    pub(super) free_before: Option<u64>,
     /// Since when each of its answers has said that nothing is free, and that it is not done.
     pub full_since: Option<Moment>,
     /// Failed probes in a row.
@@ -42,6 +47,12 @@ pub struct Record {
     pub unreachable_since: Option<Moment>,
     /// When it last did not answer, if it has not answered since.
     pub silent_until: Option<Moment>,
+    /// When the last failed probe was begun.
+    pub(super) asked_in_vain: Option<Moment>,
+    /// Where it was last asked while the provider showed it running.
+    pub(super) last_address: Option<IpAddr>,
+    /// Since when, and in how many lists, the provider has shown it as failed without a break.
+    pub(super) shown_failed: Option<(Moment, u32)>,
     /// How lists have shown it being created, if the last one did.
     pub(super) shown_creating: Option<ShownCreating>,
     /// What it counted when the provider last knew its state.
@@ -86,7 +97,68 @@ pub(super) struct NextProbe {
 
 impl Record {
     pub(super) fn is_probed(&self) -> bool {
-        matches!(self.server.state, ServerState::Running(_)) && self.delete_accepted.is_none()
+        self.probe_address().is_some() && self.delete_accepted.is_none()
+    }
+
+    /// Where it can be asked. The provider's word alone ends nobody: a server that is shown as failed,
+    /// or as being built for longer than a build takes, may serve all the same.
+    #[must_use]
+    pub fn probe_address(&self) -> Option<IpAddr> {
+        match self.server.state {
+            ServerState::Running(address) => Some(address),
+            ServerState::Failed(_) => self.known_address(),
+            ServerState::Creating(Creating::Building)
+                if self.time_shown_creating() >= Policy::BUILDS_WITHIN =>
+            {
+                self.server.addresses.first().copied()
+            }
+            _ => None,
+        }
+    }
+
+    /// Where it was last, unless the provider shows it elsewhere by now.
+    fn known_address(&self) -> Option<IpAddr> {
+        let shown = &self.server.addresses;
+        self.last_address
+            .filter(|last| shown.is_empty() || shown.contains(last))
+            .or_else(|| shown.first().copied())
+    }
+
+    /// Whether its address is known from its own past only: the provider shows none any more.
+    pub(super) fn is_asked_at_its_last_address(&self) -> bool {
+        matches!(self.server.state, ServerState::Failed(_))
+            && self.server.addresses.is_empty()
+            && self.last_address.is_some()
+    }
+
+    /// Whether it does not answer, so that the last good answer stands no longer.
+    pub(super) fn is_silent(&self, policy: &Policy) -> bool {
+        self.failures >= policy.failure_threshold
+    }
+
+    /// Whether it has been silent for so long that something final may rest on that: one failed probe
+    /// is not enough, whatever the threshold is.
+    pub(super) fn is_surely_silent(&self, policy: &Policy) -> bool {
+        self.failures >= policy.failure_threshold.max(2)
+    }
+
+    /// Whether it says that it is not done, and is not silent.
+    pub(super) fn says_it_is_needed(&self, policy: &Policy) -> bool {
+        self.answer.is_some_and(|answer| !answer.termination) && !self.is_silent(policy)
+    }
+
+    /// Whether a server that the provider shows as failed is of no use: it has not answered since, or
+    /// there is nothing to be asked. One that may have served and is shown without an address has
+    /// to be shown so again.
+    pub(super) fn is_lost(&self, policy: &Policy) -> bool {
+        let Some((since, lists)) = self.shown_failed else {
+            return false;
+        };
+        if self.probe_address().is_none() {
+            let ran = self.server.launched.is_some() || self.first_running.is_some();
+            return lists >= 2 || !ran;
+        }
+        self.is_surely_silent(policy) && self.asked_in_vain.is_some_and(|at| at >= since)
     }
 
     /// When it is due to be probed, if it waits for that.
@@ -141,6 +213,7 @@ impl Record {
                 self.frozen_count = count;
             }
             self.server.state = ServerState::Unknown;
+            self.shown_failed = None;
             if let Some(shown) = &mut self.shown_creating {
                 *shown = ShownCreating::first(shown.why, arrived);
             }
@@ -149,11 +222,13 @@ impl Record {
         if *self.name != *server.name {
             self.name = server.name.as_str().into();
         }
+        let was_asked = self.probe_address().is_some();
         let was = std::mem::replace(&mut self.server, server.clone()).state;
         // Nova at times shows a server that runs without its addresses. It is asked where it was
         // last, and neither counts as a new one nor goes for having no address for too long.
-        if let ServerState::Running(address) = was
+        if matches!(was, ServerState::Running(_) | ServerState::Failed(_))
             && self.server.state == ServerState::Creating(Creating::NoAddress)
+            && let Some(address) = self.last_address
         {
             self.server.state = ServerState::Running(address);
         }
@@ -165,26 +240,67 @@ impl Record {
         if settled && self.server.state != ServerState::Leaving {
             self.delete_accepted = None;
         }
-        if matches!(self.server.state, ServerState::Running(_)) {
+        self.note_failed(arrived);
+        if let ServerState::Running(address) = self.server.state {
+            self.last_address = Some(address);
             self.first_running.get_or_insert(arrived);
-            if !matches!(was, ServerState::Running(_)) {
-                self.probe.at = arrived;
+            let is_void = match was {
+                ServerState::Running(_) => return,
+                // It was asked all the time: below the threshold its last answer stands.
+                ServerState::Failed(_) => self.unreachable_since.is_some(),
+                // What answered before it was finished may have been another one.
+                ServerState::Creating(_) => was_asked,
+                _ => false,
+            };
+            self.probe.at = arrived;
+            if is_void {
+                self.forget_answers();
             }
+            return;
+        }
+        if self.probe_address().is_some() {
             return;
         }
         self.probe.under_way = None;
         self.full_since = None;
         // What it said before it was out of service says nothing of it afterwards, whatever the
         // provider shows in between.
-        if matches!(
-            self.server.state,
-            ServerState::Held(_) | ServerState::Failed(_)
-        ) {
-            self.answer = None;
-            self.failures = 0;
-            self.unreachable_since = None;
-            self.silent_until = None;
+        let is_out =
+            |state: &ServerState| matches!(state, ServerState::Held(_) | ServerState::Failed(_));
+        if is_out(&was) || is_out(&self.server.state) {
+            self.forget_answers();
         }
+    }
+
+    /// Takes in that a list shows it as failed, or not. It is asked at once.
+    pub(super) fn note_failed(&mut self, now: Moment) {
+        if !matches!(self.server.state, ServerState::Failed(_)) {
+            self.shown_failed = None;
+            return;
+        }
+        let (since, lists) = self.shown_failed.unwrap_or((now, 0));
+        self.shown_failed = Some((since, lists.saturating_add(1)));
+        if lists == 0 {
+            self.probe.at = self.probe.at.min(now);
+        }
+    }
+
+    /// Its last address is another server's by now: what answers there says nothing of this one.
+    pub(super) fn leave_its_address(&mut self) {
+        self.last_address = None;
+        self.probe.under_way = None;
+        self.forget_answers();
+    }
+
+    fn forget_answers(&mut self) {
+        self.answer = None;
+        self.done_in_a_row = 0;
+        self.free_before = None;
+        self.full_since = None;
+        self.failures = 0;
+        self.unreachable_since = None;
+        self.silent_until = None;
+        self.asked_in_vain = None;
     }
 
     /// Returns whether it serves for the first time.
@@ -196,7 +312,16 @@ impl Record {
     ) -> bool {
         self.probe.under_way = None;
         self.last_probe = Some((result.finished, result.latency));
+        let is_being_built = matches!(self.server.state, ServerState::Creating(_));
         match &result.outcome {
+            // It is shown as being built, and runs: nothing is made of that but that it stays.
+            Ok(answer) if is_being_built => {
+                self.answer = Some(*answer);
+                self.may_have_run |= !answer.termination;
+                self.failures = 0;
+                self.last_failure = None;
+                false
+            }
             Ok(answer) => {
                 self.answer = Some(*answer);
                 let is_full = answer.free == 0 && !answer.termination;
@@ -208,7 +333,10 @@ impl Record {
                 self.silent_until = None;
                 let came_up = !self.has_served && !answer.termination;
                 self.has_served |= came_up;
-                self.has_answered |= self.has_served || grace_is_over;
+                // Neither does it matter whether it may still be starting where it has failed.
+                let is_failed = matches!(self.server.state, ServerState::Failed(_));
+                self.has_answered |= self.has_served || grace_is_over || is_failed;
+                self.take_termination(policy, answer, result.finished - result.latency);
                 came_up
             }
             // It was not asked, so its silence says nothing.
@@ -219,6 +347,8 @@ impl Record {
             Err(failure) => {
                 self.failures = self.failures.saturating_add(1);
                 self.last_failure = Some(failure.clone());
+                let started = result.finished - result.latency;
+                self.asked_in_vain = Some(started);
                 self.silent_until = Some(result.finished);
                 if self.failures >= policy.failure_threshold {
                     self.unreachable_since.get_or_insert(result.finished);
@@ -226,10 +356,24 @@ impl Record {
                     let soon = policy.probe_interval.min(Policy::RETRY_AFTER_FAILED_PROBE);
                     // Counted from its start, as the interval is: what did not answer in time
                     // has been waited for already.
-                    let started = result.finished - result.latency;
                     self.probe.at = started + soon;
                 }
                 false
+            }
+        }
+    }
+
+    /// One answer that says "done" is not enough: a status script says so whenever its service is being
+    /// restarted. It is asked again soon.
+    fn take_termination(&mut self, policy: &Policy, answer: &Answer, started: Moment) {
+        if !answer.termination {
+            self.done_in_a_row = 0;
+            self.free_before = Some(answer.free);
+        } else if self.has_answered {
+            self.done_in_a_row = self.done_in_a_row.saturating_add(1);
+            if self.done_in_a_row < policy.termination_confirmations {
+                let soon = policy.probe_interval.min(Policy::CONFIRM_TERMINATION_AFTER);
+                self.probe.at = started + soon;
             }
         }
     }

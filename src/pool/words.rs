@@ -292,6 +292,9 @@ fn delete_block(why: DeleteBlock, before: &str) -> String {
         DeleteBlock::MayHaveRun => ": it may have held sessions before; is its address on \
              OPENSTACK_NETWORK, of OPENSTACK_IP_VERSION?"
             .to_owned(),
+        DeleteBlock::StillAnswers => {
+            ": it still answers, and does not say that it is done".to_owned()
+        }
         DeleteBlock::NobodyAnswers => {
             ": no replica answers at all, so that the fault may be on this side".to_owned()
         }

@@ -527,6 +527,9 @@ fn acted(plan: &Plan, action: &Action, sentence: &str) -> Event {
 fn detail(assessed: &Assessed, record: &Record) -> String {
     match (&assessed.phase, &record.server.state) {
         (Phase::Serving { free }, _) => format!(" ({free} free)"),
+        (Phase::Finishing { .. }, _) => {
+            " (it says that it is done, and is asked once more)".to_owned()
+        }
         (Phase::Finished, _) => " (it says itself that it is done)".to_owned(),
         (Phase::Unreachable { .. }, _) => match &record.last_failure {
             Some(failure) => format!(" ({} probes failed: {failure})", record.failures),

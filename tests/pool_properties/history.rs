@@ -60,7 +60,7 @@ fn address(server: usize) -> IpAddr {
 pub(crate) fn policies() -> impl Strategy<Value = Policy> {
     let seconds = |range: std::ops::Range<u64>| range.prop_map(Duration::from_secs);
     (
-        (1..5_u64, 0..20_u64, 0..12_u64, 1..4_u32),
+        (1..5_u64, 0..20_u64, 0..12_u64, 1..4_u32, 1..4_u32),
         (
             seconds(0..400),
             prop::option::of(seconds(1..1_000)),
@@ -69,11 +69,12 @@ pub(crate) fn policies() -> impl Strategy<Value = Policy> {
         any::<bool>(),
     )
         .prop_map(
-            |((capacity, floor, max, threshold), times, addresses)| Policy {
+            |((capacity, floor, max, threshold, confirmations), times, addresses)| Policy {
                 capacity: NonZeroU64::MIN.saturating_add(capacity - 1),
                 floor,
                 max_count: NonZeroU64::new(max),
                 failure_threshold: threshold,
+                termination_confirmations: confirmations,
                 startup_grace: times.0,
                 startup_timeout: times.1,
                 unreachable_timeout: times.2,
@@ -250,9 +251,9 @@ pub(crate) fn tell(memory: &mut Memory, policy: &Policy, event: &Event, now: Mom
             outcome,
             late,
         } => {
-            let is_asked = memory.record(&id(*server)).is_some_and(|r| {
-                matches!(r.server.state, ServerState::Running(_)) && r.delete_accepted.is_none()
-            });
+            let is_asked = memory
+                .record(&id(*server))
+                .is_some_and(|r| r.probe_address().is_some() && r.delete_accepted.is_none());
             if !is_asked {
                 return false;
             }

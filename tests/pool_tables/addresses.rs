@@ -147,6 +147,7 @@ fn error_and_stopped_do_not_wait_for_their_move() {
         let mut world = pool(&["a", "b"], &[("f", "a")]);
         world.state("a", state);
         world.list();
+        world.fails("a", 3);
         world.does(&format!(
             "move f a->b holder-goes {reason} | delete a {reason}"
         ));

@@ -61,6 +61,7 @@ fn max_count_counts_replicas_of_any_state_and_awaited_ones() {
     world.add("e", ServerState::Leaving, OLD);
     world.state("b", ServerState::Unknown);
     world.list();
+    world.list();
     world.created(2);
     check(
         &world,

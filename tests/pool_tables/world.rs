@@ -225,8 +225,13 @@ impl World {
         self.probe(name, Ok(Answer { free, termination }))
     }
 
-    /// It answers that it may be deleted.
+    /// It answers that it may be deleted, as often as it takes to be believed.
     pub(crate) fn done(&mut self, name: &str) -> bool {
+        (0..self.policy.termination_confirmations).fold(false, |_, _| self.done_once(name))
+    }
+
+    /// It answers once that it may be deleted.
+    pub(crate) fn done_once(&mut self, name: &str) -> bool {
         let termination = true;
         self.probe(
             name,

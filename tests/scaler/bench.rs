@@ -216,6 +216,7 @@ impl Bench {
             policy: Policy {
                 floor,
                 external_addresses: true,
+                termination_confirmations: 1,
                 ..Policy::default()
             },
             scaling_interval: s(30),

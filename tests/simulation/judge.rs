@@ -168,9 +168,10 @@ impl Judge {
     }
 
     pub(crate) fn list_answered(&mut self, number: usize, now: u64, listing: &Listing) {
+        let policy = self.policy.clone();
         let life = self.life(number);
         life.list_failures = 0;
-        life.list(now, listing);
+        life.list(&policy, now, listing);
     }
 
     pub(crate) fn probe_begins(

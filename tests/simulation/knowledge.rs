@@ -6,6 +6,7 @@ use simplescalevm::pool::{
     Server, ServerState,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// What was heard of one replica.
 #[derive(Debug, Clone, Default)]
@@ -13,7 +14,11 @@ pub(crate) struct Heard {
     /// The probe that was begun last. The result of any other is late.
     pub(crate) round: Option<u64>,
     pub(crate) answer: Option<Answer>,
+    /// Answers in a row, the last ones, that say that it is done.
+    pub(crate) done: u32,
     pub(crate) failures: u32,
+    /// When the last failed probe was begun.
+    pub(crate) asked_in_vain: Option<u64>,
     /// The last and the first failed probe of the silence.
     pub(crate) last_failed: Option<u64>,
     pub(crate) silent_since: Option<u64>,
@@ -21,6 +26,10 @@ pub(crate) struct Heard {
     pub(crate) served: bool,
     pub(crate) answered: bool,
     pub(crate) ran: bool,
+    /// Where it was when a list showed it running.
+    pub(crate) last_address: Option<IpAddr>,
+    /// Since when, and in how many lists, it is shown as failed.
+    pub(crate) failed: Option<(u64, u32)>,
     pub(crate) first_listed: u64,
     pub(crate) address_seen: bool,
     /// When a list last showed it active without an address, and for how long lists have.
@@ -48,8 +57,56 @@ impl Heard {
         self.without_address = lacks_one.then_some((now, time));
     }
 
+    /// Whether it can be asked although the cloud shows it as failed.
+    pub(crate) fn can_be_asked(&self, server: &Server) -> bool {
+        !server.addresses.is_empty() || self.last_address.is_some()
+    }
+
+    /// What a list shows of it besides being there.
+    fn note_state(&mut self, policy: &Policy, server: &Server, now: u64) {
+        let was_failed = self.failed;
+        self.failed = match server.state {
+            ServerState::Failed(_) => {
+                let (since, lists) = was_failed.unwrap_or((now, 0));
+                Some((since, lists + 1))
+            }
+            _ => None,
+        };
+        match &server.state {
+            ServerState::Running(address) => {
+                self.ran = true;
+                self.address_seen = true;
+                self.last_address = Some(*address);
+                if was_failed.is_some() && self.is_silent(policy) {
+                    self.out_of_service();
+                }
+            }
+            ServerState::Creating(Creating::NoAddress) if self.address_seen => {}
+            // Nothing is known of it, so no answer becomes void; but where it was, is forgotten.
+            ServerState::Unknown => self.address_seen = false,
+            // It may serve all the same, and is asked on.
+            ServerState::Failed(_) if self.can_be_asked(server) => {
+                self.address_seen = self.last_address.is_some();
+            }
+            ServerState::Creating(_) | ServerState::Leaving => {
+                self.round = None;
+                self.address_seen = false;
+                if was_failed.is_some() {
+                    self.out_of_service();
+                }
+            }
+            ServerState::Held(_) | ServerState::Failed(_) => {
+                self.round = None;
+                self.address_seen = false;
+                self.out_of_service();
+            }
+        }
+    }
+
     fn out_of_service(&mut self) {
         self.answer = None;
+        self.done = 0;
+        self.asked_in_vain = None;
         self.failures = 0;
         self.silent_since = None;
     }
@@ -124,7 +181,7 @@ pub(crate) struct Life {
 
 impl Life {
     /// Takes in a complete list, by the rules of section 2.1 and 2.2 of the specification.
-    pub(crate) fn list(&mut self, now: u64, listing: &Listing) {
+    pub(crate) fn list(&mut self, policy: &Policy, now: u64, listing: &Listing) {
         let servers: BTreeMap<ReplicaId, Server> = listing
             .servers
             .iter()
@@ -174,25 +231,9 @@ impl Life {
             if settled && !heard.leaves && server.state != ServerState::Unknown {
                 self.deleted.remove(&server.id);
             }
-            match &server.state {
-                ServerState::Running(_) => {
-                    heard.ran = true;
-                    heard.address_seen = true;
-                }
-                ServerState::Creating(Creating::NoAddress) if heard.address_seen => {}
-                // Nothing is known of it, so no answer becomes void; but where it was, is forgotten.
-                ServerState::Unknown => heard.address_seen = false,
-                ServerState::Creating(_) | ServerState::Leaving => {
-                    heard.round = None;
-                    heard.address_seen = false;
-                }
-                ServerState::Held(_) | ServerState::Failed(_) => {
-                    heard.round = None;
-                    heard.address_seen = false;
-                    heard.out_of_service();
-                }
-            }
+            heard.note_state(policy, server, now);
         }
+        self.leave_addresses_of_others(&servers);
         for creation in &mut self.creations {
             let until = creation.answered.map(|at| at + SETTLES_MS);
             creation.settled |= until.is_some_and(|until| asked >= until);
@@ -209,6 +250,23 @@ impl Life {
             addresses: listing.external_addresses.clone(),
             shrunken,
         });
+    }
+
+    /// One address never speaks for two.
+    fn leave_addresses_of_others(&mut self, servers: &BTreeMap<ReplicaId, Server>) {
+        for (id, heard) in &mut self.heard {
+            let Some(address) = heard.last_address.filter(|_| heard.failed.is_some()) else {
+                continue;
+            };
+            let is_shown = servers.get(id).is_some_and(|s| !s.addresses.is_empty());
+            let mut others = servers.values().filter(|server| server.id != *id);
+            if !is_shown && others.any(|server| server.addresses.contains(&address)) {
+                heard.last_address = None;
+                heard.address_seen = false;
+                heard.round = None;
+                heard.out_of_service();
+            }
+        }
     }
 
     /// Whether a list lacks more than half of the pool, and at least two, for the first time.
@@ -240,6 +298,11 @@ impl Life {
             Ok(answer) => {
                 heard.answer = Some(*answer);
                 heard.answered = true;
+                heard.done = if answer.termination {
+                    heard.done + 1
+                } else {
+                    0
+                };
                 heard.failures = 0;
                 heard.silent_since = None;
                 let first = !heard.served && !answer.termination;
@@ -250,6 +313,8 @@ impl Life {
             Err(ProbeFailure::Local(_)) => false,
             Err(_) => {
                 heard.failures += 1;
+                let took = u64::try_from(result.latency.as_millis()).unwrap_or(u64::MAX);
+                heard.asked_in_vain = Some(now.saturating_sub(took));
                 heard.last_failed = Some(now);
                 heard.silent_since.get_or_insert(now);
                 false

@@ -141,6 +141,8 @@ pub(crate) struct World {
 const CLOUD_START: i64 = 1_700_000_000;
 /// Addresses are used again, the first free one first, as clouds do.
 const ADDRESSES: u8 = 250;
+/// How long a flip waits for its probe at the most, and how far apart two of them are at least.
+pub(crate) const FLIP_LASTS_MS: u64 = 60_000;
 /// When the operator deletes a guest whose service never runs: later than nearly any history ends.
 const OPERATOR_NOTICES_MS: u64 = 86_400_000;
 
@@ -385,6 +387,8 @@ impl World {
             capacity,
             takes,
             drained: false,
+            flips: false,
+            flipped_ms: None,
             said_done_ms: None,
         };
         self.servers.insert(id.clone(), vm);
@@ -540,13 +544,18 @@ impl World {
         let outcome = match (&probe.loss, holder) {
             (Some(loss), _) => Err(loss.clone()),
             (None, Some(vm)) if vm.answers(now) => {
-                let answer = if lies || now < vm.lies_until {
+                let answer = if std::mem::take(&mut vm.flips) {
+                    Answer {
+                        free: 0,
+                        termination: true,
+                    }
+                } else if lies || now < vm.lies_until {
                     vm.lies_until = now;
                     lie
                 } else {
                     vm.answer(kind, now)
                 };
-                if answer.termination {
+                if answer.termination && vm.flipped_ms.is_none_or(|at| now > at + FLIP_LASTS_MS) {
                     vm.said_done_ms = Some(now);
                 }
                 Ok(answer)

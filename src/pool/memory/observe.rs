@@ -7,6 +7,7 @@ use super::super::{
 };
 use super::{Memory, ShrunkenList};
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 impl Memory {
@@ -40,10 +41,28 @@ impl Memory {
                 false => self.admit(server, previous_list, arrived),
             }
         }
+        self.forget_addresses_of_others(listing);
         self.blame_failed_creations(policy, now);
         self.creations.settle(now);
         self.first_list = self.first_list.or(listing.cloud_time);
         believed
+    }
+
+    /// A failed server that is shown without an address is asked where it was last, but only until
+    /// another server has that address: one address never speaks for two.
+    fn forget_addresses_of_others(&mut self, listing: &Listing) {
+        let asked: Vec<(ReplicaId, IpAddr)> = self
+            .records
+            .values()
+            .filter(|record| record.is_asked_at_its_last_address())
+            .filter_map(|record| Some((record.server.id.clone(), record.last_address?)))
+            .collect();
+        for (id, address) in asked {
+            let mut others = listing.servers.iter().filter(|server| server.id != id);
+            if others.any(|server| server.addresses.contains(&address)) {
+                self.change(&id, Record::leave_its_address);
+            }
+        }
     }
 
     fn weigh(&mut self, listed: &BTreeSet<&ReplicaId>) -> bool {
@@ -125,12 +144,20 @@ impl Memory {
             answer: None,
             has_answered: false,
             has_served: false,
+            done_in_a_row: 0,
+            free_before: None,
             full_since: None,
             failures: 0,
             last_failure: None,
             last_probe: None,
             unreachable_since: None,
             silent_until: None,
+            asked_in_vain: None,
+            last_address: match server.state {
+                ServerState::Running(address) => Some(address),
+                _ => None,
+            },
+            shown_failed: None,
             shown_creating: None,
             frozen_count: 0,
             refused_address: None,
@@ -142,6 +169,7 @@ impl Memory {
             },
         };
         record.note_creating(now);
+        record.note_failed(now);
         self.schedule.moved(&server.id, None, record.due());
         self.records.insert(server.id.clone(), Arc::new(record));
     }

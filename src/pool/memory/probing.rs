@@ -1,7 +1,7 @@
 //! Which replicas are to be asked, and what their answers change.
 
 use super::super::record::{NextProbe, Record};
-use super::super::{Moment, Phase, Policy, ProbeResult, ReplicaId, ServerState, assess};
+use super::super::{Moment, Phase, Policy, ProbeResult, ReplicaId, assess};
 use super::Memory;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -86,12 +86,9 @@ impl Memory {
             .chain(others)
             .filter_map(|(id, urgent)| {
                 let record = self.record(id)?;
-                let ServerState::Running(address) = record.server.state else {
-                    return None;
-                };
                 Some(ProbeTarget {
                     replica: id.clone(),
-                    address,
+                    address: record.probe_address()?,
                     urgent,
                     suspect: record.failures > 0,
                 })
