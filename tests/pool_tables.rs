@@ -17,9 +17,9 @@ mod section_2_5_external_addresses;
 mod section_2_6_backoff;
 #[path = "pool_tables/creating.rs"]
 mod section_2_6_creating;
-#[path = "pool_tables/severity.rs"]
-mod severity;
 #[path = "pool_tables/sessions.rs"]
 mod sessions;
+#[path = "pool_tables/severity.rs"]
+mod severity;
 #[path = "pool_tables/world.rs"]
 mod world;
