@@ -4,6 +4,7 @@
 mod apply;
 mod fold;
 mod journal;
+mod oddities;
 mod pace;
 mod telling;
 
@@ -180,6 +181,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// Takes in finished probes and hands over those that are due. Returns when the next one is.
     pub fn pump(&mut self) -> Moment {
         while let Some(result) = self.parts.probes.finished() {
+            let result = result.believed(&self.parts.policy);
             let failure = result.outcome.as_ref().err().map(ProbeFailure::kind);
             let note = Note::Probed(result.latency, failure);
             self.parts.watcher.note(&note);
@@ -308,7 +310,8 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             .plan
             .actions
             .iter()
-            .any(|action| !self.failed.contains(&Object::of(action)));
+            .any(|action| !self.failed.contains(&Object::of(action)))
+            || self.memory.wants_a_list();
         let may_be_made = self
             .listed_on_demand
             .map_or(now, |at| at + LIST_ON_DEMAND_AT_MOST_EVERY);

@@ -199,6 +199,7 @@ const TABLE: &[Variable] = &[
     Variable::new(Application, "LOG_FORMAT", "text", Choice(LOG_FORMATS), "`text`, or `json` for one object per line"),
 
     Variable::old(Pool, "REPLICA_CAPACITY", "1", Whole { min: 1, max: MILLION }, "resources that a new replica brings"),
+    Variable::new(Pool, "REPLICA_CAPACITY_LIMIT", "", Whole { min: 1, max: u64::MAX }, "free resources of one replica above which its answer is a failed probe; by default a hundred times `REPLICA_CAPACITY`"),
     Variable::old(Pool, "REPLICA_MIN_AVAILABLE_RESOURCES", "3", Whole { min: 0, max: MILLION }, "resources that must be available at all times"),
     Variable::new(Pool, "REPLICA_MAX_COUNT", "0", Whole { min: 0, max: MILLION }, "replicas, of any state, that the pool may have; 0: no limit"),
 

@@ -28,6 +28,11 @@ pub(super) fn plan_deletions(
             Some(DeleteBlock::ShrunkenList {
                 missing: list.missing.len(),
             })
+        } else if let Some(until) = memory
+            .waits_for_confirmation(&record.server.id)
+            .filter(|_| reason == DeleteReason::Termination)
+        {
+            Some(DeleteBlock::MassTermination { until })
         } else if reason == DeleteReason::UnreachableTimeout && !anyone_answers {
             Some(DeleteBlock::NobodyAnswers)
         } else {

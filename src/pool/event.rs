@@ -30,6 +30,14 @@ pub enum EventKind {
     Recovered,
     /// A list lacks too much to be believed at once.
     Doubted,
+    /// Most of the replicas say at once that they are done.
+    MassTermination,
+    /// The cloud has been deleting a server for too long.
+    StuckDeleting,
+    /// A replica reports more than `REPLICA_CAPACITY`.
+    OverCapacity,
+    /// The cloud's clock jumped, or is wrong.
+    ClockJump,
 }
 
 impl EventKind {
@@ -48,6 +56,10 @@ impl EventKind {
             Self::Error => "error",
             Self::Recovered => "recovered",
             Self::Doubted => "list-doubted",
+            Self::MassTermination => "mass-termination",
+            Self::StuckDeleting => "stuck-deleting",
+            Self::OverCapacity => "over-capacity",
+            Self::ClockJump => "clock-jump",
         }
     }
 
@@ -227,6 +239,8 @@ pub enum Note {
     Ready(Duration),
     /// A replica is gone, at this age.
     Gone(Duration),
+    /// Most of the replicas said at once that they are done.
+    MassTermination,
     /// What the provider allows.
     Quota(Quota),
 }

@@ -7,7 +7,11 @@ use super::clocks::Clocks;
 use super::record::Record;
 use super::{
     Backoff, BackoffCause, CloudTime, CreateFailure, DeleteReason, Moment, ReplicaId,
-    answers::Answers, creations::Creations, gone::Gone, schedule::Schedule,
+    answers::Answers,
+    creations::Creations,
+    gone::Gone,
+    schedule::Schedule,
+    terminations::{MassTermination, Terminations},
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -37,6 +41,7 @@ pub struct Memory {
     shrunken: Option<ShrunkenList>,
     answers: Answers,
     creations: Creations,
+    terminations: Terminations,
     rounds: u64,
     lists: u64,
 }
@@ -149,8 +154,10 @@ impl Memory {
     pub fn deletion_accepted(&mut self, id: &ReplicaId, reason: DeleteReason, now: Moment) {
         let creation = self.change(id, |record| {
             record.delete_accepted = Some(now);
+            record.leaving_since.get_or_insert(now);
             record.creation
         });
+        self.terminations.deleted(id);
         if let Some(creation) = creation.filter(|_| reason == DeleteReason::StartupTimeout) {
             self.creations
                 .blame(creation, BackoffCause::NeverCameUp, now);
@@ -165,6 +172,24 @@ impl Memory {
     /// Since when there has been no long silence of all replicas together.
     pub(super) fn answers_since(&self) -> Option<Moment> {
         self.answers.since()
+    }
+
+    /// The last time that most of the replicas said at once that they are done.
+    #[must_use]
+    pub fn mass_termination(&self) -> Option<MassTermination> {
+        self.terminations.last()
+    }
+
+    /// Whether a replica is one of many that say at once that they are done, so that it has to say so
+    /// once more; and from when on, if that is known.
+    pub(super) fn waits_for_confirmation(&self, id: &ReplicaId) -> Option<Option<Moment>> {
+        self.terminations.wait(id)
+    }
+
+    /// Whether a list is wanted although there is nothing to be done yet.
+    #[must_use]
+    pub fn wants_a_list(&self) -> bool {
+        self.terminations.wants_a_list()
     }
 
     /// Whether servers of an accepted creation are overdue, and no list was asked for since.

@@ -24,6 +24,7 @@ mod schedule;
 mod severity;
 mod snapshot;
 mod supply;
+mod terminations;
 mod time;
 mod words;
 
@@ -49,5 +50,6 @@ pub use record::Record;
 pub use severity::{BLOCKED_FOR, Finding, Health, NOTHING_READY_FOR, Reason, Severity};
 pub use snapshot::{ActionReport, CycleReport, Incident, Outcome, Snapshot};
 pub use supply::{Boots, Lists, Supply};
+pub use terminations::MassTermination;
 pub use time::{CloudTime, Moment};
 pub use words::{Words, delete_reason, surplus_in_words, utc};

@@ -2,7 +2,7 @@
 
 use super::{
     Assessment, BackoffCause, ExternalAddress, ExternalAddressId, Holder, Listing, Memory, Moment,
-    Phase, Policy, ReplicaId, ServerState, assess, deletions::plan_deletions,
+    Phase, Policy, Record, ReplicaId, ServerState, assess, deletions::plan_deletions,
 };
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -132,6 +132,11 @@ pub enum DeleteBlock {
     MayHaveRun,
     /// The provider shows it as failed or unfinished, and it answers without "done".
     StillAnswers,
+    /// It is one of many that say at once that they are done, and has to say so once more.
+    MassTermination {
+        /// When it is asked for that, once a list has shown those that turned.
+        until: Option<Moment>,
+    },
     /// No replica answers at all, so that the fault may well be on this side.
     NobodyAnswers,
     /// The last list lacks so much of the pool that the next one has to confirm it.
@@ -171,7 +176,7 @@ pub enum Blocked {
 
 impl Blocked {
     /// All words that [`Blocked::name`] can give.
-    pub const NAMES: [&'static str; 10] = [
+    pub const NAMES: [&'static str; 11] = [
         "backoff",
         "outcome-unknown",
         "max-count",
@@ -180,6 +185,7 @@ impl Blocked {
         "still-starting",
         "may-have-run",
         "still-answers",
+        "mass-termination",
         "nobody-answers",
         "no-standby",
     ];
@@ -199,6 +205,7 @@ impl Blocked {
                 DeleteBlock::StillStarting { .. } => "still-starting",
                 DeleteBlock::MayHaveRun => "may-have-run",
                 DeleteBlock::StillAnswers => "still-answers",
+                DeleteBlock::MassTermination { .. } => "mass-termination",
                 DeleteBlock::NobodyAnswers => "nobody-answers",
                 DeleteBlock::ShrunkenList { .. } => "shrunken-list",
             },
@@ -218,6 +225,10 @@ impl Blocked {
                 why: DeleteBlock::StillStarting { until },
                 ..
             } => Some(*until),
+            Self::Delete {
+                why: DeleteBlock::MassTermination { until },
+                ..
+            } => *until,
             _ => None,
         }
     }
@@ -445,7 +456,8 @@ fn plan_creation(
     let Some(max) = policy.max_count else {
         return missing;
     };
-    let pool = memory.records().len() as u64;
+    let counts = |record: &&std::sync::Arc<Record>| !record.is_stuck_leaving(now);
+    let pool = memory.records().filter(counts).count() as u64;
     let room = max
         .get()
         .saturating_sub(pool.saturating_add(memory.awaited(now)));

@@ -8,6 +8,8 @@ use std::time::Duration;
 pub struct Policy {
     /// `REPLICA_CAPACITY`: resources that a new replica brings.
     pub capacity: NonZeroU64,
+    /// `REPLICA_CAPACITY_LIMIT`: an answer that reports more free resources is a failed probe.
+    pub capacity_limit: NonZeroU64,
     /// `REPLICA_MIN_AVAILABLE_RESOURCES`: available resources must not stay below it.
     pub floor: u64,
     /// `REPLICA_MAX_COUNT`: replicas, of any state, that the pool may have; `None`: no limit.
@@ -39,9 +41,18 @@ impl Policy {
     /// From the start of a probe whose answer says "done" to the one that has to confirm it, unless the
     /// probe interval is shorter.
     pub const CONFIRM_TERMINATION_AFTER: Duration = Duration::from_secs(1);
+    /// For how long a server that is leaving counts towards `REPLICA_MAX_COUNT`: a cloud that never
+    /// ends a deletion must not keep the pool empty.
+    pub const LEAVING_COUNTS_FOR: Duration = Duration::from_secs(600);
     /// A server that lists have shown being built for longer than this is asked, if it has an address:
     /// it may run all the same.
     pub const BUILDS_WITHIN: Duration = Duration::from_secs(60);
+
+    /// The default of `REPLICA_CAPACITY_LIMIT`. Some users' capacity is set too low, but not by that much.
+    #[must_use]
+    pub fn capacity_limit_of(capacity: NonZeroU64) -> NonZeroU64 {
+        capacity.saturating_mul(NonZeroU64::MIN.saturating_add(99))
+    }
 
     /// How many replicas reach the floor from `available` resources.
     #[must_use]
@@ -56,6 +67,7 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             capacity: NonZeroU64::MIN,
+            capacity_limit: Self::capacity_limit_of(NonZeroU64::MIN),
             floor: 3,
             max_count: None,
             failure_threshold: 3,

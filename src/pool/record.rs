@@ -33,6 +33,8 @@ pub struct Record {
     pub has_served: bool,
     /// So many answers in a row, the last ones, say that it is done, and could be believed.
     pub done_in_a_row: u32,
+    /// When the first of them was asked for.
+    pub(super) done_since: Option<Moment>,
     /// The free resources of its last answer that did not say that it is done.
     pub(super) free_before: Option<u64>,
     /// Since when each of its answers has said that nothing is free, and that it is not done.
@@ -61,6 +63,8 @@ pub struct Record {
     pub(super) refused_address: Option<Moment>,
     /// When its deletion was accepted.
     pub delete_accepted: Option<Moment>,
+    /// When it was first seen leaving, or its deletion was first accepted.
+    pub(super) leaving_since: Option<Moment>,
     /// Why it failed, as the provider tells it; `None`: not asked yet.
     pub fault: Option<String>,
     pub(super) probe: NextProbe,
@@ -129,6 +133,16 @@ impl Record {
         matches!(self.server.state, ServerState::Failed(_))
             && self.server.addresses.is_empty()
             && self.last_address.is_some()
+    }
+
+    /// Whether it has been leaving for so long that the cloud may never be done with it.
+    #[must_use]
+    pub fn is_stuck_leaving(&self, now: Moment) -> bool {
+        let leaves = self.server.state == ServerState::Leaving || self.delete_accepted.is_some();
+        leaves
+            && self
+                .leaving_since
+                .is_some_and(|since| now.since(since) >= Policy::LEAVING_COUNTS_FOR)
     }
 
     /// Whether it does not answer, so that the last good answer stands no longer.
@@ -241,6 +255,9 @@ impl Record {
             self.delete_accepted = None;
         }
         self.note_failed(arrived);
+        if self.server.state == ServerState::Leaving {
+            self.leaving_since.get_or_insert(arrived);
+        }
         if let ServerState::Running(address) = self.server.state {
             self.last_address = Some(address);
             self.first_running.get_or_insert(arrived);
@@ -295,6 +312,7 @@ impl Record {
     fn forget_answers(&mut self) {
         self.answer = None;
         self.done_in_a_row = 0;
+        self.done_since = None;
         self.free_before = None;
         self.full_since = None;
         self.failures = 0;
@@ -368,9 +386,14 @@ impl Record {
     fn take_termination(&mut self, policy: &Policy, answer: &Answer, started: Moment) {
         if !answer.termination {
             self.done_in_a_row = 0;
+            self.done_since = None;
             self.free_before = Some(answer.free);
+            if self.delete_accepted.is_none() {
+                self.leaving_since = None;
+            }
         } else if self.has_answered {
             self.done_in_a_row = self.done_in_a_row.saturating_add(1);
+            self.done_since.get_or_insert(started);
             if self.done_in_a_row < policy.termination_confirmations {
                 let soon = policy.probe_interval.min(Policy::CONFIRM_TERMINATION_AFTER);
                 self.probe.at = started + soon;

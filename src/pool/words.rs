@@ -295,6 +295,9 @@ fn delete_block(why: DeleteBlock, before: &str) -> String {
         DeleteBlock::StillAnswers => {
             ": it still answers, and does not say that it is done".to_owned()
         }
+        DeleteBlock::MassTermination { .. } => {
+            format!("{before}: it is one of many that say so at once, and has to say so once more")
+        }
         DeleteBlock::NobodyAnswers => {
             ": no replica answers at all, so that the fault may be on this side".to_owned()
         }

@@ -3,6 +3,7 @@
 use super::Watcher;
 use super::apply::Object;
 use super::fold::{About, Folds, Lasting};
+use super::oddities::{Told, ToldOfAll};
 use super::telling::tell;
 use crate::pool::{
     Action, Assessed, Blocked, Boots, CloudTime, CycleReport, DeleteReason, Event, EventKind,
@@ -42,7 +43,7 @@ pub(super) type When = (Moment, Option<CloudTime>);
 
 /// What was last told of a replica.
 #[derive(Debug)]
-struct Known {
+pub(super) struct Known {
     phase: &'static str,
     name: Arc<str>,
     /// Its age at a moment.
@@ -50,12 +51,15 @@ struct Known {
     has_served: bool,
     /// Why its deletion was asked for.
     deleted: Option<DeleteReason>,
+    /// What was told of it once, and is not told again.
+    pub(super) told: Told,
 }
 
 /// Speaks only of what changed, and folds what repeats.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
-    known: BTreeMap<ReplicaId, Known>,
+    pub(super) known: BTreeMap<ReplicaId, Known>,
+    pub(super) told: ToldOfAll,
     blocked: Lasting,
     folds: Folds,
     /// The numbers as last told.
@@ -192,6 +196,7 @@ impl Journal {
             self.tell_gone(when, plan, numbers, watcher);
         }
         self.tell_blocked(when, words, &plan.blocked, numbers);
+        self.tell_oddities(when, (policy, memory), words, plan, watcher);
         self.numbers = now;
         let failures = memory.backoff().map_or(0, |backoff| backoff.failures);
         if let Some(backoff) = memory
@@ -236,6 +241,7 @@ impl Journal {
                 // Of one that was here before, the first answer says nothing.
                 has_served: !record.born_here,
                 deleted: None,
+                told: Told::default(),
             }),
         };
         if !known.has_served && matches!(assessed.phase, Phase::Serving { .. }) {
@@ -296,7 +302,17 @@ impl Journal {
         let mut gists = BTreeSet::new();
         let now = when.0;
         // That there are more addresses than replicas is no news.
-        let telling = |b: &&Blocked| !matches!(b, Blocked::MoveAddress { .. });
+        let telling = |b: &&Blocked| {
+            // A mass of terminations has an event of its own.
+            let is_one_of_many = matches!(
+                b,
+                Blocked::Delete {
+                    why: DeleteBlock::MassTermination { .. },
+                    ..
+                }
+            );
+            !is_one_of_many && !matches!(b, Blocked::MoveAddress { .. })
+        };
         for blocked in blocked.iter().filter(telling) {
             let gist = words.blocked_gist(blocked);
             // Replicas that are missing are callers that may be lost.
@@ -447,7 +463,7 @@ impl Journal {
         }
     }
 
-    fn keep(&mut self, when: When, event: Event) {
+    pub(super) fn keep(&mut self, when: When, event: Event) {
         let (at, time) = when;
         let events = Arc::make_mut(&mut self.events);
         tell(&events.keep(Event { at, time, ..event }));

@@ -37,7 +37,7 @@ const ERRORS: [&str; 15] = [
     "broken_promise",
 ];
 /// The kinds of failed probes that are there from the start.
-const PROBE_FAILURES: [&str; 13] = [
+const PROBE_FAILURES: [&str; 14] = [
     "refused",
     "unroutable",
     "timeout",
@@ -50,6 +50,7 @@ const PROBE_FAILURES: [&str; 13] = [
     "key_missing",
     "bad_value",
     "too_large",
+    "over_limit",
     "local",
 ];
 
@@ -62,6 +63,7 @@ pub struct Metrics {
     created: Counter,
     create_failures: Family<[Label; 1], Counter>,
     deleted: Family<[Label; 1], Counter>,
+    mass_terminations: Counter,
     probes: Histogram,
     probe_failures: Family<[Label; 1], Counter>,
     ready: Histogram,
@@ -111,6 +113,7 @@ impl Default for Metrics {
             created: Counter::default(),
             create_failures: Family::default(),
             deleted: Family::default(),
+            mass_terminations: Counter::default(),
             probes: probe_times(),
             probe_failures: Family::default(),
             ready: waits(),
@@ -154,6 +157,8 @@ impl Metrics {
         );
         let help = "Servers that were asked for and accepted";
         r.register("created", help, self.created.clone());
+        let help = "Times that most of the replicas reported termination at once";
+        r.register("mass_terminations", help, self.mass_terminations.clone());
         let help = "Requests to the provider, by service, method and status";
         r.register("api_requests", help, self.requests.clone());
         let mut times = |name, help, family: &Histograms| r.register(name, help, family.clone());
@@ -258,6 +263,9 @@ impl Metrics {
             }
             Note::CreateFailed(cause) => reason(&self.create_failures, cause.kind(), 1),
             Note::Deleted(why) => reason(&self.deleted, why.name(), 1),
+            Note::MassTermination => {
+                self.mass_terminations.inc();
+            }
             Note::Moved(why, outage) => {
                 reason(&self.moves, why.name(), 1);
                 if let Some(outage) = outage {

@@ -71,6 +71,7 @@ pub(crate) fn policies() -> impl Strategy<Value = Policy> {
         .prop_map(
             |((capacity, floor, max, threshold, confirmations), times, addresses)| Policy {
                 capacity: NonZeroU64::MIN.saturating_add(capacity - 1),
+                capacity_limit: NonZeroU64::MAX,
                 floor,
                 max_count: NonZeroU64::new(max),
                 failure_threshold: threshold,

@@ -45,7 +45,33 @@ impl Memory {
         self.blame_failed_creations(policy, now);
         self.creations.settle(now);
         self.first_list = self.first_list.or(listing.cloud_time);
+        self.terminations.was_listed();
+        if believed {
+            self.weigh_terminations(policy, arrived);
+        }
         believed
+    }
+
+    /// Looks whether most of the replicas have turned to "done" at once. They are asked once more,
+    /// long enough after this list.
+    fn weigh_terminations(&mut self, policy: &Policy, now: Moment) {
+        let may_serve = |record: &&Arc<Record>| {
+            matches!(
+                assess::phase(policy, self.clocks, record, now),
+                Phase::Serving { .. } | Phase::Finishing { .. } | Phase::Finished | Phase::Checking
+            )
+        };
+        let serving = self.records.values().filter(may_serve).count();
+        let records = &self.records;
+        let record = |id: &ReplicaId| records.get(id).map(Arc::as_ref);
+        let asked = self.terminations.listed(policy, serving, record, now);
+        for (id, at) in asked {
+            self.change(&id, |record| {
+                if record.probe.under_way.is_none() {
+                    record.probe.at = at;
+                }
+            });
+        }
     }
 
     /// A failed server that is shown without an address is asked where it was last, but only until
@@ -145,6 +171,7 @@ impl Memory {
             has_answered: false,
             has_served: false,
             done_in_a_row: 0,
+            done_since: None,
             free_before: None,
             full_since: None,
             failures: 0,
@@ -162,6 +189,7 @@ impl Memory {
             frozen_count: 0,
             refused_address: None,
             delete_accepted: None,
+            leaving_since: (server.state == ServerState::Leaving).then_some(now),
             fault: None,
             probe: NextProbe {
                 at: now,
