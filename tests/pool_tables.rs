@@ -3,6 +3,8 @@
 
 #[path = "pool_tables/restart.rs"]
 mod after_a_restart;
+#[path = "pool_tables/many.rs"]
+mod many;
 #[path = "pool_tables/listing.rs"]
 mod section_2_1_listing;
 #[path = "pool_tables/probing.rs"]

@@ -95,6 +95,8 @@ fn wanted_deletion(
     match assessed.phase {
         Phase::Failed(how) => wanted(reason_of(how)),
         Phase::Finished => wanted(DeleteReason::Termination),
+        // It is asked once more since the provider shows it as failed, and then goes for that.
+        Phase::Unreachable { .. } if matches!(record.server.state, ServerState::Failed(_)) => None,
         // By the list: it may have been finished since.
         Phase::Creating(why) if startup_is_over_at(listed) => {
             if record.says_it_is_needed(policy) {
@@ -133,10 +135,11 @@ fn wanted_deletion(
             ))
         }
         Phase::Unreachable { since }
-            if policy.unreachable_timeout.is_some_and(|timeout| {
-                let since = memory.answers_since().map_or(since, |at| since.max(at));
-                silent_until.since(since) >= timeout
-            }) =>
+            if silent
+                && policy.unreachable_timeout.is_some_and(|timeout| {
+                    let since = memory.answers_since().map_or(since, |at| since.max(at));
+                    silent_until.since(since) >= timeout
+                }) =>
         {
             wanted(DeleteReason::UnreachableTimeout)
         }

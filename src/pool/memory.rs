@@ -3,7 +3,7 @@
 mod observe;
 mod probing;
 
-use super::clocks::Clocks;
+use super::clocks::{Clocks, OddClock};
 use super::record::Record;
 use super::{
     Backoff, BackoffCause, CloudTime, CreateFailure, DeleteReason, Moment, ReplicaId,
@@ -37,6 +37,8 @@ pub struct Memory {
     schedule: Schedule,
     clocks: Clocks,
     first_list: Option<CloudTime>,
+    /// When the newest server that a list has had was created.
+    newest_server: Option<CloudTime>,
     gone: Gone,
     shrunken: Option<ShrunkenList>,
     answers: Answers,
@@ -51,6 +53,9 @@ impl Memory {
     /// left it out, or somebody has put it into the pool. Long enough for the cloud's own clocks
     /// to disagree.
     const NEW_SERVERS_SHOW_WITHIN: Duration = Duration::from_secs(300);
+    /// By how much a new server may be older, by the cloud's clock, than the list before the one that
+    /// has it: lists lag, and clocks differ.
+    const CLOCKS_DIFFER_BY: Duration = Duration::from_secs(60);
 
     /// What is remembered of each replica, in the order of their ids.
     pub fn records(&self) -> impl ExactSizeIterator<Item = &Arc<Record>> {
@@ -98,7 +103,8 @@ impl Memory {
         self.clocks.cloud_time(now)
     }
 
-    /// A replica's age: on the cloud's clock, or since it was first seen where that is unknown.
+    /// A replica's age: on the cloud's clock when it was first seen, and counted from there; or since
+    /// then where that is unknown.
     #[must_use]
     pub fn age(&self, record: &Record, now: Moment) -> Duration {
         self.clocks.age(record, now)
@@ -172,6 +178,12 @@ impl Memory {
     /// Since when there has been no long silence of all replicas together.
     pub(super) fn answers_since(&self) -> Option<Moment> {
         self.answers.since()
+    }
+
+    /// What was last odd about the cloud's clock.
+    #[must_use]
+    pub fn odd_clock(&self) -> Option<OddClock> {
+        self.clocks.odd()
     }
 
     /// The last time that most of the replicas said at once that they are done.

@@ -31,6 +31,7 @@ mod words;
 pub use answer::{Answer, ProbeFailure, ProbeResult};
 pub use assess::{Assessed, Assessment, Phase, assess};
 pub use backoff::{Backoff, BackoffCause, CreateFailure};
+pub use clocks::{ClockOddity, OddClock};
 pub use event::{CycleStep, Event, EventKind, Events, Note, Numbers, Quota};
 pub use foreign::{
     LONGEST_NAME, LONGEST_TEXT, bounded, is_unseen, short_name, short_text, visible, visible_json,

@@ -48,6 +48,12 @@ impl Policy {
     /// it may run all the same.
     pub const BUILDS_WITHIN: Duration = Duration::from_secs(60);
 
+    /// What may lie between two probes of a replica that belong to one silence.
+    #[must_use]
+    pub fn asked_within(&self) -> Duration {
+        self.probe_interval.saturating_mul(2) + Duration::from_secs(30)
+    }
+
     /// The default of `REPLICA_CAPACITY_LIMIT`. Some users' capacity is set too low, but not by that much.
     #[must_use]
     pub fn capacity_limit_of(capacity: NonZeroU64) -> NonZeroU64 {

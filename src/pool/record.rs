@@ -1,6 +1,9 @@
 //! What is remembered of one replica, and how a list and an answer change it.
 
-use super::{Answer, Creating, Moment, Policy, ProbeFailure, ProbeResult, Server, ServerState};
+use super::clocks::Clocks;
+use super::{
+    Answer, CloudTime, Creating, Moment, Policy, ProbeFailure, ProbeResult, Server, ServerState,
+};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +20,14 @@ pub struct Record {
     pub(super) listed: u64,
     /// When a list first had it.
     pub first_seen: Moment,
+    /// How old it was then, if the provider told.
+    pub(super) age_when_seen: Option<Duration>,
+    /// By how much the cloud's clock made it older than it can be.
+    pub(super) clock_ahead: Duration,
+    /// When a list last showed it being built.
+    pub(super) built_until: Option<Moment>,
+    /// Its launch, as first seen.
+    pub(super) launch: Option<Launch>,
     /// When a list first showed it running.
     pub first_running: Option<Moment>,
     /// Whether it was created after this scaler's first list.
@@ -33,14 +44,17 @@ pub struct Record {
     pub has_served: bool,
     /// So many answers in a row, the last ones, say that it is done, and could be believed.
     pub done_in_a_row: u32,
-    /// When the first of them was asked for.
+    /// When the first and the last of them were asked for.
     pub(super) done_since: Option<Moment>,
+    pub(super) done_asked: Option<Moment>,
     /// The free resources of its last answer that did not say that it is done.
     pub(super) free_before: Option<u64>,
     /// Since when each of its answers has said that nothing is free, and that it is not done.
     pub full_since: Option<Moment>,
     /// Failed probes in a row.
     pub failures: u32,
+    /// So many of them, the last ones, without a gap in which nobody asked.
+    pub(super) silence: u32,
     /// The last probe's failure, if it failed.
     pub last_failure: Option<ProbeFailure>,
     /// When the last probe ended, and how long it took.
@@ -68,6 +82,14 @@ pub struct Record {
     /// Why it failed, as the provider tells it; `None`: not asked yet.
     pub fault: Option<String>,
     pub(super) probe: NextProbe,
+}
+
+/// When a server became active, as it was when a list first told.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Launch {
+    pub(super) time: CloudTime,
+    pub(super) ago: Duration,
+    pub(super) seen: Moment,
 }
 
 /// How lists have shown a replica being created, without a break.
@@ -150,10 +172,11 @@ impl Record {
         self.failures >= policy.failure_threshold
     }
 
-    /// Whether it has been silent for so long that something final may rest on that: one failed probe
-    /// is not enough, whatever the threshold is.
+    /// Whether it has been silent for so long that something final may rest on that. One failed probe is
+    /// not enough, whatever the threshold is, nor is one after a time in which nobody asked: this
+    /// thread may have stood still while it came up.
     pub(super) fn is_surely_silent(&self, policy: &Policy) -> bool {
-        self.failures >= policy.failure_threshold.max(2)
+        self.silence >= policy.failure_threshold.max(2)
     }
 
     /// Whether it says that it is not done, and is not silent.
@@ -188,6 +211,30 @@ impl Record {
             .map_or(Duration::ZERO, |shown| shown.time_before)
     }
 
+    /// Takes in how old it is, where that was not known before, and since when it is active. It was not
+    /// while lists showed it being built.
+    pub(super) fn note_times(&mut self, clocks: Clocks, now: Moment) {
+        let seen_for = now.since(self.first_seen);
+        let created = self.server.created.filter(|_| self.age_when_seen.is_none());
+        if let Some(created) = created {
+            let age = clocks.time_since(created, now).unwrap_or_default();
+            self.age_when_seen = Some(age.saturating_sub(seen_for));
+        }
+        let Some(time) = self.server.launched else {
+            return;
+        };
+        if self.launch.is_some_and(|launch| launch.time == time) {
+            return;
+        }
+        let built = self.built_until.map(|at| now.since(at));
+        let most = built.unwrap_or(Duration::MAX);
+        self.launch = clocks.time_since(time, now).map(|ago| Launch {
+            time,
+            ago: ago.saturating_sub(self.clock_ahead).min(most),
+            seen: now,
+        });
+    }
+
     /// Takes in that a list shows it being created, or not. Between two lists that are far apart,
     /// nobody knows: this thread may have stood still.
     pub(super) fn note_creating(&mut self, now: Moment) {
@@ -196,6 +243,9 @@ impl Record {
             self.shown_creating = None;
             return;
         };
+        if why == Creating::Building {
+            self.built_until = Some(now);
+        }
         let past = self.shown_creating;
         // One that was active is built anew, or this is an old list.
         let was_active = past.is_some_and(|shown| shown.why == Creating::NoAddress);
@@ -313,9 +363,11 @@ impl Record {
         self.answer = None;
         self.done_in_a_row = 0;
         self.done_since = None;
+        self.done_asked = None;
         self.free_before = None;
         self.full_since = None;
         self.failures = 0;
+        self.silence = 0;
         self.unreachable_since = None;
         self.silent_until = None;
         self.asked_in_vain = None;
@@ -337,6 +389,7 @@ impl Record {
                 self.answer = Some(*answer);
                 self.may_have_run |= !answer.termination;
                 self.failures = 0;
+                self.silence = 0;
                 self.last_failure = None;
                 false
             }
@@ -346,6 +399,7 @@ impl Record {
                 let since = self.full_since.unwrap_or(result.finished);
                 self.full_since = is_full.then_some(since);
                 self.failures = 0;
+                self.silence = 0;
                 self.last_failure = None;
                 self.unreachable_since = None;
                 self.silent_until = None;
@@ -363,9 +417,17 @@ impl Record {
                 false
             }
             Err(failure) => {
+                let started = result.finished - result.latency;
+                let goes_on = self
+                    .silent_until
+                    .is_some_and(|last| started.since(last) <= policy.asked_within());
+                self.silence = if goes_on {
+                    self.silence.saturating_add(1)
+                } else {
+                    1
+                };
                 self.failures = self.failures.saturating_add(1);
                 self.last_failure = Some(failure.clone());
-                let started = result.finished - result.latency;
                 self.asked_in_vain = Some(started);
                 self.silent_until = Some(result.finished);
                 if self.failures >= policy.failure_threshold {
@@ -387,13 +449,22 @@ impl Record {
         if !answer.termination {
             self.done_in_a_row = 0;
             self.done_since = None;
+            self.done_asked = None;
             self.free_before = Some(answer.free);
             if self.delete_accepted.is_none() {
                 self.leaving_since = None;
             }
         } else if self.has_answered {
+            // Two that lie far apart are two first ones: this thread may have stood still in between.
+            let goes_on = self
+                .done_asked
+                .is_some_and(|last| started.since(last) <= policy.asked_within());
+            if !goes_on {
+                self.done_in_a_row = 0;
+                self.done_since = Some(started);
+            }
+            self.done_asked = Some(started);
             self.done_in_a_row = self.done_in_a_row.saturating_add(1);
-            self.done_since.get_or_insert(started);
             if self.done_in_a_row < policy.termination_confirmations {
                 let soon = policy.probe_interval.min(Policy::CONFIRM_TERMINATION_AFTER);
                 self.probe.at = started + soon;

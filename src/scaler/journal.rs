@@ -6,9 +6,10 @@ use super::fold::{About, Folds, Lasting};
 use super::oddities::{Told, ToldOfAll};
 use super::telling::tell;
 use crate::pool::{
-    Action, Assessed, Blocked, Boots, CloudTime, CycleReport, DeleteReason, Event, EventKind,
-    Events, Incident, Memory, Moment, Note, Numbers, Phase, Plan, Policy, ProbeResult, Record,
-    ReplicaId, ServerState, Snapshot, Violation, Words, delete_reason, short_name, short_text,
+    Action, Assessed, Blocked, Boots, CloudTime, CycleReport, DeleteBlock, DeleteReason, Event,
+    EventKind, Events, Incident, Memory, Moment, Note, Numbers, Phase, Plan, Policy, ProbeResult,
+    Record, ReplicaId, ServerState, Snapshot, Violation, Words, delete_reason, short_name,
+    short_text,
 };
 use crate::provider::ProviderError;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -2,7 +2,9 @@
 
 use super::Watcher;
 use super::journal::{Journal, When};
-use crate::pool::{Event, EventKind, Memory, Note, Phase, Plan, Policy, Record, ReplicaId, Words};
+use crate::pool::{
+    ClockOddity, Event, EventKind, Memory, Note, Phase, Plan, Policy, Record, ReplicaId, Words,
+};
 use std::sync::Arc;
 
 /// What was told of one replica.
@@ -16,6 +18,7 @@ pub(super) struct Told {
 #[derive(Debug, Default)]
 pub(super) struct ToldOfAll {
     mass_terminations: u64,
+    odd_clocks: u64,
 }
 
 impl Journal {
@@ -28,6 +31,7 @@ impl Journal {
         watcher: &dyn Watcher,
     ) {
         self.tell_mass_termination(when, memory, watcher);
+        self.tell_odd_clock(when, memory);
         for (record, assessed) in memory.records().zip(plan.assessment.replicas.iter()) {
             match assessed.phase {
                 Phase::Leaving if record.is_stuck_leaving(when.0) => {
@@ -56,6 +60,45 @@ impl Journal {
             mass.turned, mass.of
         );
         let kind = EventKind::MassTermination;
+        let event = Event {
+            reason: Some(kind.name()),
+            ..Event::new(kind, text)
+        };
+        self.keep(when, event);
+    }
+
+    fn tell_odd_clock(&mut self, when: When, memory: &Memory) {
+        let new = memory
+            .odd_clock()
+            .filter(|odd| odd.number > self.told.odd_clocks);
+        let Some(odd) = new else {
+            return;
+        };
+        self.told.odd_clocks = odd.number;
+        let seconds = odd.seconds.unsigned_abs();
+        let text = match (odd.how, odd.seconds < 0) {
+            (ClockOddity::Jumped, false) => {
+                format!(
+                    "the cloud's clock (Date) jumped ahead by {seconds} s: ages are counted on from what was seen before"
+                )
+            }
+            (ClockOddity::Jumped, true) => {
+                format!(
+                    "the cloud's clock (Date) jumped back by {seconds} s: ages are counted on from what was seen before"
+                )
+            }
+            (ClockOddity::Disagrees, false) => {
+                format!(
+                    "the cloud's clock (Date) is {seconds} s ahead of the times at which it creates servers"
+                )
+            }
+            (ClockOddity::Disagrees, true) => {
+                format!(
+                    "the cloud's clock (Date) is {seconds} s behind the times at which it creates servers"
+                )
+            }
+        };
+        let kind = EventKind::ClockJump;
         let event = Event {
             reason: Some(kind.name()),
             ..Event::new(kind, text)

@@ -2,6 +2,7 @@
 
 use crate::world::{BUILDING, ERROR, OLD, World, check, held, running};
 use simplescalevm::pool::{BackoffCause, ServerState};
+use std::num::NonZeroU64;
 
 #[test]
 fn arithmetic_rounds_up() {
@@ -24,6 +25,7 @@ fn arithmetic_rounds_up() {
     for (floor, capacity, free, created) in rows {
         let mut world = World::floor(floor);
         world.capacity(capacity);
+        world.policy.capacity_limit = NonZeroU64::MAX;
         world.serving(&["a"]);
         world.free("a", free);
         let expected = match created {

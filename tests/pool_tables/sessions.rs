@@ -411,3 +411,50 @@ fn an_answer_to_a_probe_from_before_the_error_state_counts() {
     assert!(world.result("a", round, Ok(answer)));
     world.is("a serving 5 = 5");
 }
+
+#[test]
+fn two_answers_that_lie_far_apart_confirm_nothing() {
+    // Found by the simulation: nobody was asked for minutes in between.
+    let mut world = World::new();
+    world.serving(&["a"]);
+    world.done_once("a");
+    world.wait(40);
+    world.done_once("a");
+    world.is("a finished 0 = 0");
+    world.free("a", 1);
+    world.done_once("a");
+    world.wait(41);
+    world.done_once("a");
+    world.is("a finishing 1 = 1");
+    world.done_once("a");
+    world.is("a finished 0 = 0");
+}
+
+#[test]
+fn one_failed_probe_after_a_time_in_which_nobody_asked_is_not_enough() {
+    // It boots, this thread stands still while it comes up, and the first probe is lost.
+    let mut world = World::new();
+    world.policy.startup_timeout = Some(s(600));
+    born_here(&mut world, "a");
+    world.fails("a", 3);
+    world.wait(700);
+    world.fails("a", 1);
+    world.does("");
+    world.fails("a", 2);
+    world.does("delete a startup-timeout");
+    // The same for those that are deleted for their silence alone.
+    let mut world = World::new();
+    world.policy.unreachable_timeout = Some(s(600));
+    world.serving(&["a", "z"]);
+    world.fails("a", 3);
+    world.wait(250);
+    world.free("z", 1);
+    world.wait(250);
+    world.free("z", 1);
+    world.wait(250);
+    world.free("z", 1);
+    world.fails("a", 1);
+    world.does("");
+    world.fails("a", 2);
+    world.does("delete a unreachable-timeout");
+}

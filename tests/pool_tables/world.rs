@@ -98,6 +98,7 @@ impl World {
 
     pub(crate) fn capacity(&mut self, capacity: u64) {
         self.policy.capacity = NonZeroU64::new(capacity).expect("not zero");
+        self.policy.capacity_limit = Policy::capacity_limit_of(self.policy.capacity);
     }
 
     pub(crate) fn max_count(&mut self, max: u64) {
@@ -186,11 +187,22 @@ impl World {
         self.list_only(&all.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
+    /// Lists everything, with another clock than the true one.
+    pub(crate) fn list_at(&mut self, cloud_time: CloudTime) -> bool {
+        let all: Vec<String> = self.servers.keys().cloned().collect();
+        let names: Vec<&str> = all.iter().map(String::as_str).collect();
+        self.list_some_at(&names, cloud_time)
+    }
+
     /// Lists only some of the servers.
     pub(crate) fn list_only(&mut self, names: &[&str]) -> bool {
+        self.list_some_at(names, self.cloud_now())
+    }
+
+    fn list_some_at(&mut self, names: &[&str], cloud_time: CloudTime) -> bool {
         self.listing = Listing {
             taken: self.now,
-            cloud_time: Some(self.cloud_now()),
+            cloud_time: Some(cloud_time),
             servers: names.iter().map(|n| self.servers[*n].clone()).collect(),
             external_addresses: self.addresses.clone(),
             image: None,

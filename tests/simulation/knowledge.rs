@@ -2,8 +2,8 @@
 //! by which its deeds are judged. A restarted scaler begins with an empty one.
 
 use simplescalevm::pool::{
-    Answer, Creating, ExternalAddress, Listing, Policy, ProbeFailure, ProbeResult, ReplicaId,
-    Server, ServerState,
+    Answer, CloudTime, Creating, ExternalAddress, Listing, Policy, ProbeFailure, ProbeResult,
+    ReplicaId, Server, ServerState,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -16,6 +16,9 @@ pub(crate) struct Heard {
     pub(crate) answer: Option<Answer>,
     /// Answers in a row, the last ones, that say that it is done.
     pub(crate) done: u32,
+    /// When the first and the last of them were asked for.
+    pub(crate) done_since: Option<u64>,
+    pub(crate) done_asked: u64,
     pub(crate) failures: u32,
     /// When the last failed probe was begun.
     pub(crate) asked_in_vain: Option<u64>,
@@ -34,8 +37,9 @@ pub(crate) struct Heard {
     pub(crate) address_seen: bool,
     /// When a list last showed it active without an address, and for how long lists have.
     pub(crate) without_address: Option<(u64, u64)>,
-    /// As last listed.
+    /// As last listed; and since when, or since its deletion was accepted first.
     pub(crate) leaves: bool,
+    pub(crate) leaving_since: Option<u64>,
 }
 
 impl Heard {
@@ -55,6 +59,15 @@ impl Heard {
         let (last, time) = self.without_address.unwrap_or((now, 0));
         let time = time + (now - last).min(KNOWN_BETWEEN_LISTS_MS);
         self.without_address = lacks_one.then_some((now, time));
+    }
+
+    /// Whether "done" is all that it has said for no longer than an interval of the probes.
+    pub(crate) fn has_just_turned(&self, policy: &Policy) -> bool {
+        let interval = u64::try_from(policy.probe_interval.as_millis()).unwrap_or(u64::MAX);
+        self.served
+            && self
+                .done_since
+                .is_some_and(|since| self.done_asked < since + interval)
     }
 
     /// Whether it can be asked although the cloud shows it as failed.
@@ -106,6 +119,7 @@ impl Heard {
     fn out_of_service(&mut self) {
         self.answer = None;
         self.done = 0;
+        self.done_since = None;
         self.asked_in_vain = None;
         self.failures = 0;
         self.silent_since = None;
@@ -148,6 +162,7 @@ pub(crate) const SETTLES_MS: u64 = 30_000;
 pub(crate) const DELETION_SETTLES_MS: u64 = 60_000;
 pub(crate) const KNOWN_BETWEEN_LISTS_MS: u64 = 60_000;
 const KNOWN_FOR_MS: u64 = 300_000;
+const KNOWN_FOR_S: i64 = 300;
 
 /// One process of a scaler, from its start to its end.
 #[derive(Debug, Default)]
@@ -158,7 +173,11 @@ pub(crate) struct Life {
     pub(crate) heard: BTreeMap<ReplicaId, Heard>,
     /// Replicas that lists no longer had, and since when: known for five minutes.
     pub(crate) gone: BTreeMap<ReplicaId, u64>,
-    pub(crate) cloud_time: Option<u64>,
+    /// When the last list with a time came; how far its clock was ahead of the simulation's, when it was
+    /// least so; and when the newest server was created.
+    pub(crate) last_list: Option<u64>,
+    pub(crate) least_ahead: i64,
+    pub(crate) newest: Option<CloudTime>,
     pub(crate) deleted: BTreeMap<ReplicaId, u64>,
     pub(crate) creations: Vec<Creation>,
     pub(crate) creations_sent: u64,
@@ -187,6 +206,16 @@ impl Life {
             .iter()
             .map(|server| (server.id.clone(), server.clone()))
             .collect();
+        if let Some(time) = listing.cloud_time {
+            let seconds = |value: u64| i64::try_from(value).unwrap();
+            let ahead = seconds(time.0) - seconds(now / 1_000);
+            let is_first = self.last_list.is_none();
+            self.least_ahead = if is_first {
+                ahead
+            } else {
+                ahead.min(self.least_ahead)
+            };
+        }
         let shrunken = self.weigh(&servers);
         if !shrunken {
             self.gone.retain(|_, at| now - *at <= KNOWN_FOR_MS);
@@ -203,12 +232,14 @@ impl Life {
             }
             let is_first = !self.heard.contains_key(&server.id);
             let is_new = is_first && self.gone.remove(&server.id).is_none();
-            let is_young = match (self.cloud_time, server.created) {
-                (Some(list), Some(created)) => {
-                    list.saturating_sub(created.0) <= KNOWN_FOR_MS / 1_000
+            let is_young = match (self.last_list, server.created) {
+                (Some(last), Some(created)) => {
+                    let clock = i64::try_from(last / 1_000).unwrap() + self.least_ahead;
+                    clock - i64::try_from(created.0).unwrap() <= KNOWN_FOR_S
                 }
                 _ => true,
             };
+            let is_young = is_young || server.created > self.newest;
             if is_new
                 && is_young
                 && let Some(open) = self.creations.iter_mut().find(|c| c.is_open())
@@ -226,6 +257,9 @@ impl Life {
                 heard.note_address(&server.state, now);
             }
             heard.leaves = server.state == ServerState::Leaving;
+            if heard.leaves {
+                heard.leaving_since.get_or_insert(now);
+            }
             let accepted = self.deleted.get(&server.id);
             let settled = accepted.is_some_and(|at| asked >= at + DELETION_SETTLES_MS);
             if settled && !heard.leaves && server.state != ServerState::Unknown {
@@ -238,9 +272,9 @@ impl Life {
             let until = creation.answered.map(|at| at + SETTLES_MS);
             creation.settled |= until.is_some_and(|until| asked >= until);
         }
-        self.cloud_time = listing
-            .cloud_time
-            .map_or(self.cloud_time, |time| Some(time.0));
+        let newest = listing.servers.iter().filter_map(|server| server.created);
+        self.newest = self.newest.max(newest.max());
+        self.last_list = Some(now);
         self.done.clear();
         self.given.clear();
         self.listed = Some(Listed {
@@ -258,7 +292,10 @@ impl Life {
             let Some(address) = heard.last_address.filter(|_| heard.failed.is_some()) else {
                 continue;
             };
-            let is_shown = servers.get(id).is_some_and(|s| !s.addresses.is_empty());
+            let Some(server) = servers.get(id) else {
+                continue;
+            };
+            let is_shown = !server.addresses.is_empty();
             let mut others = servers.values().filter(|server| server.id != *id);
             if !is_shown && others.any(|server| server.addresses.contains(&address)) {
                 heard.last_address = None;
@@ -286,7 +323,7 @@ impl Life {
     }
 
     /// Takes in a result of a probe. Returns whether a replica serves for the first time.
-    pub(crate) fn probed(&mut self, now: u64, result: &ProbeResult) -> bool {
+    pub(crate) fn probed(&mut self, policy: &Policy, now: u64, result: &ProbeResult) -> bool {
         let Some(heard) = self.heard.get_mut(&result.replica) else {
             return false;
         };
@@ -294,15 +331,25 @@ impl Life {
             return false;
         }
         heard.round = None;
+        let took = u64::try_from(result.latency.as_millis()).unwrap_or(u64::MAX);
         match &result.outcome {
             Ok(answer) => {
                 heard.answer = Some(*answer);
                 heard.answered = true;
-                heard.done = if answer.termination {
-                    heard.done + 1
+                let before = std::mem::replace(&mut heard.done_asked, now.saturating_sub(took));
+                if answer.termination {
+                    // Two that lie far apart are two first ones.
+                    let interval = u64::try_from(policy.probe_interval.as_millis()).unwrap();
+                    if heard.done_asked - before > 2 * interval + 30_000 {
+                        heard.done = 0;
+                        heard.done_since = None;
+                    }
+                    heard.done += 1;
+                    heard.done_since.get_or_insert(heard.done_asked);
                 } else {
-                    0
-                };
+                    heard.done = 0;
+                    heard.done_since = None;
+                }
                 heard.failures = 0;
                 heard.silent_since = None;
                 let first = !heard.served && !answer.termination;
@@ -313,7 +360,6 @@ impl Life {
             Err(ProbeFailure::Local(_)) => false,
             Err(_) => {
                 heard.failures += 1;
-                let took = u64::try_from(result.latency.as_millis()).unwrap_or(u64::MAX);
                 heard.asked_in_vain = Some(now.saturating_sub(took));
                 heard.last_failed = Some(now);
                 heard.silent_since.get_or_insert(now);

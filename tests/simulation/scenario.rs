@@ -45,6 +45,8 @@ pub(crate) enum Fault {
     HostFails,
     /// The cloud shows an error state of the whole pool; the guests run on.
     PoolFails,
+    /// A deletion is accepted and never ends.
+    StuckDeleting,
     /// No host is found: 202, then an error state.
     NoHost,
     /// A server stays in building.
@@ -70,7 +72,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 29] = [
+    pub(crate) const ALL: [Self; 30] = [
         Self::ApiError,
         Self::LostAnswer,
         Self::LateEffect,
@@ -89,6 +91,7 @@ impl Fault {
         Self::GuestStops,
         Self::HostFails,
         Self::PoolFails,
+        Self::StuckDeleting,
         Self::NoHost,
         Self::StuckBuilding,
         Self::SlowBoot,
@@ -189,6 +192,7 @@ impl Scenario {
         };
         let policy = Policy {
             capacity: NonZeroU64::new(capacity).unwrap(),
+            capacity_limit: NonZeroU64::new(capacity * 100).unwrap(),
             floor,
             max_count: max_count.and_then(NonZeroU64::new),
             failure_threshold: u32::try_from(rng.range(1, 4)).unwrap(),

@@ -23,6 +23,7 @@ enum Ground {
 /// same cycle took: the scaler gives a list up after two minutes, and looks before each request.
 const LIST_IS_GOOD_FOR_MS: u64 = 120_000;
 const SURE_AFTER_MS: u64 = 2_000;
+const LEAVING_COUNTS_FOR_MS: u64 = 600_000;
 
 impl World {
     /// What holds for every deed: it rests on a list of this turn, and is not a repetition.
@@ -87,8 +88,27 @@ impl World {
                 self.judge
                     .violated(life, now, Invariant::SilenceAssumed, text());
             }
+            Some(Ground::Done) if self.is_one_of_many(life, &heard, &listed) => {
+                self.judge
+                    .violated(life, now, Invariant::MassDeleted, text());
+            }
             Some(_) => {}
         }
+    }
+
+    /// Whether it has just turned to "done", with most of those that are there, three at least.
+    fn is_one_of_many(&mut self, life: usize, heard: &Heard, listed: &Listed) -> bool {
+        let policy = self.judge.policy.clone();
+        let known = self.judge.life(life);
+        let is_there = |server: &&Server| {
+            server.state != ServerState::Leaving && !known.deleted.contains_key(&server.id)
+        };
+        let there = listed.servers.values().filter(is_there).count();
+        let turned = known.heard.iter().filter(|(id, heard)| {
+            !known.deleted.contains_key(*id) && heard.has_just_turned(&policy)
+        });
+        let turned = turned.count();
+        heard.has_just_turned(&policy) && turned >= 3 && turned * 2 > there
     }
 
     /// A session may be cut only where the replica said that it was done (which is its own fault
@@ -236,7 +256,15 @@ impl World {
             .fold(0, u64::saturating_add);
         let sum = sure.saturating_add((awaited + count - 1) * capacity);
         let members = listed.servers.values();
-        let members = members.filter(|s| known.heard.contains_key(&s.id)).count() as u64;
+        // What has been leaving for ten minutes may do so for ever.
+        let counts = |s: &&Server| {
+            known.heard.get(&s.id).is_some_and(|heard| {
+                let leaves = heard.leaves || known.deleted.contains_key(&s.id);
+                let since = heard.leaving_since.unwrap_or(now);
+                !(leaves && now - since >= LEAVING_COUNTS_FOR_MS)
+            })
+        };
+        let members = members.filter(counts).count() as u64;
         if sum >= policy.floor {
             let text = format!("{count}, although {sure} and {awaited} servers are there");
             self.judge.violated(life, now, Invariant::Storm, text);

@@ -498,7 +498,10 @@ impl World {
 
     /// The effect of a deletion.
     pub(crate) fn remove(&mut self, id: &ReplicaId) {
-        let linger = self.rng.range(0, 8_000);
+        let mut linger = self.rng.range(0, 8_000);
+        if self.strikes(Fault::StuckDeleting) {
+            linger = 3 * 3_600_000;
+        }
         let Some(vm) = self.servers.get_mut(id).filter(|vm| vm.exists()) else {
             return;
         };
@@ -534,7 +537,7 @@ impl World {
         let lies = self.strikes(Fault::ProbeLies);
         let (now, kind) = (self.now, self.scenario.guest);
         let lie = Answer {
-            free: *self.rng.pick(&[0, 1, 2, 100, u64::MAX]),
+            free: *self.rng.pick(&[0, 1, 2, 100, 501, u64::MAX]),
             termination: self.rng.permille(300),
         };
         let holder = self
@@ -544,7 +547,8 @@ impl World {
         let outcome = match (&probe.loss, holder) {
             (Some(loss), _) => Err(loss.clone()),
             (None, Some(vm)) if vm.answers(now) => {
-                let answer = if std::mem::take(&mut vm.flips) {
+                let flips = std::mem::take(&mut vm.flips);
+                let answer = if flips {
                     Answer {
                         free: 0,
                         termination: true,
@@ -555,7 +559,7 @@ impl World {
                 } else {
                     vm.answer(kind, now)
                 };
-                if answer.termination && vm.flipped_ms.is_none_or(|at| now > at + FLIP_LASTS_MS) {
+                if answer.termination && !flips {
                     vm.said_done_ms = Some(now);
                 }
                 Ok(answer)

@@ -9,6 +9,7 @@ use super::{Memory, ShrunkenList};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 impl Memory {
     /// Takes in a complete list. Returns whether it is believed: a list that lacks more than
@@ -23,9 +24,9 @@ impl Memory {
     pub fn observe_late(&mut self, policy: &Policy, listing: &Listing, arrived: Moment) -> bool {
         let now = listing.taken;
         self.lists += 1;
-        let previous_list = self.clocks.anchor.map(|(time, _)| time);
+        let previous_list = self.clocks.anchor();
         if let Some(cloud_time) = listing.cloud_time {
-            self.clocks.anchor = Some((cloud_time, arrived));
+            self.clocks.tells(cloud_time, arrived);
         }
         let listed: BTreeSet<&ReplicaId> = listing.servers.iter().map(|s| &s.id).collect();
         let believed = self.weigh(&listed);
@@ -45,6 +46,8 @@ impl Memory {
         self.blame_failed_creations(policy, now);
         self.creations.settle(now);
         self.first_list = self.first_list.or(listing.cloud_time);
+        let newest = listing.servers.iter().filter_map(|server| server.created);
+        self.newest_server = self.newest_server.max(newest.max());
         self.terminations.was_listed();
         if believed {
             self.weigh_terminations(policy, arrived);
@@ -135,16 +138,22 @@ impl Memory {
         }
     }
 
-    fn admit(&mut self, server: &Server, previous_list: Option<CloudTime>, now: Moment) {
-        let is_new = match (previous_list, server.created) {
-            (Some(list), Some(created)) => list.since(created) <= Self::NEW_SERVERS_SHOW_WITHIN,
+    fn admit(&mut self, server: &Server, previous_list: Option<(CloudTime, Moment)>, now: Moment) {
+        let is_young = match (previous_list, server.created) {
+            (Some((_, list)), Some(created)) => self
+                .clocks
+                .time_since(created, list)
+                .is_none_or(|age| age <= Self::NEW_SERVERS_SHOW_WITHIN),
             _ => true,
         };
+        // Where the cloud's clock is wrong, the order in which it made its servers is not.
+        let is_newest = server.created > self.newest_server;
+        let is_new = is_young || is_newest;
         let left_out = self.gone.came_back(&server.id);
         // Where a time is not known, it counts as somebody else's: it is not deleted for silence.
         // Neither is one that a list had left out, of which it is forgotten whether it answered.
         let born_here = match (self.first_list, server.created) {
-            (Some(first), Some(created)) => left_out.is_none() && is_new && created >= first,
+            (Some(first), Some(created)) => left_out.is_none() && is_young && created >= first,
             _ => false,
         };
         let creation = if let Some(past) = left_out {
@@ -156,12 +165,18 @@ impl Memory {
             // It was there before, and a list had left it out, or could not say whose it is.
             0
         };
+        let previous_list = previous_list.filter(|_| is_new);
+        let (age_when_seen, clock_ahead) = self.age_when_seen(server, previous_list, now);
         let running = matches!(server.state, ServerState::Running(_));
         let mut record = Record {
             server: server.clone(),
             name: server.name.as_str().into(),
             listed: self.lists,
             first_seen: now,
+            age_when_seen,
+            clock_ahead,
+            launch: None,
+            built_until: None,
             first_running: running.then_some(now),
             born_here,
             may_have_run: left_out.is_some_and(|past| past.may_have_run)
@@ -172,9 +187,11 @@ impl Memory {
             has_served: false,
             done_in_a_row: 0,
             done_since: None,
+            done_asked: None,
             free_before: None,
             full_since: None,
             failures: 0,
+            silence: 0,
             last_failure: None,
             last_probe: None,
             unreachable_since: None,
@@ -198,8 +215,32 @@ impl Memory {
         };
         record.note_creating(now);
         record.note_failed(now);
+        record.note_times(self.clocks, now);
         self.schedule.moved(&server.id, None, record.due());
         self.records.insert(server.id.clone(), Arc::new(record));
+    }
+
+    /// How old a server is that a list has for the first time, and by how much less that is than by
+    /// the cloud's clock: a new one was made since the list before, whatever that clock says.
+    fn age_when_seen(
+        &mut self,
+        server: &Server,
+        previous_list: Option<(CloudTime, Moment)>,
+        now: Moment,
+    ) -> (Option<Duration>, Duration) {
+        let Some(created) = server.created else {
+            return (None, Duration::ZERO);
+        };
+        let at_most = previous_list.map(|(_, at)| now.since(at));
+        let lag = at_most.map(|age| age.saturating_add(Self::NEW_SERVERS_SHOW_WITHIN));
+        self.clocks.compare(created, lag, now);
+        let age = self.clocks.time_since(created, now).unwrap_or_default();
+        match at_most {
+            Some(at_most) if age > at_most.saturating_add(Self::CLOCKS_DIFFER_BY) => {
+                (Some(at_most), age.saturating_sub(at_most))
+            }
+            _ => (Some(age), Duration::ZERO),
+        }
     }
 
     fn update(&mut self, policy: &Policy, server: &Server, when: (Moment, Moment)) {
@@ -207,10 +248,11 @@ impl Memory {
             .record(&server.id)
             .filter(|r| r.server.state != ServerState::Unknown)
             .map(|r| assess::count(policy, &assess::phase(policy, self.clocks, r, when.0)));
-        let lists = self.lists;
+        let (lists, clocks) = (self.lists, self.clocks);
         self.change(&server.id, |record| {
             record.listed = lists;
             record.take_listed(server, frozen, when);
+            record.note_times(clocks, when.1);
         });
     }
 
