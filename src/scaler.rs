@@ -8,6 +8,7 @@ mod blocked;
 mod fold;
 mod journal;
 mod names;
+mod oddities;
 mod pace;
 mod telling;
 
@@ -202,6 +203,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// Takes in finished probes and hands over those that are due. Returns when the next one is.
     pub fn pump(&mut self) -> Moment {
         while let Some(result) = self.parts.probes.finished() {
+            let result = result.believed(&self.parts.policy);
             let failure = result.outcome.as_ref().err().map(ProbeFailure::kind);
             let note = Note::Probed(result.latency, failure);
             self.parts.watcher.note(&note);
@@ -327,6 +329,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             self.replan();
         }
         let is_wanted = self.memory.moves().any_is_open()
+            || self.memory.wants_a_list()
             || self
                 .plan
                 .actions

@@ -8,8 +8,8 @@ use history::{Event, cloud_time, histories, id, listing, policies, tell};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use simplescalevm::pool::{
-    Action, Answer, Blocked, CreateBlock, Creating, DeleteReason, Failed, Holder, Listing, Memory,
-    Moment, Phase, Plan, Policy, ReplicaId, Server, ServerState, plan, violations,
+    Action, Answer, Blocked, CreateBlock, Creating, DeleteBlock, DeleteReason, Failed, Holder,
+    Listing, Memory, Moment, Phase, Plan, Policy, ReplicaId, Server, ServerState, plan, violations,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +17,10 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Clone, Copy, Default)]
 struct Heard {
     answer: Option<Answer>,
+    /// Answers in a row, the last ones, that say that it is done.
+    done: u32,
+    /// It has once said that it is not done.
+    served: bool,
     failures: u32,
 }
 
@@ -25,6 +29,8 @@ struct Heard {
 struct Seen {
     heard: BTreeMap<ReplicaId, Heard>,
     states: BTreeMap<ReplicaId, ServerState>,
+    /// A list has shown it running, so that it is known where it can be asked.
+    placed: BTreeSet<ReplicaId>,
     may_be_remembered: BTreeSet<ReplicaId>,
 }
 
@@ -35,12 +41,19 @@ impl Seen {
             self.may_be_remembered.clear();
             self.states.retain(|id, _| listed.contains(id));
             self.heard.retain(|id, _| listed.contains(id));
+            self.placed.retain(|id| listed.contains(id));
         }
         self.may_be_remembered.extend(listed);
         for server in &listing.servers {
             self.states.insert(server.id.clone(), server.state.clone());
-            if matches!(server.state, ServerState::Held(_) | ServerState::Failed(_)) {
-                self.heard.remove(&server.id);
+            if matches!(server.state, ServerState::Running(_)) {
+                self.placed.insert(server.id.clone());
+            }
+            let can_be_asked = !server.addresses.is_empty() || self.placed.contains(&server.id);
+            match server.state {
+                ServerState::Held(_) => _ = self.heard.remove(&server.id),
+                ServerState::Failed(_) if !can_be_asked => _ = self.heard.remove(&server.id),
+                _ => {}
             }
         }
     }
@@ -56,7 +69,15 @@ impl Seen {
         };
         let heard = self.heard.entry(id(*server)).or_default();
         match outcome {
-            Ok(answer) => (heard.answer, heard.failures) = (Some(*answer), 0),
+            Ok(answer) => {
+                (heard.answer, heard.failures) = (Some(*answer), 0);
+                heard.done = if answer.termination {
+                    heard.done + 1
+                } else {
+                    0
+                };
+                heard.served |= !answer.termination;
+            }
             Err(_) => heard.failures += 1,
         }
     }
@@ -127,7 +148,7 @@ fn check_sums(policy: &Policy, memory: &Memory, made: &Plan, now: Moment) -> Tes
             Phase::Creating(_) | Phase::Starting | Phase::Checking => {
                 u128::from(replica.counts) == capacity
             }
-            Phase::Unknown { counted } => replica.counts == counted,
+            Phase::Unknown { counted } | Phase::Finishing { counted } => replica.counts == counted,
             _ => replica.counts == 0,
         };
         prop_assert!(right, "{replica:?}");
@@ -171,16 +192,27 @@ fn may_be_deleted(policy: &Policy, seen: &Seen, server: &Server, reason: DeleteR
     let standing = seen.standing(policy, &server.id);
     let heard = seen.heard.get(&server.id).copied().unwrap_or_default();
     let silent = heard.failures >= policy.failure_threshold;
-    // A replica that has lost its address is still the running one that it was.
+    // A replica that has lost its address is still the running one that it was, and one that the
+    // cloud calls failed may be.
     let runs = matches!(
         server.state,
-        ServerState::Running(_) | ServerState::Creating(Creating::NoAddress)
+        ServerState::Running(_)
+            | ServerState::Creating(Creating::NoAddress)
+            | ServerState::Failed(_)
     );
+    let is_needed = standing.is_some_and(|answer| !answer.termination);
+    let is_heard = heard.served && !silent;
+    let done = heard.done >= policy.termination_confirmations;
     !server.locked
+        && !is_needed
         && match reason {
-            DeleteReason::Error => server.state == ServerState::Failed(Failed::Error),
-            DeleteReason::Stopped => server.state == ServerState::Failed(Failed::Stopped),
-            DeleteReason::Termination => runs && standing.is_some_and(|a| a.termination),
+            DeleteReason::Error => {
+                server.state == ServerState::Failed(Failed::Error) && (done || !is_heard)
+            }
+            DeleteReason::Stopped => {
+                server.state == ServerState::Failed(Failed::Stopped) && (done || !is_heard)
+            }
+            DeleteReason::Termination => runs && done && standing.is_some(),
             DeleteReason::UnreachableTimeout => {
                 runs && silent && policy.unreachable_timeout.is_some()
             }
@@ -209,11 +241,9 @@ fn check_move(policy: &Policy, seen: &Seen, listing: &Listing, action: &Action) 
         }
     }
     if let Some(from) = from {
-        let state = seen.states.get(from);
-        prop_assert!(state.is_some(), "not of the pool");
-        let failed = matches!(state, Some(ServerState::Failed(_)));
+        prop_assert!(seen.states.contains_key(from), "not of the pool");
         let serves = seen.standing(policy, from).is_some_and(|a| !a.termination);
-        prop_assert!(failed || !serves, "taken from one that serves");
+        prop_assert!(!serves, "taken from one that serves");
     }
     prop_assert!(listing.servers.iter().any(|s| &s.id == to));
     prop_assert!(!listing.holders().contains(to));
@@ -314,10 +344,24 @@ fn run_with_restart(policy: &Policy, before: &[Event], after: &[Event]) -> TestC
         }
         tell(&mut old, policy, event, now);
         tell(&mut fresh, policy, event, now);
-        let with_old = deletions(&plan(policy, &old, &last, now));
+        let planned = plan(policy, &old, &last, now);
+        // That others turned just before, only the old one knows.
+        let is_one_of_many = |id: &ReplicaId| {
+            planned.blocked.iter().any(|blocked| {
+                matches!(blocked, Blocked::Delete { replica, why: DeleteBlock::MassTermination { .. }, .. }
+                    if replica == id)
+            })
+        };
+        let with_old = deletions(&planned);
         for (replica, reason) in deletions(&plan(policy, &fresh, &last, now)) {
+            let shown = last.servers.iter().find(|server| server.id == replica);
+            // Where it could be asked, only the old one knows.
+            let has_no_address = shown.is_some_and(|server| server.addresses.is_empty());
+            let is_failed = matches!(reason, DeleteReason::Error | DeleteReason::Stopped);
             let allowed = with_old.iter().any(|(id, _)| id == &replica)
-                || reason == DeleteReason::StartupTimeout;
+                || reason == DeleteReason::StartupTimeout
+                || is_one_of_many(&replica)
+                || (is_failed && has_no_address);
             prop_assert!(allowed, "{replica} {reason:?}");
         }
     }

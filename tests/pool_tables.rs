@@ -7,6 +7,8 @@ mod after_a_restart;
 mod asking;
 #[path = "pool_tables/contradictions.rs"]
 mod contradictions;
+#[path = "pool_tables/many.rs"]
+mod many;
 #[path = "pool_tables/marks.rs"]
 mod marks;
 #[path = "pool_tables/listing.rs"]
@@ -23,6 +25,8 @@ mod section_2_5_external_addresses;
 mod section_2_6_backoff;
 #[path = "pool_tables/creating.rs"]
 mod section_2_6_creating;
+#[path = "pool_tables/sessions.rs"]
+mod sessions;
 #[path = "pool_tables/severity.rs"]
 mod severity;
 #[path = "pool_tables/trial.rs"]

@@ -91,6 +91,10 @@ impl<'a> Reader<'a> {
         self.required(name, Kind::whole).unwrap_or_default()
     }
 
+    pub(super) fn optional_whole(&mut self, name: &str) -> Option<u64> {
+        self.value(name, Kind::whole)
+    }
+
     /// A whole number that the table bounds from below.
     pub(super) fn count(&mut self, name: &str) -> NonZeroU64 {
         NonZeroU64::new(self.whole(name)).unwrap_or(NonZeroU64::MIN)

@@ -265,13 +265,31 @@ fn log_level(reader: &mut Reader<'_>) -> LevelFilter {
     }
 }
 
+/// Nothing that a replica with the configured capacity may report is a failed probe.
+fn capacity_limit(reader: &mut Reader<'_>, capacity: NonZeroU64) -> NonZeroU64 {
+    const NAME: &str = "REPLICA_CAPACITY_LIMIT";
+    let Some(limit) = reader.optional_whole(NAME).and_then(NonZeroU64::new) else {
+        return Policy::capacity_limit_of(capacity);
+    };
+    if limit < capacity {
+        let expected = format!("must not be below REPLICA_CAPACITY={capacity}");
+        let problem = Problem::new(NAME, expected).with_value(&limit.to_string());
+        reader.problems.push(problem);
+    }
+    limit
+}
+
 fn policy(reader: &mut Reader<'_>) -> Policy {
+    let capacity = reader.count("REPLICA_CAPACITY");
     Policy {
-        capacity: reader.count("REPLICA_CAPACITY"),
+        capacity,
+        capacity_limit: capacity_limit(reader, capacity),
         floor: reader.whole("REPLICA_MIN_AVAILABLE_RESOURCES"),
         max_count: NonZeroU64::new(reader.whole("REPLICA_MAX_COUNT")),
         max_creating: NonZeroU64::new(reader.whole("REPLICA_MAX_CREATING")),
         failure_threshold: u32::try_from(reader.whole("REPLICA_FAILURE_THRESHOLD"))
+            .unwrap_or(u32::MAX),
+        termination_confirmations: u32::try_from(reader.whole("REPLICA_TERMINATION_CONFIRMATIONS"))
             .unwrap_or(u32::MAX),
         startup_grace: reader.seconds("REPLICA_STARTUP_GRACE"),
         startup_timeout: reader.seconds_or_never("REPLICA_STARTUP_TIMEOUT"),

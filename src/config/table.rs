@@ -206,6 +206,7 @@ const TABLE: &[Variable] = &[
     Variable::new(Application, "LOG_FORMAT", "text", Choice(LOG_FORMATS), "`text`, or `json` for one object per line"),
 
     Variable::old(Pool, "REPLICA_CAPACITY", "1", Whole { min: 1, max: MILLION }, "resources that a new replica brings"),
+    Variable::new(Pool, "REPLICA_CAPACITY_LIMIT", "", Whole { min: 1, max: u64::MAX }, "free resources of one replica above which its answer is a failed probe; by default a hundred times `REPLICA_CAPACITY`"),
     Variable::old(Pool, "REPLICA_MIN_AVAILABLE_RESOURCES", "3", Whole { min: 0, max: MILLION }, "resources that must be available at all times"),
     Variable::new(Pool, "REPLICA_MAX_COUNT", "0", Whole { min: 0, max: MILLION }, "replicas, of any state, that the pool may have; 0: no limit"),
     Variable::new(Pool, "REPLICA_MAX_CREATING", "0", Whole { min: 0, max: MILLION }, "replicas that may be *creating* at a time; 0: no limit"),
@@ -220,6 +221,7 @@ const TABLE: &[Variable] = &[
     Variable::new(ReplicaApi, "REPLICA_API_INSECURE", "false", Switch, "accept any certificate of `https` replicas"),
 
     Variable::new(Replacement, "REPLICA_FAILURE_THRESHOLD", "3", Whole { min: 1, max: 1_000 }, "failed probes in a row until a replica counts as unreachable"),
+    Variable::new(Replacement, "REPLICA_TERMINATION_CONFIRMATIONS", "2", Whole { min: 1, max: 10 }, "answers in a row, a second apart, that say that a replica is done before it is deleted; 1: the first one is enough"),
     Variable::new(Replacement, "REPLICA_STARTUP_GRACE", "300", age("none"), "seconds after its launch for which a silent replica counts as starting"),
     Variable::new(Replacement, "REPLICA_STARTUP_TIMEOUT", "900", age("never"), "seconds after which a replica that never answered is deleted; 0: never"),
     Variable::new(Replacement, "REPLICA_UNREACHABLE_TIMEOUT", "0", age("never"), "seconds after which an unreachable replica is deleted, with the sessions it may hold; 0: never"),

@@ -1,6 +1,6 @@
 //! What a replica says of itself, and the ways in which it can fail to.
 
-use super::{Moment, ReplicaId};
+use super::{Moment, Policy, ReplicaId};
 use std::fmt;
 use std::time::Duration;
 
@@ -45,6 +45,13 @@ pub enum ProbeFailure {
     },
     /// The answer is larger than 64 KiB.
     TooLarge,
+    /// More free resources than `REPLICA_CAPACITY_LIMIT`.
+    OverLimit {
+        /// The free resources as reported.
+        free: u64,
+        /// The limit.
+        limit: u64,
+    },
     /// The probe could not be made at all (out of file descriptors, say): it says nothing of
     /// the replica, and does not count as one of its failures.
     Local(String),
@@ -67,6 +74,7 @@ impl ProbeFailure {
             Self::KeyMissing(_) => "key_missing",
             Self::BadValue { .. } => "bad_value",
             Self::TooLarge => "too_large",
+            Self::OverLimit { .. } => "over_limit",
             Self::Local(_) => "local",
         }
     }
@@ -86,6 +94,12 @@ impl fmt::Display for ProbeFailure {
             Self::NotAnObject => f.write_str("the body is JSON but not an object"),
             Self::KeyMissing(key) => write!(f, "key {key} is missing"),
             Self::BadValue { key, value } => write!(f, "key {key} has the bad value {value}"),
+            Self::OverLimit { free, limit } => {
+                write!(
+                    f,
+                    "{free} free resources, more than REPLICA_CAPACITY_LIMIT={limit}"
+                )
+            }
             Self::TooLarge => f.write_str("the answer is larger than 64 KiB"),
             Self::Local(why) => write!(f, "the probe could not be made: {why}"),
         }
@@ -107,4 +121,18 @@ pub struct ProbeResult {
     pub latency: Duration,
     /// What came of it.
     pub outcome: Result<Answer, ProbeFailure>,
+}
+
+impl ProbeResult {
+    /// The result as it is believed: one liar must not make the whole pool look well.
+    #[must_use]
+    pub fn believed(mut self, policy: &Policy) -> Self {
+        let limit = policy.capacity_limit.get();
+        if let Ok(Answer { free, .. }) = self.outcome
+            && free > limit
+        {
+            self.outcome = Err(ProbeFailure::OverLimit { free, limit });
+        }
+        self
+    }
 }

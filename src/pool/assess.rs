@@ -23,6 +23,11 @@ pub enum Phase {
         /// Free resources.
         free: u64,
     },
+    /// It says that it is done, and has to say so again before that is believed.
+    Finishing {
+        /// The free resources of its last answer that said otherwise.
+        counted: u64,
+    },
     /// It says itself that it is done.
     Finished,
     /// It runs and does not answer. It may hold sessions all the same.
@@ -43,11 +48,12 @@ pub enum Phase {
 
 impl Phase {
     /// All words that [`Phase::name`] can give.
-    pub const NAMES: [&'static str; 10] = [
+    pub const NAMES: [&'static str; 11] = [
         "creating",
         "starting",
         "checking",
         "serving",
+        "finishing",
         "finished",
         "unreachable",
         "failed",
@@ -55,6 +61,15 @@ impl Phase {
         "unknown",
         "leaving",
     ];
+
+    /// Whether it answers.
+    #[must_use]
+    pub fn answers(&self) -> bool {
+        matches!(
+            self,
+            Self::Serving { .. } | Self::Finishing { .. } | Self::Finished
+        )
+    }
 
     /// A short stable word for JSON, logs and counters.
     #[must_use]
@@ -65,6 +80,7 @@ impl Phase {
             Self::Starting => "starting",
             Self::Checking => "checking",
             Self::Serving { .. } => "serving",
+            Self::Finishing { .. } => "finishing",
             Self::Finished => "finished",
             Self::Unreachable { .. } => "unreachable",
             Self::Failed(_) => "failed",
@@ -139,9 +155,7 @@ impl Assessment {
     /// Whether any replica answers now.
     #[must_use]
     pub fn anyone_answers(&self) -> bool {
-        self.replicas
-            .iter()
-            .any(|r| matches!(r.phase, Phase::Serving { .. } | Phase::Finished))
+        self.replicas.iter().any(|r| r.phase.answers())
     }
 }
 
@@ -161,7 +175,7 @@ pub fn assess(policy: &Policy, memory: &Memory, now: Moment) -> Assessment {
                 age: memory.age(record, now),
                 address: match record.server.state {
                     ServerState::Running(address) => Some(address),
-                    _ => None,
+                    _ => record.probe_address(),
                 },
             }
         })
@@ -185,7 +199,7 @@ pub(super) fn count(policy: &Policy, phase: &Phase) -> u64 {
     match phase {
         Phase::Creating(_) | Phase::Starting | Phase::Checking => policy.capacity.get(),
         Phase::Serving { free } => *free,
-        Phase::Unknown { counted } => *counted,
+        Phase::Unknown { counted } | Phase::Finishing { counted } => *counted,
         Phase::Leaving
         | Phase::Finished
         | Phase::Unreachable { .. }
@@ -203,6 +217,7 @@ fn ready(phase: &Phase) -> u64 {
         | Phase::Checking
         | Phase::Unknown { .. }
         | Phase::Leaving
+        | Phase::Finishing { .. }
         | Phase::Finished
         | Phase::Unreachable { .. }
         | Phase::Failed(_)
@@ -217,7 +232,12 @@ pub(super) fn phase(policy: &Policy, clocks: Clocks, record: &Record, now: Momen
     match &record.server.state {
         ServerState::Leaving => Phase::Leaving,
         ServerState::Creating(why) => Phase::Creating(*why),
-        ServerState::Failed(how) => Phase::Failed(*how),
+        ServerState::Failed(how) if record.is_lost(policy) => Phase::Failed(*how),
+        // The replica's own word counts for more than the provider's.
+        ServerState::Failed(_) => match running_phase(policy, clocks, record, now) {
+            Phase::Starting => Phase::Checking,
+            other => other,
+        },
         ServerState::Held(_) => Phase::Held,
         ServerState::Unknown => Phase::Unknown {
             counted: record.frozen_count,
@@ -229,12 +249,15 @@ pub(super) fn phase(policy: &Policy, clocks: Clocks, record: &Record, now: Momen
 fn running_phase(policy: &Policy, clocks: Clocks, record: &Record, now: Moment) -> Phase {
     let active_for = clocks.active_for(record, now);
     let grace_is_over = active_for >= policy.startup_grace;
-    let silent = record.failures >= policy.failure_threshold;
+    let silent = record.is_silent(policy);
     match record.answer.filter(|_| !silent) {
         Some(answer) if !answer.termination => Phase::Serving { free: answer.free },
         // A status script often says "delete me" while its service is still starting. What it
         // said by then is not held against it: it has to say so once more.
-        Some(_) if record.has_answered => Phase::Finished,
+        Some(_) if record.done_in_a_row >= policy.termination_confirmations => Phase::Finished,
+        Some(_) if record.done_in_a_row > 0 => Phase::Finishing {
+            counted: record.free_before.unwrap_or(policy.capacity.get()),
+        },
         Some(_) => Phase::Starting,
         None if !record.has_answered && !grace_is_over => Phase::Starting,
         None if silent => {

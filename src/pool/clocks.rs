@@ -1,4 +1,5 @@
-//! How old things are.
+//! How old things are. The cloud's clock says so once, when a thing is first seen; from then on the
+//! monotonic clock counts. So no jump of the cloud's clock makes anybody older or younger.
 
 use super::{CloudTime, Moment, Record};
 use std::time::Duration;
@@ -6,34 +7,115 @@ use std::time::Duration;
 /// The cloud's clock, carried on from its last answer by the monotonic clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Clocks {
-    pub(super) anchor: Option<(CloudTime, Moment)>,
+    anchor: Option<(CloudTime, Moment)>,
+    /// How far the cloud's clock was ahead of this process's, in seconds, when it was least so.
+    least_ahead: Option<i64>,
+    odd: Option<OddClock>,
+}
+
+/// The cloud's clock is wrong, now or before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OddClock {
+    /// Rises by one from one to the next.
+    pub number: u64,
+    /// What is odd about it.
+    pub how: ClockOddity,
+    /// By how many seconds; negative: it went, or is, behind.
+    pub seconds: i64,
+}
+
+/// What is odd about the cloud's clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockOddity {
+    /// It jumped against the monotonic clock from one list to the next.
+    Jumped,
+    /// It disagrees with the times at which the cloud says that servers were created.
+    Disagrees,
 }
 
 impl Clocks {
+    /// What two clocks may differ by, or a list may take, without being odd.
+    const ODD_BEYOND: i64 = 60;
+
+    /// When the last list with a time arrived, and the cloud's clock in it.
+    pub(super) fn anchor(self) -> Option<(CloudTime, Moment)> {
+        self.anchor
+    }
+
+    pub(super) fn odd(self) -> Option<OddClock> {
+        self.odd
+    }
+
+    /// Takes in the cloud's clock, as it was in a list that arrived at a moment.
+    pub(super) fn tells(&mut self, time: CloudTime, arrived: Moment) {
+        let ahead = ahead(time, arrived);
+        if let Some((before, at)) = self.anchor {
+            let jump = ahead.saturating_sub(self::ahead(before, at));
+            if jump.abs() > Self::ODD_BEYOND {
+                self.note(ClockOddity::Jumped, jump);
+            }
+        }
+        self.anchor = Some((time, arrived));
+        self.least_ahead = Some(self.least_ahead.map_or(ahead, |least| least.min(ahead)));
+    }
+
+    /// Takes in when a server was created, by the cloud, and how long ago that was at the most.
+    pub(super) fn compare(&mut self, created: CloudTime, at_most: Option<Duration>, now: Moment) {
+        let Some(time) = self.cloud_time(now) else {
+            return;
+        };
+        let age = seconds(time.0).saturating_sub(seconds(created.0));
+        let most = at_most.map_or(i64::MAX, |age| seconds(age.as_secs()));
+        let off = if age < 0 {
+            age
+        } else {
+            age.saturating_sub(most).max(0)
+        };
+        // What has jumped disagrees as well, and it is told once for all servers.
+        if off.abs() > Self::ODD_BEYOND && self.odd.is_none() {
+            self.note(ClockOddity::Disagrees, off);
+        }
+    }
+
+    fn note(&mut self, how: ClockOddity, seconds: i64) {
+        self.odd = Some(OddClock {
+            number: self.odd.map_or(1, |odd| odd.number + 1),
+            how,
+            seconds,
+        });
+    }
+
     pub(super) fn cloud_time(self, now: Moment) -> Option<CloudTime> {
         self.anchor
             .map(|(time, at)| CloudTime(time.0.saturating_add(now.since(at).as_secs())))
     }
 
+    /// How long ago something was, by the cloud's clock. Of all that it has said of itself, what makes
+    /// things youngest is taken: it may have been ahead for one list. `None`: it lies ahead.
+    pub(super) fn time_since(self, then: CloudTime, now: Moment) -> Option<Duration> {
+        let now = seconds(now.0.as_secs()).saturating_add(self.least_ahead?);
+        let ago = now.saturating_sub(seconds(then.0));
+        u64::try_from(ago).ok().map(Duration::from_secs)
+    }
+
     pub(super) fn age(self, record: &Record, now: Moment) -> Duration {
-        match (self.cloud_time(now), record.server.created) {
-            // Where that clock has been set back since, it says nothing.
-            (Some(cloud_now), Some(created)) if created <= cloud_now => cloud_now.since(created),
-            _ => now.since(record.first_seen),
-        }
+        let age = record.age_when_seen.unwrap_or_default();
+        age.saturating_add(now.since(record.first_seen))
     }
 
     pub(super) fn active_for(self, record: &Record, now: Moment) -> Duration {
-        match (
-            self.cloud_time(now),
-            record.server.launched,
-            record.first_running,
-        ) {
-            (Some(cloud_now), Some(launched), _) if launched <= cloud_now => {
-                cloud_now.since(launched)
-            }
-            (_, _, Some(first_running)) => now.since(first_running),
-            _ => self.age(record, now),
+        match (record.launch, record.first_running) {
+            (Some(launch), _) => launch.ago.saturating_add(now.since(launch.seen)),
+            (None, Some(first_running)) => now.since(first_running),
+            (None, None) => self.age(record, now),
         }
     }
+}
+
+fn ahead(time: CloudTime, at: Moment) -> i64 {
+    seconds(time.0).saturating_sub(seconds(at.0.as_secs()))
+}
+
+fn seconds(seconds: u64) -> i64 {
+    i64::try_from(seconds).unwrap_or(i64::MAX)
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Assessed, Assessment, Blocked, Creating, DeleteBlock, DeleteReason, Failed, Memory, Moment,
-    Phase, Policy, Record, ReplicaId,
+    Phase, Policy, Record, ReplicaId, ServerState,
 };
 use std::time::Duration;
 
@@ -31,6 +31,11 @@ pub(super) fn plan_deletions(
         } else if !memory.is_listed(record) {
             let missing = memory.untold();
             Some(DeleteBlock::ShrunkenList { missing })
+        } else if let Some(until) = memory
+            .waits_for_confirmation(&record.server.id)
+            .filter(|_| reason == DeleteReason::Termination)
+        {
+            Some(DeleteBlock::MassTermination { until })
         } else if reason == DeleteReason::UnreachableTimeout && !anyone_answers {
             Some(DeleteBlock::NobodyAnswers)
         } else {
@@ -66,30 +71,41 @@ fn wanted_deletion(
     let is_safe = matches!(
         assessed.phase,
         Phase::Serving { .. }
+            | Phase::Finishing { .. }
             | Phase::Checking
             | Phase::Held
             | Phase::Unknown { .. }
             | Phase::Leaving
     );
     if is_safe {
-        return None;
+        // The provider calls it failed, and it does its work.
+        let ServerState::Failed(how) = &record.server.state else {
+            return None;
+        };
+        let answers = assessed.phase.answers();
+        return answers.then_some((reason_of(*how), Some(DeleteBlock::StillAnswers)));
     }
     let startup_is_over_at = |moment| {
         let startup_time = memory.startup_time(record, moment);
         let timeout = policy.startup_timeout;
         timeout.is_some_and(|timeout| startup_time >= timeout)
     };
-    let silent = record.failures >= policy.failure_threshold;
+    let silent = record.is_surely_silent(policy);
     // Silence lasts until the last failed probe and not until now: this thread may have stood
     // still, and nobody was asked in the meantime.
     let silent_until = record.silent_until.unwrap_or(now);
     let wanted = |reason| Some((reason, None));
     match assessed.phase {
-        Phase::Failed(Failed::Error) => wanted(DeleteReason::Error),
-        Phase::Failed(Failed::Stopped) => wanted(DeleteReason::Stopped),
+        Phase::Failed(how) => wanted(reason_of(how)),
         Phase::Finished => wanted(DeleteReason::Termination),
+        // It is asked once more since the provider shows it as failed, and then goes for that.
+        Phase::Unreachable { .. } if matches!(record.server.state, ServerState::Failed(_)) => None,
         // By the list: it may have been finished since.
         Phase::Creating(why) if startup_is_over_at(listed) => {
+            if record.says_it_is_needed(policy) {
+                let why = DeleteBlock::StillAnswers;
+                return Some((DeleteReason::StartupTimeout, Some(why)));
+            }
             if !never_ran(record, why) {
                 return Some((DeleteReason::StartupTimeout, Some(DeleteBlock::MayHaveRun)));
             }
@@ -99,7 +115,9 @@ fn wanted_deletion(
                 Creating::NoAddress => timeout,
             });
             let is_known = needed.is_some_and(|needed| record.time_shown_creating() >= needed);
-            is_known.then_some((DeleteReason::StartupTimeout, None))
+            let can_be_asked = !record.server.addresses.is_empty();
+            let is_asked = silent || record.answer.is_some() || !can_be_asked;
+            (is_known && is_asked).then_some((DeleteReason::StartupTimeout, None))
         }
         Phase::Starting | Phase::Unreachable { .. }
             if silent && memory.never_came_up(policy, record, silent_until) =>
@@ -117,14 +135,22 @@ fn wanted_deletion(
             ))
         }
         Phase::Unreachable { since }
-            if policy.unreachable_timeout.is_some_and(|timeout| {
-                let since = memory.answers_since().map_or(since, |at| since.max(at));
-                silent_until.since(since) >= timeout
-            }) =>
+            if silent
+                && policy.unreachable_timeout.is_some_and(|timeout| {
+                    let since = memory.answers_since().map_or(since, |at| since.max(at));
+                    silent_until.since(since) >= timeout
+                }) =>
         {
             wanted(DeleteReason::UnreachableTimeout)
         }
         _ => None,
+    }
+}
+
+fn reason_of(how: Failed) -> DeleteReason {
+    match how {
+        Failed::Error => DeleteReason::Error,
+        Failed::Stopped => DeleteReason::Stopped,
     }
 }
 

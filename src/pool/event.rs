@@ -44,6 +44,14 @@ pub enum EventKind {
     NetworkChanged,
     /// The security groups' names stand for others.
     SecurityGroupsChanged,
+    /// Most of the replicas say at once that they are done.
+    MassTermination,
+    /// The cloud has been deleting a server for too long.
+    StuckDeleting,
+    /// A replica reports more than `REPLICA_CAPACITY`.
+    OverCapacity,
+    /// The cloud's clock jumped, or is wrong.
+    ClockJump,
 }
 
 impl EventKind {
@@ -69,6 +77,10 @@ impl EventKind {
             Self::FlavorChanged => "flavor-changed",
             Self::NetworkChanged => "network-changed",
             Self::SecurityGroupsChanged => "security-groups-changed",
+            Self::MassTermination => "mass-termination",
+            Self::StuckDeleting => "stuck-deleting",
+            Self::OverCapacity => "over-capacity",
+            Self::ClockJump => "clock-jump",
         }
     }
 
@@ -250,6 +262,8 @@ pub enum Note {
     Ready(Duration),
     /// A replica is gone, at this age.
     Gone(Duration),
+    /// Most of the replicas said at once that they are done.
+    MassTermination,
     /// What the provider allows.
     Quota(Quota),
 }

@@ -7,14 +7,18 @@ use super::{
     ReplicaId,
 };
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// A promise that a plan breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Violation {
     /// An action on a server that is not of the pool.
     StrangerTouched,
-    /// A locked, held, unknown, leaving, serving or just silent replica is deleted.
+    /// A locked, held, unknown, leaving, serving or just silent replica is deleted, or one that has not
+    /// said often enough that it is done.
     ProtectedReplicaDeleted,
+    /// Most of the pool is deleted at once, for what it has said for no longer than a moment.
+    TerminatesTooMany,
     /// An external address is taken from a replica that serves, or from outside the pool.
     AddressTakenFromHolder,
     /// An external address goes to a replica that does not serve or has one already.
@@ -66,7 +70,13 @@ pub fn violations(
             Action::Delete {
                 replica, reason, ..
             } => {
-                found.extend(bad_deletion(memory, &plan.assessment, replica, *reason));
+                found.extend(bad_deletion(
+                    policy,
+                    memory,
+                    &plan.assessment,
+                    replica,
+                    *reason,
+                ));
                 (1, !deleted.insert(replica.clone()))
             }
             Action::Create { count } => {
@@ -82,6 +92,9 @@ pub fn violations(
         }
         stage = this_stage;
     }
+    if terminates_too_many(policy, memory, plan) {
+        found.insert(Violation::TerminatesTooMany);
+    }
     if memory.shrunken_list().is_some() && (created > 0 || !deleted.is_empty()) {
         found.insert(Violation::ActsOnShrunkenList);
     }
@@ -89,6 +102,28 @@ pub fn violations(
         found.extend(bad_creation(policy, memory, &plan.assessment, created, now));
     }
     found
+}
+
+/// Whether three or more, and most of what is there, would go for an answer that none of them has
+/// repeated a probe interval later.
+fn terminates_too_many(policy: &Policy, memory: &Memory, plan: &Plan) -> bool {
+    let is_hasty = |action: &&Action| match action {
+        Action::Delete {
+            replica,
+            reason: DeleteReason::Termination,
+            ..
+        } => memory.record(replica).is_some_and(|record| {
+            let (ended, took) = record.last_probe.unwrap_or_default();
+            let since = record.done_since.unwrap_or_default();
+            (ended - took).since(since) < policy.probe_interval
+                && (record.has_served || !record.born_here)
+        }),
+        _ => false,
+    };
+    let hasty = plan.actions.iter().filter(is_hasty).count();
+    let is_there = |phase: &&Phase| **phase != Phase::Leaving;
+    let phases = plan.assessment.replicas.iter().map(|r| &r.phase);
+    hasty >= 3 && hasty * 2 > phases.filter(is_there).count()
 }
 
 fn bad_source(
@@ -117,6 +152,7 @@ fn bad_source(
 }
 
 fn bad_deletion(
+    policy: &Policy,
     memory: &Memory,
     assessment: &Assessment,
     replica: &ReplicaId,
@@ -126,11 +162,21 @@ fn bad_deletion(
         return Some(Violation::StrangerTouched);
     };
     let never_served = record.certainly_never_served(memory.instance(), false);
+    let answers = record.failures < policy.failure_threshold;
+    // What the replica says of itself comes before everything that the provider says of it.
+    let is_needed = answers && record.answer.is_some_and(|answer| !answer.termination);
     let fits = !record.server.locked
+        && !is_needed
         && memory.is_listed(record)
         && match phase {
-            Phase::Failed(_) => matches!(reason, DeleteReason::Error | DeleteReason::Stopped),
-            Phase::Finished => reason == DeleteReason::Termination,
+            Phase::Failed(_) => {
+                let unheard = record.has_served && answers && record.probe_address().is_some();
+                matches!(reason, DeleteReason::Error | DeleteReason::Stopped) && !unheard
+            }
+            Phase::Finished => {
+                reason == DeleteReason::Termination
+                    && record.done_in_a_row >= policy.termination_confirmations
+            }
             Phase::Creating(_) => {
                 reason == DeleteReason::StartupTimeout
                     && !record.may_have_run
@@ -142,6 +188,7 @@ fn bad_deletion(
                 other => other == DeleteReason::UnreachableTimeout,
             },
             Phase::Serving { .. }
+            | Phase::Finishing { .. }
             | Phase::Checking
             | Phase::Held
             | Phase::Unknown { .. }
@@ -174,7 +221,14 @@ fn bad_creation(
     if without_last >= policy.floor {
         found.push(Violation::CreatesMoreThanMissing);
     }
-    let pool = (memory.records().count() as u64).saturating_add(memory.awaited(now));
+    // What has been leaving for ten minutes may do so for ever.
+    let is_stuck = |since: Moment| now.since(since) >= Duration::from_secs(600);
+    let counts = assessment.replicas.iter().filter(|replica| {
+        let record = memory.record(&replica.id);
+        let since = record.and_then(|record| record.leaving_since);
+        !(replica.phase == Phase::Leaving && since.is_some_and(is_stuck))
+    });
+    let pool = (counts.count() as u64).saturating_add(memory.awaited(now));
     if policy
         .max_count
         .is_some_and(|max| pool.saturating_add(created) > max.get())

@@ -4,12 +4,17 @@ mod failures;
 mod observe;
 mod probing;
 
-use super::clocks::Clocks;
+use super::clocks::{Clocks, OddClock};
 use super::record::Record;
 use super::{
     Accepted, Backoff, BackoffCause, CloudTime, CreateFailure, CreationMark, DeleteReason,
-    Instance, Moment, Policy, ReplicaId, ServerState, answers::Answers, creations::Creations,
-    gone::Gone, moves::Moves, schedule::Schedule,
+    Instance, Moment, Policy, ReplicaId, ServerState,
+    answers::Answers,
+    creations::Creations,
+    gone::Gone,
+    moves::Moves,
+    schedule::Schedule,
+    terminations::{MassTermination, Terminations},
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -36,11 +41,14 @@ pub struct Memory {
     schedule: Schedule,
     clocks: Clocks,
     first_list: Option<CloudTime>,
+    /// When the newest server that a list has had was created.
+    newest_server: Option<CloudTime>,
     gone: Gone,
     shrunken: Option<ShrunkenList>,
     answers: Answers,
     creations: Creations,
     moves: Moves,
+    terminations: Terminations,
     rounds: u64,
     lists: u64,
     /// This process, as the marks of its servers name it.
@@ -56,6 +64,9 @@ impl Memory {
     /// left it out, or somebody has put it into the pool. Long enough for the cloud's own clocks
     /// to disagree.
     const NEW_SERVERS_SHOW_WITHIN: Duration = Duration::from_secs(300);
+    /// By how much a new server may be older, by the cloud's clock, than the list before the one that
+    /// has it: lists lag, and clocks differ.
+    const CLOCKS_DIFFER_BY: Duration = Duration::from_secs(60);
 
     /// The memory of one process, which knows its servers by their marks.
     #[must_use]
@@ -133,7 +144,8 @@ impl Memory {
         self.clocks.cloud_time(now)
     }
 
-    /// A replica's age: on the cloud's clock, or since it was first seen where that is unknown.
+    /// A replica's age: on the cloud's clock when it was first seen, and counted from there; or since
+    /// then where that is unknown.
     #[must_use]
     pub fn age(&self, record: &Record, now: Moment) -> Duration {
         self.clocks.age(record, now)
@@ -212,8 +224,10 @@ impl Memory {
     pub fn deletion_accepted(&mut self, id: &ReplicaId, reason: DeleteReason, now: Moment) {
         let creation = self.change(id, |record| {
             record.delete_accepted = Some(now);
+            record.leaving_since.get_or_insert(now);
             record.creation
         });
+        self.terminations.deleted(id);
         if let Some(creation) = creation.filter(|_| reason == DeleteReason::StartupTimeout) {
             self.creations
                 .blame(creation, BackoffCause::NeverCameUp, now);
@@ -239,6 +253,30 @@ impl Memory {
     /// Since when there has been no long silence of all replicas together.
     pub(super) fn answers_since(&self) -> Option<Moment> {
         self.answers.since()
+    }
+
+    /// What was last odd about the cloud's clock.
+    #[must_use]
+    pub fn odd_clock(&self) -> Option<OddClock> {
+        self.clocks.odd()
+    }
+
+    /// The last time that most of the replicas said at once that they are done.
+    #[must_use]
+    pub fn mass_termination(&self) -> Option<MassTermination> {
+        self.terminations.last()
+    }
+
+    /// Whether a replica is one of many that say at once that they are done, so that it has to say so
+    /// once more; and from when on, if that is known.
+    pub(super) fn waits_for_confirmation(&self, id: &ReplicaId) -> Option<Option<Moment>> {
+        self.terminations.wait(id)
+    }
+
+    /// Whether a list is wanted although there is nothing to be done yet.
+    #[must_use]
+    pub fn wants_a_list(&self) -> bool {
+        self.terminations.wants_a_list()
     }
 
     /// Whether servers of an accepted creation are overdue, and no list was asked for since.

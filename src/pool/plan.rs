@@ -2,7 +2,7 @@
 
 use super::{
     Assessment, BackoffCause, ExternalAddress, ExternalAddressId, Listing, Memory, Moment, Policy,
-    ReplicaId, assess,
+    Record, ReplicaId, assess,
     deletions::plan_deletions,
     plan_moves::{Wait, plan_moves, waits_for},
 };
@@ -136,6 +136,13 @@ pub enum DeleteBlock {
     },
     /// It is not shown running, but cannot be shown never to have held a session.
     MayHaveRun,
+    /// The provider shows it as failed or unfinished, and it answers without "done".
+    StillAnswers,
+    /// It is one of many that say at once that they are done, and has to say so once more.
+    MassTermination {
+        /// When it is asked for that, once a list has shown those that turned.
+        until: Option<Moment>,
+    },
     /// No replica answers at all, so that the fault may well be on this side.
     NobodyAnswers,
     /// The last list lacks so much of the pool that the next one has to confirm it.
@@ -200,7 +207,7 @@ pub enum Blocked {
 
 impl Blocked {
     /// All words that [`Blocked::name`] can give.
-    pub const NAMES: [&'static str; 12] = [
+    pub const NAMES: [&'static str; 14] = [
         "backoff",
         "outcome-unknown",
         "max-count",
@@ -209,6 +216,8 @@ impl Blocked {
         "locked",
         "still-starting",
         "may-have-run",
+        "still-answers",
+        "mass-termination",
         "nobody-answers",
         "address-not-moved",
         "no-standby",
@@ -230,6 +239,8 @@ impl Blocked {
                 DeleteBlock::Locked => "locked",
                 DeleteBlock::StillStarting { .. } => "still-starting",
                 DeleteBlock::MayHaveRun => "may-have-run",
+                DeleteBlock::StillAnswers => "still-answers",
+                DeleteBlock::MassTermination { .. } => "mass-termination",
                 DeleteBlock::NobodyAnswers => "nobody-answers",
                 DeleteBlock::ShrunkenList { .. } => "shrunken-list",
                 DeleteBlock::AddressNotMoved { .. } => "address-not-moved",
@@ -260,6 +271,10 @@ impl Blocked {
                 why: MoveBlock::Refused { until, .. },
                 ..
             } => Some(*until),
+            Self::Delete {
+                why: DeleteBlock::MassTermination { until },
+                ..
+            } => *until,
             _ => None,
         }
     }
@@ -379,7 +394,8 @@ fn plan_creation(
         return 0;
     }
     let awaited = memory.awaited(now);
-    let pool = memory.records().len() as u64;
+    let counts = |record: &&Arc<Record>| !record.is_stuck_leaving(now);
+    let pool = memory.records().filter(counts).count() as u64;
     let creating = assessment.creating().saturating_add(awaited);
     let room = |max: Option<NonZeroU64>, used: u64| {
         max.map_or(u64::MAX, |max| max.get().saturating_sub(used))

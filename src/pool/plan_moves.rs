@@ -3,7 +3,7 @@
 use super::plan::{Action, Blocked, DeleteBlock, DeleteReason, MoveBlock, MoveReason};
 use super::{
     Assessment, ExternalAddress, ExternalAddressId, Holder, Listing, Memory, Moment, Phase,
-    ReplicaId,
+    ReplicaId, ServerState,
 };
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -197,7 +197,10 @@ pub fn standbys(
         .records()
         .zip(assessment.replicas.iter())
         .filter(|(record, assessed)| {
-            matches!(assessed.phase, Phase::Serving { .. }) && memory.is_listed(record)
+            matches!(assessed.phase, Phase::Serving { .. })
+                // What the cloud shows as failed may serve, and gets no address all the same.
+                && matches!(record.server.state, ServerState::Running(_))
+                && memory.is_listed(record)
         })
         .map(|(r, assessed)| (r.refused_address, Reverse(assessed.age), &assessed.id))
         .filter(|(_, _, id)| !holders.contains(*id))

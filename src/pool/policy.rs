@@ -8,6 +8,8 @@ use std::time::Duration;
 pub struct Policy {
     /// `REPLICA_CAPACITY`: resources that a new replica brings.
     pub capacity: NonZeroU64,
+    /// `REPLICA_CAPACITY_LIMIT`: an answer that reports more free resources is a failed probe.
+    pub capacity_limit: NonZeroU64,
     /// `REPLICA_MIN_AVAILABLE_RESOURCES`: available resources must not stay below it.
     pub floor: u64,
     /// `REPLICA_MAX_COUNT`: replicas, of any state, that the pool may have; `None`: no limit.
@@ -16,6 +18,8 @@ pub struct Policy {
     pub max_creating: Option<NonZeroU64>,
     /// `REPLICA_FAILURE_THRESHOLD`: failed probes in a row until a replica is unreachable.
     pub failure_threshold: u32,
+    /// `REPLICA_TERMINATION_CONFIRMATIONS`: answers in a row that say "done" until it is believed.
+    pub termination_confirmations: u32,
     /// `REPLICA_STARTUP_GRACE`: how long after its launch a silent replica still counts.
     pub startup_grace: Duration,
     /// `REPLICA_STARTUP_TIMEOUT`: a replica that has not come up by then is deleted; `None`: never.
@@ -41,6 +45,28 @@ impl Policy {
     /// From the start of a failed probe to the next one, if it has ended by then, unless the probe interval is shorter.
     pub const RETRY_AFTER_FAILED_PROBE: Duration = Duration::from_secs(1);
 
+    /// From the start of a probe whose answer says "done" to the one that has to confirm it, unless the
+    /// probe interval is shorter.
+    pub const CONFIRM_TERMINATION_AFTER: Duration = Duration::from_secs(1);
+    /// For how long a server that is leaving counts towards `REPLICA_MAX_COUNT`: a cloud that never
+    /// ends a deletion must not keep the pool empty.
+    pub const LEAVING_COUNTS_FOR: Duration = Duration::from_secs(600);
+    /// A server that lists have shown being built for longer than this is asked, if it has an address:
+    /// it may run all the same.
+    pub const BUILDS_WITHIN: Duration = Duration::from_secs(60);
+
+    /// What may lie between two probes of a replica that belong to one silence.
+    #[must_use]
+    pub fn asked_within(&self) -> Duration {
+        self.probe_interval.saturating_mul(2) + Duration::from_secs(30)
+    }
+
+    /// The default of `REPLICA_CAPACITY_LIMIT`. Some users' capacity is set too low, but not by that much.
+    #[must_use]
+    pub fn capacity_limit_of(capacity: NonZeroU64) -> NonZeroU64 {
+        capacity.saturating_mul(NonZeroU64::MIN.saturating_add(99))
+    }
+
     /// How many replicas reach the floor from `available` resources.
     #[must_use]
     pub fn missing(&self, available: u64) -> u64 {
@@ -54,10 +80,12 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             capacity: NonZeroU64::MIN,
+            capacity_limit: Self::capacity_limit_of(NonZeroU64::MIN),
             floor: 3,
             max_count: None,
             max_creating: None,
             failure_threshold: 3,
+            termination_confirmations: 2,
             startup_grace: Duration::from_secs(300),
             startup_timeout: Some(Duration::from_secs(900)),
             unreachable_timeout: None,

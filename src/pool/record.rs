@@ -1,9 +1,12 @@
 //! What is remembered of one replica, and how a list and an answer change it.
 
+use super::clocks::Clocks;
 use super::trial::Trial;
 use super::{
-    Answer, Creating, Instance, Moment, Policy, ProbeFailure, ProbeResult, Server, ServerState,
+    Answer, CloudTime, Creating, Instance, Moment, Policy, ProbeFailure, ProbeResult, Server,
+    ServerState,
 };
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +22,14 @@ pub struct Record {
     pub(super) listed: u64,
     /// When a list first had it.
     pub first_seen: Moment,
+    /// How old it was then, if the provider told.
+    pub(super) age_when_seen: Option<Duration>,
+    /// By how much the cloud's clock made it older than it can be.
+    pub(super) clock_ahead: Duration,
+    /// When a list last showed it being built.
+    pub(super) built_until: Option<Moment>,
+    /// Its launch, as first seen.
+    pub(super) launch: Option<Launch>,
     /// When a list first showed it running.
     pub first_running: Option<Moment>,
     /// Whether it was created after this scaler's first list.
@@ -33,10 +44,19 @@ pub struct Record {
     pub has_answered: bool,
     /// Whether it has ever said that it is not done, so that "done" can be believed.
     pub has_served: bool,
+    /// So many answers in a row, the last ones, say that it is done, and could be believed.
+    pub done_in_a_row: u32,
+    /// When the first and the last of them were asked for.
+    pub(super) done_since: Option<Moment>,
+    pub(super) done_asked: Option<Moment>,
+    /// The free resources of its last answer that did not say that it is done.
+    pub(super) free_before: Option<u64>,
     /// Since when each of its answers has said that nothing is free, and that it is not done.
     pub full_since: Option<Moment>,
     /// Failed probes in a row.
     pub failures: u32,
+    /// So many of them, the last ones, without a gap in which nobody asked.
+    pub(super) silence: u32,
     /// The last probe's failure, if it failed.
     pub last_failure: Option<ProbeFailure>,
     /// When the last probe ended, and how long it took.
@@ -45,6 +65,12 @@ pub struct Record {
     pub unreachable_since: Option<Moment>,
     /// When it last did not answer, if it has not answered since.
     pub silent_until: Option<Moment>,
+    /// When the last failed probe was begun.
+    pub(super) asked_in_vain: Option<Moment>,
+    /// Where it was last asked while the provider showed it running.
+    pub(super) last_address: Option<IpAddr>,
+    /// Since when, and in how many lists, the provider has shown it as failed without a break.
+    pub(super) shown_failed: Option<(Moment, u32)>,
     /// How lists have shown it being created, if the last one did.
     pub(super) shown_creating: Option<ShownCreating>,
     /// What it counted when the provider last knew its state.
@@ -53,6 +79,8 @@ pub struct Record {
     pub(super) refused_address: Option<Moment>,
     /// When its deletion was accepted.
     pub delete_accepted: Option<Moment>,
+    /// When it was first seen leaving, or its deletion was first accepted.
+    pub(super) leaving_since: Option<Moment>,
     /// Why it failed, as the provider tells it; `None`: not asked yet.
     pub fault: Option<String>,
     pub(super) probe: NextProbe,
@@ -64,6 +92,14 @@ pub struct Record {
     pub(super) asked: u64,
     /// Since when lists lack it and nothing is known of it.
     pub(super) untold_since: Option<Moment>,
+}
+
+/// When a server became active, as it was when a list first told.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Launch {
+    pub(super) time: CloudTime,
+    pub(super) ago: Duration,
+    pub(super) seen: Moment,
 }
 
 /// How lists have shown a replica being created, without a break.
@@ -97,7 +133,79 @@ pub(super) struct NextProbe {
 
 impl Record {
     pub(super) fn is_probed(&self) -> bool {
-        matches!(self.server.state, ServerState::Running(_)) && self.delete_accepted.is_none()
+        self.probe_address().is_some() && self.delete_accepted.is_none()
+    }
+
+    /// Where it can be asked. The provider's word alone ends nobody: a server that is shown as failed,
+    /// or as being built for longer than a build takes, may serve all the same.
+    #[must_use]
+    pub fn probe_address(&self) -> Option<IpAddr> {
+        match self.server.state {
+            ServerState::Running(address) => Some(address),
+            ServerState::Failed(_) => self.known_address(),
+            ServerState::Creating(Creating::Building)
+                if self.time_shown_creating() >= Policy::BUILDS_WITHIN =>
+            {
+                self.server.addresses.first().copied()
+            }
+            _ => None,
+        }
+    }
+
+    /// Where it was last, unless the provider shows it elsewhere by now.
+    fn known_address(&self) -> Option<IpAddr> {
+        let shown = &self.server.addresses;
+        self.last_address
+            .filter(|last| shown.is_empty() || shown.contains(last))
+            .or_else(|| shown.first().copied())
+    }
+
+    /// Whether its address is known from its own past only: the provider shows none any more.
+    pub(super) fn is_asked_at_its_last_address(&self) -> bool {
+        matches!(self.server.state, ServerState::Failed(_))
+            && self.server.addresses.is_empty()
+            && self.last_address.is_some()
+    }
+
+    /// Whether it has been leaving for so long that the cloud may never be done with it.
+    #[must_use]
+    pub fn is_stuck_leaving(&self, now: Moment) -> bool {
+        let leaves = self.server.state == ServerState::Leaving || self.delete_accepted.is_some();
+        leaves
+            && self
+                .leaving_since
+                .is_some_and(|since| now.since(since) >= Policy::LEAVING_COUNTS_FOR)
+    }
+
+    /// Whether it does not answer, so that the last good answer stands no longer.
+    pub(super) fn is_silent(&self, policy: &Policy) -> bool {
+        self.failures >= policy.failure_threshold
+    }
+
+    /// Whether it has been silent for so long that something final may rest on that. One failed probe is
+    /// not enough, whatever the threshold is, nor is one after a time in which nobody asked: this
+    /// thread may have stood still while it came up.
+    pub(super) fn is_surely_silent(&self, policy: &Policy) -> bool {
+        self.silence >= policy.failure_threshold.max(2)
+    }
+
+    /// Whether it says that it is not done, and is not silent.
+    pub(super) fn says_it_is_needed(&self, policy: &Policy) -> bool {
+        self.answer.is_some_and(|answer| !answer.termination) && !self.is_silent(policy)
+    }
+
+    /// Whether a server that the provider shows as failed is of no use: it has not answered since, or
+    /// there is nothing to be asked. One that may have served and is shown without an address has
+    /// to be shown so again.
+    pub(super) fn is_lost(&self, policy: &Policy) -> bool {
+        let Some((since, lists)) = self.shown_failed else {
+            return false;
+        };
+        if self.probe_address().is_none() {
+            let ran = self.server.launched.is_some() || self.first_running.is_some();
+            return lists >= 2 || !ran;
+        }
+        self.is_surely_silent(policy) && self.asked_in_vain.is_some_and(|at| at >= since)
     }
 
     /// Whether it has certainly never served: it was created under this process' eyes and has
@@ -124,6 +232,30 @@ impl Record {
             .map_or(Duration::ZERO, |shown| shown.time_before)
     }
 
+    /// Takes in how old it is, where that was not known before, and since when it is active. It was not
+    /// while lists showed it being built.
+    pub(super) fn note_times(&mut self, clocks: Clocks, now: Moment) {
+        let seen_for = now.since(self.first_seen);
+        let created = self.server.created.filter(|_| self.age_when_seen.is_none());
+        if let Some(created) = created {
+            let age = clocks.time_since(created, now).unwrap_or_default();
+            self.age_when_seen = Some(age.saturating_sub(seen_for));
+        }
+        let Some(time) = self.server.launched else {
+            return;
+        };
+        if self.launch.is_some_and(|launch| launch.time == time) {
+            return;
+        }
+        let built = self.built_until.map(|at| now.since(at));
+        let most = built.unwrap_or(Duration::MAX);
+        self.launch = clocks.time_since(time, now).map(|ago| Launch {
+            time,
+            ago: ago.saturating_sub(self.clock_ahead).min(most),
+            seen: now,
+        });
+    }
+
     /// Takes in that a list shows it being created, or not. Between two lists that are far apart,
     /// nobody knows: this thread may have stood still.
     pub(super) fn note_creating(&mut self, now: Moment) {
@@ -132,6 +264,9 @@ impl Record {
             self.shown_creating = None;
             return;
         };
+        if why == Creating::Building {
+            self.built_until = Some(now);
+        }
         let past = self.shown_creating;
         // One that was active is built anew, or this is an old list.
         let was_active = past.is_some_and(|shown| shown.why == Creating::NoAddress);
@@ -163,6 +298,7 @@ impl Record {
                 self.frozen_count = count;
             }
             self.server.state = ServerState::Unknown;
+            self.shown_failed = None;
             if let Some(shown) = &mut self.shown_creating {
                 *shown = ShownCreating::first(shown.why, arrived);
             }
@@ -171,11 +307,13 @@ impl Record {
         if *self.name != *server.name {
             self.name = server.name.as_str().into();
         }
+        let was_asked = self.probe_address().is_some();
         let was = std::mem::replace(&mut self.server, server.clone()).state;
         // Nova at times shows a server that runs without its addresses. It is asked where it was
         // last, and neither counts as a new one nor goes for having no address for too long.
-        if let ServerState::Running(address) = was
+        if matches!(was, ServerState::Running(_) | ServerState::Failed(_))
             && self.server.state == ServerState::Creating(Creating::NoAddress)
+            && let Some(address) = self.last_address
         {
             self.server.state = ServerState::Running(address);
         }
@@ -187,26 +325,73 @@ impl Record {
         if settled && self.server.state != ServerState::Leaving {
             self.delete_accepted = None;
         }
-        if matches!(self.server.state, ServerState::Running(_)) {
+        self.note_failed(arrived);
+        if self.server.state == ServerState::Leaving {
+            self.leaving_since.get_or_insert(arrived);
+        }
+        if let ServerState::Running(address) = self.server.state {
+            self.last_address = Some(address);
             self.first_running.get_or_insert(arrived);
-            if !matches!(was, ServerState::Running(_)) {
-                self.probe.at = arrived;
+            let is_void = match was {
+                ServerState::Running(_) => return,
+                // It was asked all the time: below the threshold its last answer stands.
+                ServerState::Failed(_) => self.unreachable_since.is_some(),
+                // What answered before it was finished may have been another one.
+                ServerState::Creating(_) => was_asked,
+                _ => false,
+            };
+            self.probe.at = arrived;
+            if is_void {
+                self.forget_answers();
             }
+            return;
+        }
+        if self.probe_address().is_some() {
             return;
         }
         self.probe.under_way = None;
         self.full_since = None;
         // What it said before it was out of service says nothing of it afterwards, whatever the
         // provider shows in between.
-        if matches!(
-            self.server.state,
-            ServerState::Held(_) | ServerState::Failed(_)
-        ) {
-            self.answer = None;
-            self.failures = 0;
-            self.unreachable_since = None;
-            self.silent_until = None;
+        let is_out =
+            |state: &ServerState| matches!(state, ServerState::Held(_) | ServerState::Failed(_));
+        if is_out(&was) || is_out(&self.server.state) {
+            self.forget_answers();
         }
+    }
+
+    /// Takes in that a list shows it as failed, or not. It is asked at once.
+    pub(super) fn note_failed(&mut self, now: Moment) {
+        if !matches!(self.server.state, ServerState::Failed(_)) {
+            self.shown_failed = None;
+            return;
+        }
+        let (since, lists) = self.shown_failed.unwrap_or((now, 0));
+        self.shown_failed = Some((since, lists.saturating_add(1)));
+        if lists == 0 {
+            self.probe.at = self.probe.at.min(now);
+        }
+    }
+
+    /// Its last address is another server's by now: what answers there says nothing of this one.
+    pub(super) fn leave_its_address(&mut self) {
+        self.last_address = None;
+        self.probe.under_way = None;
+        self.forget_answers();
+    }
+
+    fn forget_answers(&mut self) {
+        self.answer = None;
+        self.done_in_a_row = 0;
+        self.done_since = None;
+        self.done_asked = None;
+        self.free_before = None;
+        self.full_since = None;
+        self.failures = 0;
+        self.silence = 0;
+        self.unreachable_since = None;
+        self.silent_until = None;
+        self.asked_in_vain = None;
     }
 
     /// Returns whether it serves for the first time.
@@ -218,19 +403,33 @@ impl Record {
     ) -> bool {
         self.probe.under_way = None;
         self.last_probe = Some((result.finished, result.latency));
+        let is_being_built = matches!(self.server.state, ServerState::Creating(_));
         match &result.outcome {
+            // It is shown as being built, and runs: nothing is made of that but that it stays.
+            Ok(answer) if is_being_built => {
+                self.answer = Some(*answer);
+                self.may_have_run |= !answer.termination;
+                self.failures = 0;
+                self.silence = 0;
+                self.last_failure = None;
+                false
+            }
             Ok(answer) => {
                 self.answer = Some(*answer);
                 let is_full = answer.free == 0 && !answer.termination;
                 let since = self.full_since.unwrap_or(result.finished);
                 self.full_since = is_full.then_some(since);
                 self.failures = 0;
+                self.silence = 0;
                 self.last_failure = None;
                 self.unreachable_since = None;
                 self.silent_until = None;
                 let came_up = !self.has_served && !answer.termination;
                 self.has_served |= came_up;
-                self.has_answered |= self.has_served || grace_is_over;
+                // Neither does it matter whether it may still be starting where it has failed.
+                let is_failed = matches!(self.server.state, ServerState::Failed(_));
+                self.has_answered |= self.has_served || grace_is_over || is_failed;
+                self.take_termination(policy, answer, result.finished - result.latency);
                 came_up
             }
             // It was not asked, so its silence says nothing.
@@ -239,8 +438,18 @@ impl Record {
                 false
             }
             Err(failure) => {
+                let started = result.finished - result.latency;
+                let goes_on = self
+                    .silent_until
+                    .is_some_and(|last| started.since(last) <= policy.asked_within());
+                self.silence = if goes_on {
+                    self.silence.saturating_add(1)
+                } else {
+                    1
+                };
                 self.failures = self.failures.saturating_add(1);
                 self.last_failure = Some(failure.clone());
+                self.asked_in_vain = Some(started);
                 self.silent_until = Some(result.finished);
                 if self.failures >= policy.failure_threshold {
                     self.unreachable_since.get_or_insert(result.finished);
@@ -248,10 +457,38 @@ impl Record {
                     let soon = policy.probe_interval.min(Policy::RETRY_AFTER_FAILED_PROBE);
                     // Counted from its start, as the interval is: what did not answer in time
                     // has been waited for already.
-                    let started = result.finished - result.latency;
                     self.probe.at = started + soon;
                 }
                 false
+            }
+        }
+    }
+
+    /// One answer that says "done" is not enough: a status script says so whenever its service is being
+    /// restarted. It is asked again soon.
+    fn take_termination(&mut self, policy: &Policy, answer: &Answer, started: Moment) {
+        if !answer.termination {
+            self.done_in_a_row = 0;
+            self.done_since = None;
+            self.done_asked = None;
+            self.free_before = Some(answer.free);
+            if self.delete_accepted.is_none() {
+                self.leaving_since = None;
+            }
+        } else if self.has_answered {
+            // Two that lie far apart are two first ones: this thread may have stood still in between.
+            let goes_on = self
+                .done_asked
+                .is_some_and(|last| started.since(last) <= policy.asked_within());
+            if !goes_on {
+                self.done_in_a_row = 0;
+                self.done_since = Some(started);
+            }
+            self.done_asked = Some(started);
+            self.done_in_a_row = self.done_in_a_row.saturating_add(1);
+            if self.done_in_a_row < policy.termination_confirmations {
+                let soon = policy.probe_interval.min(Policy::CONFIRM_TERMINATION_AFTER);
+                self.probe.at = started + soon;
             }
         }
     }

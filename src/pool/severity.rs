@@ -436,6 +436,7 @@ impl Judge<'_> {
                 Phase::Starting
                 | Phase::Checking
                 | Phase::Serving { .. }
+                | Phase::Finishing { .. }
                 | Phase::Finished
                 | Phase::Held => of += 1,
             }

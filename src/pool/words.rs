@@ -309,6 +309,12 @@ fn delete_block(why: DeleteBlock, before: &str) -> String {
         DeleteBlock::MayHaveRun => ": it may have held sessions before; is its address on \
              OPENSTACK_NETWORK, of OPENSTACK_IP_VERSION?"
             .to_owned(),
+        DeleteBlock::StillAnswers => {
+            ": it still answers, and does not say that it is done".to_owned()
+        }
+        DeleteBlock::MassTermination { .. } => {
+            format!("{before}: it is one of many that say so at once, and has to say so once more")
+        }
         DeleteBlock::NobodyAnswers => {
             ": no replica answers at all, so that the fault may be on this side".to_owned()
         }

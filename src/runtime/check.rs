@@ -134,6 +134,9 @@ fn remedy(failure: &ProbeFailure) -> &'static str {
         ProbeFailure::KeyMissing(_) | ProbeFailure::BadValue { .. } => {
             "compare its answer with REPLICA_API_CAPACITY_KEY and REPLICA_API_TERMINATION_KEY"
         }
+        ProbeFailure::OverLimit { .. } => {
+            "is it a count of free resources? Then raise REPLICA_CAPACITY, or REPLICA_CAPACITY_LIMIT"
+        }
         ProbeFailure::Local(_) => "this machine cannot ask: look at its limits (ulimit -n)",
     }
 }

@@ -42,6 +42,11 @@ pub(super) fn key_of(words: &Words<'_>, blocked: &Blocked) -> Option<String> {
             why: DeleteBlock::AddressNotMoved { .. },
             ..
         } => Some(wait_key(replica)),
+        // A mass of terminations has an event of its own.
+        Blocked::Delete {
+            why: DeleteBlock::MassTermination { .. },
+            ..
+        } => None,
         _ => Some(words.blocked_gist(blocked)),
     }
 }

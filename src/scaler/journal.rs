@@ -6,6 +6,7 @@ use super::Watcher;
 use super::apply::Object;
 use super::blocked::{key_of, tried_again};
 use super::fold::{About, Folds, Lasting};
+use super::oddities::{Told, ToldOfAll};
 use super::telling::tell;
 use crate::pool::{
     Action, Assessed, Blocked, Boots, CloudTime, CycleReport, DeleteReason, Event, EventKind,
@@ -55,7 +56,7 @@ pub(super) type When = (Moment, Option<CloudTime>);
 
 /// What was last told of a replica.
 #[derive(Debug)]
-struct Known {
+pub(super) struct Known {
     phase: &'static str,
     name: Arc<str>,
     /// Its age at a moment.
@@ -63,12 +64,15 @@ struct Known {
     has_served: bool,
     /// Why its deletion was asked for.
     deleted: Option<DeleteReason>,
+    /// What was told of it once, and is not told again.
+    pub(super) told: Told,
 }
 
 /// Speaks only of what changed, and folds what repeats.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
-    known: BTreeMap<ReplicaId, Known>,
+    pub(super) known: BTreeMap<ReplicaId, Known>,
+    pub(super) told: ToldOfAll,
     blocked: Lasting,
     contradictions: Lasting,
     foreign: u64,
@@ -235,6 +239,7 @@ impl Journal {
             self.tell_gone(when, plan, numbers, watcher);
         }
         self.tell_blocked(when, words, plan, numbers);
+        self.tell_oddities(when, (policy, memory), words, plan, watcher);
         self.numbers = now;
         let failures = memory.backoff().map_or(0, |backoff| backoff.failures);
         if let Some(backoff) = memory
@@ -279,6 +284,7 @@ impl Journal {
                 // Of one that was here before, the first answer says nothing.
                 has_served: !record.born_here,
                 deleted: None,
+                told: Told::default(),
             }),
         };
         if !known.has_served && matches!(assessed.phase, Phase::Serving { .. }) {
@@ -496,7 +502,7 @@ impl Journal {
         }
     }
 
-    fn keep(&mut self, when: When, event: Event) {
+    pub(super) fn keep(&mut self, when: When, event: Event) {
         let (at, time) = when;
         let events = Arc::make_mut(&mut self.events);
         tell(&events.keep(Event { at, time, ..event }));
@@ -576,6 +582,9 @@ fn acted(plan: &Plan, action: &Action, sentence: &str) -> Event {
 fn detail(assessed: &Assessed, record: &Record) -> String {
     match (&assessed.phase, &record.server.state) {
         (Phase::Serving { free }, _) => format!(" ({free} free)"),
+        (Phase::Finishing { .. }, _) => {
+            " (it says that it is done, and is asked once more)".to_owned()
+        }
         (Phase::Finished, _) => " (it says itself that it is done)".to_owned(),
         (Phase::Unreachable { .. }, _) => match &record.last_failure {
             Some(failure) => format!(" ({} probes failed: {failure})", record.failures),

@@ -38,7 +38,7 @@ const ERRORS: [&str; 16] = [
     "list_incomplete",
 ];
 /// The kinds of failed probes that are there from the start.
-const PROBE_FAILURES: [&str; 13] = [
+const PROBE_FAILURES: [&str; 14] = [
     "refused",
     "unroutable",
     "timeout",
@@ -51,6 +51,7 @@ const PROBE_FAILURES: [&str; 13] = [
     "key_missing",
     "bad_value",
     "too_large",
+    "over_limit",
     "local",
 ];
 
@@ -64,6 +65,7 @@ pub struct Metrics {
     create_failures: Family<[Label; 1], Counter>,
     foreign: Counter,
     deleted: Family<[Label; 1], Counter>,
+    mass_terminations: Counter,
     probes: Histogram,
     probe_failures: Family<[Label; 1], Counter>,
     ready: Histogram,
@@ -114,6 +116,7 @@ impl Default for Metrics {
             create_failures: Family::default(),
             foreign: Counter::default(),
             deleted: Family::default(),
+            mass_terminations: Counter::default(),
             probes: probe_times(),
             probe_failures: Family::default(),
             ready: waits(),
@@ -159,6 +162,8 @@ impl Metrics {
         r.register("created", help, self.created.clone());
         let help = "Servers of the pool that were created since the start, and not by this daemon";
         r.register("foreign_creations", help, self.foreign.clone());
+        let help = "Times that most of the replicas reported termination at once";
+        r.register("mass_terminations", help, self.mass_terminations.clone());
         let help = "Requests to the provider, by service, method and status";
         r.register("api_requests", help, self.requests.clone());
         let mut times = |name, help, family: &Histograms| r.register(name, help, family.clone());
@@ -269,6 +274,9 @@ impl Metrics {
                 self.foreign.inc_by(*count);
             }
             Note::Deleted(why) => reason(&self.deleted, why.name(), 1),
+            Note::MassTermination => {
+                self.mass_terminations.inc();
+            }
             Note::Moved(why, outage) => {
                 reason(&self.moves, why.name(), 1);
                 if let Some(outage) = outage {

@@ -60,7 +60,7 @@ fn address(server: usize) -> IpAddr {
 pub(crate) fn policies() -> impl Strategy<Value = Policy> {
     let seconds = |range: std::ops::Range<u64>| range.prop_map(Duration::from_secs);
     (
-        (1..5_u64, 0..20_u64, 0..12_u64, 1..4_u32),
+        (1..5_u64, 0..20_u64, 0..12_u64, 1..4_u32, 1..4_u32),
         (
             seconds(0..400),
             prop::option::of(seconds(1..1_000)),
@@ -69,17 +69,21 @@ pub(crate) fn policies() -> impl Strategy<Value = Policy> {
         (any::<bool>(), 0..6_u64),
     )
         .prop_map(
-            |((capacity, floor, max, threshold), times, (addresses, creating))| Policy {
-                capacity: NonZeroU64::MIN.saturating_add(capacity - 1),
-                floor,
-                max_count: NonZeroU64::new(max),
-                max_creating: NonZeroU64::new(creating),
-                failure_threshold: threshold,
-                startup_grace: times.0,
-                startup_timeout: times.1,
-                unreachable_timeout: times.2,
-                probe_interval: Duration::from_secs(5),
-                external_addresses: addresses,
+            |((capacity, floor, max, threshold, confirmations), times, (addresses, creating))| {
+                Policy {
+                    capacity: NonZeroU64::MIN.saturating_add(capacity - 1),
+                    capacity_limit: NonZeroU64::MAX,
+                    floor,
+                    max_count: NonZeroU64::new(max),
+                    max_creating: NonZeroU64::new(creating),
+                    failure_threshold: threshold,
+                    termination_confirmations: confirmations,
+                    startup_grace: times.0,
+                    startup_timeout: times.1,
+                    unreachable_timeout: times.2,
+                    probe_interval: Duration::from_secs(5),
+                    external_addresses: addresses,
+                }
             },
         )
 }
@@ -252,9 +256,9 @@ pub(crate) fn tell(memory: &mut Memory, policy: &Policy, event: &Event, now: Mom
             outcome,
             late,
         } => {
-            let is_asked = memory.record(&id(*server)).is_some_and(|r| {
-                matches!(r.server.state, ServerState::Running(_)) && r.delete_accepted.is_none()
-            });
+            let is_asked = memory
+                .record(&id(*server))
+                .is_some_and(|r| r.probe_address().is_some() && r.delete_accepted.is_none());
             if !is_asked {
                 return false;
             }

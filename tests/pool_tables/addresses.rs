@@ -44,10 +44,16 @@ fn holder_gets_no_second_address() {
 
 #[test]
 fn oldest_standby_first() {
-    let mut world = pool(&["a", "b", "c"], &[("f", ""), ("g", "")]);
-    world.server("c").created = Some(simplescalevm::pool::CloudTime(1));
-    world.server("b").created = Some(simplescalevm::pool::CloudTime(2));
+    let mut world = World::new();
+    world.address("f", "");
+    world.address("g", "");
+    for (name, age) in [("a", OLD), ("b", OLD + 1), ("c", OLD + 2)] {
+        world.add(name, running(), age);
+    }
     world.list();
+    for name in ["a", "b", "c"] {
+        world.free(name, 1);
+    }
     world.does("move f nobody->c free | move g nobody->b free");
 }
 
@@ -147,6 +153,7 @@ fn error_and_stopped_do_not_wait_for_their_move() {
         let mut world = pool(&["a", "b"], &[("f", "a")]);
         world.state("a", state);
         world.list();
+        world.fails("a", 3);
         world.does(&format!(
             "move f a->b holder-goes {reason} | delete a {reason}"
         ));

@@ -151,6 +151,8 @@ fn server_that_served_and_then_failed_is_no_failed_creation() {
     world.state("a", ERROR);
     world.state("b", STOPPED);
     world.list();
+    world.fails("a", 3);
+    world.fails("b", 3);
     world.does("delete a error | delete b stopped | create 2");
 }
 

@@ -168,6 +168,7 @@ fn silence_after_an_early_termination_flag_is_starting_until_the_grace_is_over()
 #[test]
 fn huge_reports_do_not_overflow() {
     let mut world = World::floor(u64::MAX);
+    world.policy.capacity_limit = std::num::NonZeroU64::MAX;
     world.serving(&["a", "b"]);
     world.free("a", u64::MAX);
     world.free("b", u64::MAX);

@@ -2,6 +2,7 @@
 
 use crate::world::{BUILDING, ERROR, OLD, World, check, held, running};
 use simplescalevm::pool::{BackoffCause, ServerState};
+use std::num::NonZeroU64;
 
 #[test]
 fn arithmetic_rounds_up() {
@@ -24,6 +25,7 @@ fn arithmetic_rounds_up() {
     for (floor, capacity, free, created) in rows {
         let mut world = World::floor(floor);
         world.capacity(capacity);
+        world.policy.capacity_limit = NonZeroU64::MAX;
         world.serving(&["a"]);
         world.free("a", free);
         let expected = match created {
@@ -60,6 +62,7 @@ fn max_count_counts_replicas_of_any_state_and_awaited_ones() {
     world.server("d").launched = Some(world.cloud_now());
     world.add("e", ServerState::Leaving, OLD);
     world.state("b", ServerState::Unknown);
+    world.list();
     world.list();
     world.created(2);
     check(

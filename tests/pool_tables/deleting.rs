@@ -12,12 +12,15 @@ fn born_here(world: &mut World, name: &str) {
 }
 
 #[test]
-fn error_and_stopped_are_deleted_whatever_they_answered() {
+fn error_and_stopped_are_deleted_once_they_are_silent() {
     let mut world = World::new();
     world.serving(&["a", "b", "c"]);
     world.state("a", ERROR);
     world.state("b", STOPPED);
     world.list();
+    world.does("no delete a error: still-answers | no delete b stopped: still-answers");
+    world.fails("a", 3);
+    world.fails("b", 3);
     world.does("delete a error | delete b stopped");
 }
 

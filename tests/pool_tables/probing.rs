@@ -123,9 +123,10 @@ fn result_of_another_round_is_ignored() {
     assert!(!world.result("a", old, done.clone()));
     world.is("a serving 1 = 1");
     assert!(world.result("a", new, done.clone()));
-    world.is("a finished 0 = 0");
+    world.is("a finishing 1 = 1");
     assert!(!world.result("a", new, ONE_FREE), "once only");
-    world.is("a finished 0 = 0");
+    assert!(!world.result("a", new, done.clone()), "once only");
+    world.is("a finishing 1 = 1");
 }
 
 #[test]

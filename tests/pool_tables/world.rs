@@ -99,6 +99,7 @@ impl World {
 
     pub(crate) fn capacity(&mut self, capacity: u64) {
         self.policy.capacity = NonZeroU64::new(capacity).expect("not zero");
+        self.policy.capacity_limit = Policy::capacity_limit_of(self.policy.capacity);
     }
 
     pub(crate) fn max_count(&mut self, max: u64) {
@@ -188,16 +189,27 @@ impl World {
         self.list_only(&all.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
+    /// Lists everything, with another clock than the true one.
+    pub(crate) fn list_at(&mut self, cloud_time: CloudTime) -> bool {
+        let all: Vec<String> = self.servers.keys().cloned().collect();
+        let names: Vec<&str> = all.iter().map(String::as_str).collect();
+        self.list_some_at(&names, cloud_time)
+    }
+
     /// Lists only some of the servers.
     pub(crate) fn list_only(&mut self, names: &[&str]) -> bool {
-        self.listing = self.listing_of(names);
+        self.list_some_at(names, self.cloud_now())
+    }
+
+    fn list_some_at(&mut self, names: &[&str], cloud_time: CloudTime) -> bool {
+        self.listing = self.listing_of(names, cloud_time);
         self.memory.observe(&self.policy, &self.listing)
     }
 
-    fn listing_of(&self, names: &[&str]) -> Listing {
+    fn listing_of(&self, names: &[&str], cloud_time: CloudTime) -> Listing {
         Listing {
             taken: self.now,
-            cloud_time: Some(self.cloud_now()),
+            cloud_time: Some(cloud_time),
             servers: names.iter().map(|n| self.servers[*n].clone()).collect(),
             external_addresses: self.addresses.clone(),
             image: None,
@@ -231,8 +243,13 @@ impl World {
         self.probe(name, Ok(Answer { free, termination }))
     }
 
-    /// It answers that it may be deleted.
+    /// It answers that it may be deleted, as often as it takes to be believed.
     pub(crate) fn done(&mut self, name: &str) -> bool {
+        (0..self.policy.termination_confirmations).fold(false, |_, _| self.done_once(name))
+    }
+
+    /// It answers once that it may be deleted.
+    pub(crate) fn done_once(&mut self, name: &str) -> bool {
         let termination = true;
         self.probe(
             name,
@@ -289,7 +306,7 @@ impl World {
 
     /// Lists only some of the servers, and asks for what is missing; `silent`: that gets no answer.
     pub(crate) fn list_and_ask(&mut self, names: &[&str], silent: bool) -> bool {
-        self.listing = self.listing_of(names);
+        self.listing = self.listing_of(names, self.cloud_now());
         let ask = |id: ReplicaId| {
             let looked = match self.servers.get(id.as_str()) {
                 _ if silent => Looked::NotKnown,

@@ -285,6 +285,7 @@ impl Bench {
             policy: Policy {
                 floor,
                 external_addresses: true,
+                termination_confirmations: 1,
                 ..Policy::default()
             },
             instance: Instance(HERE),

@@ -304,6 +304,7 @@ impl Driver {
         }
         let now = world.now;
         let policy = &world.scenario.policy;
+        // A cloud that never ends a deletion fills the pool for ten minutes.
         let pool = world.servers.values().filter(|vm| vm.member).count() as u64;
         let is_full = policy.max_count.is_some_and(|max| pool >= max.get());
         let free = world.servers.values().map(|vm| vm.truly_free(now));

@@ -4,8 +4,8 @@
 use super::knowledge::{Creation, KNOWN_BETWEEN_LISTS_MS, Life};
 use super::scenario::Scenario;
 use simplescalevm::pool::{
-    Action, Blocked, ExternalAddress, Instance, Listing, Policy, ProbeResult, ProbeTarget,
-    ReplicaId, Server, Snapshot,
+    Action, Blocked, ExternalAddress, Instance, Listing, Policy, ProbeFailure, ProbeResult,
+    ProbeTarget, ReplicaId, Server, Snapshot,
 };
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ pub(crate) enum Invariant {
     /// A locked, held, unknown, leaving, unlisted or serving replica is deleted, or one that no
     /// row of the tables of deletions fits.
     ProtectedDeleted,
+    /// Most of the replicas go at once for what they have said for no longer than a moment.
+    MassDeleted,
     /// A replica is deleted for a silence that no failed probe bears out to its end.
     SilenceAssumed,
     /// A running session is cut although its replica never said that it was done.
@@ -196,9 +198,10 @@ impl Judge {
     }
 
     pub(crate) fn list_answered(&mut self, number: usize, now: u64, listing: &Listing) {
+        let policy = self.policy.clone();
         let life = self.life(number);
         life.list_failures = 0;
-        life.list(now, listing);
+        life.list(&policy, now, listing);
     }
 
     /// The external addresses were listed by themselves, while the servers cannot be.
@@ -238,7 +241,9 @@ impl Judge {
 
     /// Returns whether a replica serves for the first time.
     pub(crate) fn probe_ended(&mut self, number: usize, ended: u64, result: &ProbeResult) -> bool {
-        self.life(number).probed(ended, result)
+        let policy = self.policy.clone();
+        let result = believed(&policy, result);
+        self.life(number).probed(&policy, ended, &result)
     }
 
     /// A replica of this creation serves: the backoff may end.
@@ -275,6 +280,9 @@ impl Judge {
     pub(crate) fn deleted(&mut self, number: usize, replica: &ReplicaId, now: u64) {
         let life = self.life(number);
         life.deleted.insert(replica.clone(), now);
+        if let Some(heard) = life.heard.get_mut(replica) {
+            heard.leaving_since.get_or_insert(now);
+        }
         life.accepted.1 += 1;
     }
 
@@ -320,7 +328,8 @@ impl Judge {
         id: &ReplicaId,
         shown: Option<&Option<Server>>,
     ) {
-        self.life(number).shown_one(now, id, shown);
+        let policy = self.policy.clone();
+        self.life(number).shown_one(&policy, now, id, shown);
     }
 
     /// The thread stood still after a list had arrived and before it looked at the clock: to the
@@ -376,6 +385,21 @@ impl Judge {
             self.violated(number, now, Invariant::PromiseBroken, text);
         }
     }
+}
+
+/// An answer that reports more than the limit is a failed probe.
+fn believed(policy: &Policy, result: &ProbeResult) -> ProbeResult {
+    let limit = policy.capacity_limit.get();
+    let mut result = result.clone();
+    if let Ok(answer) = result.outcome
+        && answer.free > limit
+    {
+        result.outcome = Err(ProbeFailure::OverLimit {
+            free: answer.free,
+            limit,
+        });
+    }
+    result
 }
 
 /// What is told without its reason.

@@ -2,10 +2,11 @@
 //! by which its deeds are judged. A restarted scaler begins with an empty one.
 
 use simplescalevm::pool::{
-    Answer, Creating, ExternalAddress, Instance, Listing, Policy, ProbeFailure, ProbeResult,
-    ReplicaId, Server, ServerState,
+    Answer, CloudTime, Creating, ExternalAddress, Instance, Listing, Policy, ProbeFailure,
+    ProbeResult, ReplicaId, Server, ServerState,
 };
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// What was heard of one replica.
 #[derive(Debug, Clone, Default)]
@@ -13,7 +14,14 @@ pub(crate) struct Heard {
     /// The probe that was begun last. The result of any other is late.
     pub(crate) round: Option<u64>,
     pub(crate) answer: Option<Answer>,
+    /// Answers in a row, the last ones, that say that it is done.
+    pub(crate) done: u32,
+    /// When the first and the last of them were asked for.
+    pub(crate) done_since: Option<u64>,
+    pub(crate) done_asked: u64,
     pub(crate) failures: u32,
+    /// When the last failed probe was begun.
+    pub(crate) asked_in_vain: Option<u64>,
     /// The last and the first failed probe of the silence.
     pub(crate) last_failed: Option<u64>,
     pub(crate) silent_since: Option<u64>,
@@ -21,17 +29,22 @@ pub(crate) struct Heard {
     pub(crate) served: bool,
     pub(crate) answered: bool,
     pub(crate) ran: bool,
+    /// Where it was when a list showed it running.
+    pub(crate) last_address: Option<IpAddr>,
+    /// Since when, and in how many lists, it is shown as failed.
+    pub(crate) failed: Option<(u64, u32)>,
     pub(crate) first_listed: u64,
     pub(crate) address_seen: bool,
     /// When a list last showed it active without an address, and for how long lists have.
     pub(crate) without_address: Option<(u64, u64)>,
-    /// As last listed.
+    /// As last listed; and since when, or since its deletion was accepted first.
     pub(crate) leaves: bool,
     pub(crate) server: Option<Server>,
     /// The last list lacked it, and nothing but asking for it by its id can tell.
     pub(crate) untold: bool,
     /// It was asked for, and is not there.
     pub(crate) gone: bool,
+    pub(crate) leaving_since: Option<u64>,
 }
 
 impl Heard {
@@ -53,8 +66,66 @@ impl Heard {
         self.without_address = lacks_one.then_some((now, time));
     }
 
+    /// Whether "done" is all that it has said for no longer than an interval of the probes.
+    pub(crate) fn has_just_turned(&self, policy: &Policy) -> bool {
+        let interval = u64::try_from(policy.probe_interval.as_millis()).unwrap_or(u64::MAX);
+        self.served
+            && self
+                .done_since
+                .is_some_and(|since| self.done_asked < since + interval)
+    }
+
+    /// Whether it can be asked although the cloud shows it as failed.
+    pub(crate) fn can_be_asked(&self, server: &Server) -> bool {
+        !server.addresses.is_empty() || self.last_address.is_some()
+    }
+
+    /// What a list shows of it besides being there.
+    fn note_state(&mut self, policy: &Policy, server: &Server, now: u64) {
+        let was_failed = self.failed;
+        self.failed = match server.state {
+            ServerState::Failed(_) => {
+                let (since, lists) = was_failed.unwrap_or((now, 0));
+                Some((since, lists + 1))
+            }
+            _ => None,
+        };
+        match &server.state {
+            ServerState::Running(address) => {
+                self.ran = true;
+                self.address_seen = true;
+                self.last_address = Some(*address);
+                if was_failed.is_some() && self.is_silent(policy) {
+                    self.out_of_service();
+                }
+            }
+            ServerState::Creating(Creating::NoAddress) if self.address_seen => {}
+            // Nothing is known of it, so no answer becomes void; but where it was, is forgotten.
+            ServerState::Unknown => self.address_seen = false,
+            // It may serve all the same, and is asked on.
+            ServerState::Failed(_) if self.can_be_asked(server) => {
+                self.address_seen = self.last_address.is_some();
+            }
+            ServerState::Creating(_) | ServerState::Leaving => {
+                self.round = None;
+                self.address_seen = false;
+                if was_failed.is_some() {
+                    self.out_of_service();
+                }
+            }
+            ServerState::Held(_) | ServerState::Failed(_) => {
+                self.round = None;
+                self.address_seen = false;
+                self.out_of_service();
+            }
+        }
+    }
+
     fn out_of_service(&mut self) {
         self.answer = None;
+        self.done = 0;
+        self.done_since = None;
+        self.asked_in_vain = None;
         self.failures = 0;
         self.silent_since = None;
     }
@@ -112,6 +183,7 @@ pub(crate) const SETTLES_MS: u64 = 30_000;
 pub(crate) const DELETION_SETTLES_MS: u64 = 60_000;
 pub(crate) const KNOWN_BETWEEN_LISTS_MS: u64 = 60_000;
 const KNOWN_FOR_MS: u64 = 300_000;
+const KNOWN_FOR_S: i64 = 300;
 
 /// One process of a scaler, from its start to its end.
 #[derive(Debug, Default)]
@@ -122,7 +194,11 @@ pub(crate) struct Life {
     pub(crate) heard: BTreeMap<ReplicaId, Heard>,
     /// Replicas that lists no longer had, and since when: known for five minutes.
     pub(crate) gone: BTreeMap<ReplicaId, u64>,
-    pub(crate) cloud_time: Option<u64>,
+    /// When the last list with a time came; how far its clock was ahead of the simulation's, when it was
+    /// least so; and when the newest server was created.
+    pub(crate) last_list: Option<u64>,
+    pub(crate) least_ahead: i64,
+    pub(crate) newest: Option<CloudTime>,
     pub(crate) deleted: BTreeMap<ReplicaId, u64>,
     pub(crate) creations: Vec<Creation>,
     pub(crate) creations_sent: u64,
@@ -158,12 +234,22 @@ pub(crate) struct Life {
 
 impl Life {
     /// Takes in a complete list, by the rules of section 2.1 and 2.2 of the specification.
-    pub(crate) fn list(&mut self, now: u64, listing: &Listing) {
+    pub(crate) fn list(&mut self, policy: &Policy, now: u64, listing: &Listing) {
         let servers: BTreeMap<ReplicaId, Server> = listing
             .servers
             .iter()
             .map(|server| (server.id.clone(), server.clone()))
             .collect();
+        if let Some(time) = listing.cloud_time {
+            let seconds = |value: u64| i64::try_from(value).unwrap();
+            let ahead = seconds(time.0) - seconds(now / 1_000);
+            let is_first = self.last_list.is_none();
+            self.least_ahead = if is_first {
+                ahead
+            } else {
+                ahead.min(self.least_ahead)
+            };
+        }
         self.settle_list(now);
         for (id, heard) in &mut self.heard {
             let is_expected = !self.deleted.contains_key(id) && !heard.leaves;
@@ -178,15 +264,16 @@ impl Life {
                 continue;
             }
             self.shows_first(server, true);
-            self.take_server(now, server);
+            self.take_server(policy, now, server);
         }
+        self.leave_addresses_of_others(&servers);
         for creation in &mut self.creations {
             let until = creation.waits_until();
             creation.settled |= until.is_some_and(|until| asked >= until);
         }
-        self.cloud_time = listing
-            .cloud_time
-            .map_or(self.cloud_time, |time| Some(time.0));
+        let newest = listing.servers.iter().filter_map(|server| server.created);
+        self.newest = self.newest.max(newest.max());
+        self.last_list = Some(now);
         self.done.clear();
         self.given.clear();
         self.open_moves.clear();
@@ -200,8 +287,28 @@ impl Life {
         });
     }
 
+    /// One address never speaks for two.
+    fn leave_addresses_of_others(&mut self, servers: &BTreeMap<ReplicaId, Server>) {
+        for (id, heard) in &mut self.heard {
+            let Some(address) = heard.last_address.filter(|_| heard.failed.is_some()) else {
+                continue;
+            };
+            let Some(server) = servers.get(id) else {
+                continue;
+            };
+            let is_shown = !server.addresses.is_empty();
+            let mut others = servers.values().filter(|server| server.id != *id);
+            if !is_shown && others.any(|server| server.addresses.contains(&address)) {
+                heard.last_address = None;
+                heard.address_seen = false;
+                heard.round = None;
+                heard.out_of_service();
+            }
+        }
+    }
+
     /// Takes in what is shown of one server.
-    fn take_server(&mut self, now: u64, server: &Server) {
+    fn take_server(&mut self, policy: &Policy, now: u64, server: &Server) {
         // By the time at which it was asked for: what happened since, it may not show.
         let asked = self.list_began.unwrap_or(now);
         let heard = self
@@ -215,6 +322,9 @@ impl Life {
             heard.note_address(&server.state, now);
         }
         heard.leaves = server.state == ServerState::Leaving;
+        if heard.leaves {
+            heard.leaving_since.get_or_insert(now);
+        }
         heard.server = Some(server.clone());
         (heard.untold, heard.gone) = (false, false);
         let accepted = self.deleted.get(&server.id);
@@ -222,34 +332,21 @@ impl Life {
         if settled && !heard.leaves && server.state != ServerState::Unknown {
             self.deleted.remove(&server.id);
         }
-        match &server.state {
-            ServerState::Running(_) => {
-                heard.ran = true;
-                heard.address_seen = true;
-            }
-            ServerState::Creating(Creating::NoAddress) if heard.address_seen => {}
-            // Nothing is known of it, so no answer becomes void; but where it was, is forgotten.
-            ServerState::Unknown => heard.address_seen = false,
-            ServerState::Creating(_) | ServerState::Leaving => {
-                heard.round = None;
-                heard.address_seen = false;
-            }
-            ServerState::Held(_) | ServerState::Failed(_) => {
-                heard.round = None;
-                heard.address_seen = false;
-                heard.out_of_service();
-            }
-        }
+        heard.note_state(policy, server, now);
     }
 
     /// A server that nobody had heard of: whose creation it is of, by its mark, or by guess where it has none.
     fn shows_first(&mut self, server: &Server, is_list: bool) {
         let is_first = !self.heard.contains_key(&server.id);
         let is_new = is_first && self.gone.remove(&server.id).is_none();
-        let is_young = match (self.cloud_time, server.created) {
-            (Some(list), Some(created)) => list.saturating_sub(created.0) <= KNOWN_FOR_MS / 1_000,
+        let is_young = match (self.last_list, server.created) {
+            (Some(last), Some(created)) => {
+                let clock = i64::try_from(last / 1_000).unwrap() + self.least_ahead;
+                clock - i64::try_from(created.0).unwrap() <= KNOWN_FOR_S
+            }
             _ => true,
         };
+        let is_young = is_young || server.created > self.newest;
         let mark = server.marks.creation;
         let here = self.instance;
         let is_of = |c: &&mut Creation| match mark {
@@ -292,7 +389,13 @@ impl Life {
     }
 
     /// Takes in what asking for one server came to: it is there, it is not, or (`None`) nobody knows.
-    pub(crate) fn shown_one(&mut self, now: u64, id: &ReplicaId, shown: Option<&Option<Server>>) {
+    pub(crate) fn shown_one(
+        &mut self,
+        policy: &Policy,
+        now: u64,
+        id: &ReplicaId,
+        shown: Option<&Option<Server>>,
+    ) {
         match shown {
             Some(Some(server)) => {
                 let is_known = self.heard.contains_key(id);
@@ -300,7 +403,7 @@ impl Life {
                     return;
                 }
                 self.shows_first(server, false);
-                self.take_server(now, server);
+                self.take_server(policy, now, server);
                 if let Some(listed) = &mut self.listed {
                     listed.servers.insert(id.clone(), server.clone());
                 }
@@ -319,7 +422,7 @@ impl Life {
     }
 
     /// Takes in a result of a probe. Returns whether a replica serves for the first time.
-    pub(crate) fn probed(&mut self, now: u64, result: &ProbeResult) -> bool {
+    pub(crate) fn probed(&mut self, policy: &Policy, now: u64, result: &ProbeResult) -> bool {
         let Some(heard) = self.heard.get_mut(&result.replica) else {
             return false;
         };
@@ -327,10 +430,25 @@ impl Life {
             return false;
         }
         heard.round = None;
+        let took = u64::try_from(result.latency.as_millis()).unwrap_or(u64::MAX);
         match &result.outcome {
             Ok(answer) => {
                 heard.answer = Some(*answer);
                 heard.answered = true;
+                let before = std::mem::replace(&mut heard.done_asked, now.saturating_sub(took));
+                if answer.termination {
+                    // Two that lie far apart are two first ones.
+                    let interval = u64::try_from(policy.probe_interval.as_millis()).unwrap();
+                    if heard.done_asked - before > 2 * interval + 30_000 {
+                        heard.done = 0;
+                        heard.done_since = None;
+                    }
+                    heard.done += 1;
+                    heard.done_since.get_or_insert(heard.done_asked);
+                } else {
+                    heard.done = 0;
+                    heard.done_since = None;
+                }
                 heard.failures = 0;
                 heard.silent_since = None;
                 let first = !heard.served && !answer.termination;
@@ -341,6 +459,7 @@ impl Life {
             Err(ProbeFailure::Local(_)) => false,
             Err(_) => {
                 heard.failures += 1;
+                heard.asked_in_vain = Some(now.saturating_sub(took));
                 heard.last_failed = Some(now);
                 heard.silent_since.get_or_insert(now);
                 false

@@ -2,7 +2,7 @@
 
 use super::scenario::{Fault, GuestKind};
 use super::server::{Guest, Maker, Nova};
-use super::world::{Event, Fip, Port, World};
+use super::world::{Event, FLIP_LASTS_MS, Fip, Port, World};
 use simplescalevm::pool::ReplicaId;
 
 impl World {
@@ -139,6 +139,10 @@ impl World {
                 vm.drained = true;
                 "drains"
             }
+            10 if vm.nova == Nova::Error && vm.launched.is_some() => {
+                vm.nova = Nova::Active;
+                "resets the state of"
+            }
             10 if vm.nova == Nova::Stopped => {
                 vm.nova = Nova::PoweringOn;
                 self.after(3_000, Event::PoweredOn(id.clone()));
@@ -194,6 +198,29 @@ impl World {
         self.note(25, || format!("an operator changes {fip:?}"));
     }
 
+    /// The next answer of a replica, or of all of them, says that it is done. It is not so.
+    fn flip(&mut self, id: &ReplicaId, all: bool) {
+        let now = self.now;
+        let chosen = self.servers.values_mut().filter(|vm| all || vm.id == *id);
+        for vm in chosen.filter(|vm| vm.guest == Guest::Up) {
+            if vm.flipped_ms.is_none_or(|at| now > at + 2 * FLIP_LASTS_MS) {
+                vm.flips = true;
+                vm.flipped_ms = Some(now);
+            }
+        }
+        self.note(27, || format!("{id} says done once; all: {all}"));
+    }
+
+    /// The cloud shows an error state of all replicas, and their guests run on.
+    fn fail_the_pool(&mut self) {
+        for vm in self.servers.values_mut() {
+            if vm.member && vm.nova == Nova::Active && vm.guest != Guest::Off {
+                vm.nova = Nova::Error;
+            }
+        }
+        self.note(28, || "all servers of the pool are in error".to_owned());
+    }
+
     /// Guests hang, stop, fail, restart their service.
     pub(crate) fn guest_trouble(&mut self) {
         let next = self.rng.range(1_000, 20_000);
@@ -204,6 +231,11 @@ impl World {
             self.strikes(Fault::HostFails),
             self.strikes(Fault::ProbeLies),
         );
+        let (flips, pool_fails) = (
+            self.strikes(Fault::DoneFlips),
+            self.strikes(Fault::PoolFails),
+        );
+        let (all, seldom) = (self.rng.permille(300), self.rng.permille(100));
         let for_ever = self.rng.permille(200);
         let time = self.rng.skewed(1_000, 300_000);
         let Some(id) = self.a_member() else {
@@ -211,6 +243,12 @@ impl World {
         };
         let now = self.now;
         let kind = self.scenario.guest;
+        if flips {
+            self.flip(&id, all);
+        }
+        if pool_fails && seldom {
+            self.fail_the_pool();
+        }
         let Some(vm) = self.servers.get_mut(&id).filter(|vm| vm.guest == Guest::Up) else {
             return;
         };

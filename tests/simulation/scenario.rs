@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// The kinds of trouble. Each can be switched off by itself, which is how a failure is reduced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u32)]
+#[repr(u64)]
 pub(crate) enum Fault {
     /// A request fails and has no effect.
     ApiError,
@@ -33,6 +33,8 @@ pub(crate) enum Fault {
     ProbeSlow,
     /// Replicas answer nonsense: capacity jumps, termination flips.
     ProbeLies,
+    /// A replica, or all at once, says "done" in one answer, without any truth in it.
+    DoneFlips,
     /// There is no room for probes.
     QueueFull,
     /// The guest hangs for a while or for ever, holding its sessions.
@@ -41,6 +43,10 @@ pub(crate) enum Fault {
     GuestStops,
     /// The cloud shows an error state of a server that was active; its guest may still run.
     HostFails,
+    /// The cloud shows an error state of the whole pool; the guests run on.
+    PoolFails,
+    /// A deletion is accepted and never ends.
+    StuckDeleting,
     /// No host is found: 202, then an error state.
     NoHost,
     /// A server stays in building.
@@ -76,7 +82,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 32] = [
+    pub(crate) const ALL: [Self; 35] = [
         Self::ApiError,
         Self::LostAnswer,
         Self::LateEffect,
@@ -89,10 +95,13 @@ impl Fault {
         Self::ProbeLoss,
         Self::ProbeSlow,
         Self::ProbeLies,
+        Self::DoneFlips,
         Self::QueueFull,
         Self::GuestHangs,
         Self::GuestStops,
         Self::HostFails,
+        Self::PoolFails,
+        Self::StuckDeleting,
         Self::NoHost,
         Self::StuckBuilding,
         Self::SlowBoot,
@@ -112,7 +121,7 @@ impl Fault {
     ];
 
     fn bit(self) -> u64 {
-        1 << self as u32
+        1 << self as u64
     }
 }
 
@@ -234,9 +243,11 @@ impl Scenario {
         };
         let policy = Policy {
             capacity: NonZeroU64::new(capacity).unwrap(),
+            capacity_limit: NonZeroU64::new(capacity * 100).unwrap(),
             floor,
             max_count: max_count.and_then(NonZeroU64::new),
             failure_threshold: u32::try_from(rng.range(1, 4)).unwrap(),
+            termination_confirmations: *rng.pick(&[1, 2, 2, 2, 3]),
             startup_grace: seconds(grace),
             startup_timeout: rng
                 .permille(850)
@@ -299,6 +310,7 @@ impl Scenario {
     ///  - replicas that will never come up count until their grace or startup time is over, and
     ///    what is deleted may show for 60 s;
     ///  - that makes them a failed creation: at most 15 min of backoff;
+    ///  - "done" is confirmed, and all the more where many say so at once;
     ///  - then a creation, its build and its boot, each with one probe and one list after it.
     pub(crate) fn recovery_ms(&self) -> u64 {
         let ms = |duration: Duration| u64::try_from(duration.as_millis()).unwrap();
@@ -316,6 +328,7 @@ impl Scenario {
             + doomed
             + longest_boot * 2
             + 900_000
+            + 30_000
             + 6 * list
             + 4 * probe
     }

@@ -61,6 +61,9 @@ pub(crate) struct Vm {
     pub(crate) takes: u64,
     /// It takes no more sessions, and says that it is done once it has none.
     pub(crate) drained: bool,
+    /// Its next answer says "done", once, without any truth in it; and when that was last so.
+    pub(crate) flips: bool,
+    pub(crate) flipped_ms: Option<u64>,
     /// When it last said "done", by itself and truly or not.
     pub(crate) said_done_ms: Option<u64>,
     /// What is written into its metadata.
@@ -74,14 +77,19 @@ impl Vm {
         self.nova != Nova::Deleting
     }
 
+    /// Whether it runs, as far as the cloud is concerned: an error state switches no guest off.
+    fn runs(&self) -> bool {
+        matches!(self.nova, Nova::Active | Nova::Error)
+    }
+
     pub(crate) fn is_up(&self) -> bool {
-        self.nova == Nova::Active && self.guest == Guest::Up
+        self.runs() && self.guest == Guest::Up
     }
 
     /// Whether it answers: it runs, it does not hang.
     pub(crate) fn answers(&self, now: u64) -> bool {
         let awake = matches!(self.guest, Guest::HalfUp | Guest::Up);
-        self.nova == Nova::Active && awake && self.ip.is_some() && now >= self.hung_until
+        self.runs() && awake && self.ip.is_some() && now >= self.hung_until
     }
 
     pub(crate) fn free(&self) -> u64 {

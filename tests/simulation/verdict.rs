@@ -6,7 +6,7 @@ use super::scenario::{Fault, GuestKind};
 use super::server::{Guest, Maker, Nova, Vm};
 use super::world::World;
 use simplescalevm::pool::{
-    Creating, ExternalAddress, Failed, Holder, Policy, ReplicaId, Server, ServerState,
+    Creating, ExternalAddress, Holder, Policy, ReplicaId, Server, ServerState,
 };
 use simplescalevm::provider::{ProviderError, ProviderErrorKind};
 use std::time::Duration;
@@ -30,6 +30,7 @@ const SERVERS_ARE_KNOWN_FOR_MS: u64 = 3_600_000 + LIST_IS_GOOD_FOR_MS;
 const TRIES: u32 = 5;
 const TRIED_FOR_MS: u64 = 120_000;
 const REFUSED_FOR_MS: u64 = 5_000;
+const LEAVING_COUNTS_FOR_MS: u64 = 600_000;
 
 impl World {
     /// What holds for every deed: it rests on a list of this turn, and is not a repetition.
@@ -114,6 +115,10 @@ impl World {
                 self.judge
                     .violated(life, now, Invariant::SilenceAssumed, text());
             }
+            Some(Ground::Done) if self.is_one_of_many(life, &heard, &listed) => {
+                self.judge
+                    .violated(life, now, Invariant::MassDeleted, text());
+            }
             Some(_) => {}
         }
     }
@@ -151,6 +156,21 @@ impl World {
         }
     }
 
+    /// Whether it has just turned to "done", with most of those that are there, three at least.
+    fn is_one_of_many(&mut self, life: usize, heard: &Heard, listed: &Listed) -> bool {
+        let policy = self.judge.policy.clone();
+        let known = self.judge.life(life);
+        let is_there = |server: &&Server| {
+            server.state != ServerState::Leaving && !known.deleted.contains_key(&server.id)
+        };
+        let there = listed.servers.values().filter(is_there).count();
+        let turned = known.heard.iter().filter(|(id, heard)| {
+            !known.deleted.contains_key(*id) && heard.has_just_turned(&policy)
+        });
+        let turned = turned.count();
+        heard.has_just_turned(&policy) && turned >= 3 && turned * 2 > there
+    }
+
     /// A session may be cut only where the replica said that it was done (which is its own fault
     /// if it was not so), or where the settings call for the deletion of the silent.
     pub(crate) fn check_cut(&mut self, life: usize, id: &ReplicaId) {
@@ -172,17 +192,20 @@ impl World {
         let may_lie =
             self.scenario.faults.has(Fault::ProbeLies) || self.scenario.guest == GuestKind::Proxy;
         let explained = match ground {
-            Some(Ground::Done) => may_lie && vm.said_done_ms.is_some(),
+            // A flip is one answer.
+            Some(Ground::Done) => {
+                let believes_one = self.judge.policy.termination_confirmations == 1;
+                let flipped = believes_one && vm.flipped_ms.is_some();
+                flipped || (may_lie && vm.said_done_ms.is_some())
+            }
             // One that was being built may have come up since the list; in time, if the cloud's
             // clock is wrong.
             Some(Ground::NeverCameUp) if self.cloud_jumped && !heard.ran => true,
             // Lists have said for the whole startup time that it has no address.
             Some(Ground::NeverCameUp) if heard.without_address.is_some() => true,
-            Some(Ground::Silent | Ground::NeverCameUp) => heard.is_silent(&self.judge.policy),
-            // The specification takes an error state for the end, or somebody has started it again
-            // since the list.
-            Some(Ground::Failed) => {
-                vm.nova == Nova::Error || self.scenario.faults.has(Fault::OperatorServers)
+            // The cloud shows it as failed, or the settings delete the silent; and it is silent.
+            Some(Ground::Silent | Ground::NeverCameUp | Ground::Failed) => {
+                heard.is_silent(&self.judge.policy)
             }
             None => false,
         };
@@ -206,12 +229,18 @@ impl World {
             let runs = listed.servers.get(id).is_some_and(|s| {
                 matches!(
                     s.state,
-                    ServerState::Running(_) | ServerState::Creating(Creating::NoAddress)
+                    ServerState::Running(_)
+                        | ServerState::Creating(Creating::NoAddress)
+                        | ServerState::Failed(_)
                 )
             });
             let heard = known.heard.get(id);
             let answer = heard.and_then(|heard| heard.standing(&policy));
             runs && answer.is_some_and(|answer| !answer.termination)
+        };
+        let is_failed = |id: &ReplicaId| {
+            let server = listed.servers.get(id);
+            server.is_some_and(|s| matches!(s.state, ServerState::Failed(_)))
         };
         let taken = match &address.holder {
             Holder::Nobody => None,
@@ -224,7 +253,7 @@ impl World {
         let too_soon = refused.is_some_and(|ago| ago < REFUSED_FOR_MS);
         let is_holder = |a: &ExternalAddress| a.holder == Holder::Server(to.clone());
         let has_one = listed.addresses.iter().any(is_holder) || known.given.contains(to);
-        let misplaced = has_one || !serves(to) || !is_listed;
+        let misplaced = has_one || !serves(to) || is_failed(to) || !is_listed;
         known.given.insert(to.clone());
         let text = format!("{address:?} to {to}");
         if let Some(invariant) = taken {
@@ -328,7 +357,15 @@ impl World {
             .fold(0, u64::saturating_add);
         let sum = sure.saturating_add((awaited + count - 1) * capacity);
         let members = listed.servers.values();
-        let members = members.filter(|s| known.heard.contains_key(&s.id)).count() as u64;
+        // What has been leaving for ten minutes may do so for ever.
+        let counts = |s: &&Server| {
+            known.heard.get(&s.id).is_some_and(|heard| {
+                let leaves = heard.leaves || known.deleted.contains_key(&s.id);
+                let since = heard.leaving_since.unwrap_or(now);
+                !(leaves && now - since >= LEAVING_COUNTS_FOR_MS)
+            })
+        };
+        let members = members.filter(counts).count() as u64;
         if sum >= policy.floor {
             let text = format!("{count}, although {sure} and {awaited} servers are there");
             self.judge.violated(life, now, Invariant::Storm, text);
@@ -446,16 +483,27 @@ fn ground(policy: &Policy, server: &Server, heard: &Heard) -> Option<Ground> {
     let runs = match server.state {
         ServerState::Running(_) => true,
         ServerState::Creating(Creating::NoAddress) => heard.ran,
+        ServerState::Failed(_) => heard.can_be_asked(server),
         _ => false,
     };
     let standing = heard.standing(policy);
+    let is_done = heard.done >= policy.termination_confirmations;
     match &server.state {
-        ServerState::Failed(Failed::Error | Failed::Stopped) => Some(Ground::Failed),
+        _ if standing.is_some_and(|answer| !answer.termination) => None,
+        // Nothing can be asked. One that was launched has to be shown so twice.
+        ServerState::Failed(_) if !runs => {
+            let lists = heard.failed.map_or(0, |(_, lists)| lists);
+            let ran = heard.ran || server.launched.is_some();
+            (lists >= 2 || !ran).then_some(Ground::Failed)
+        }
+        ServerState::Failed(_) if heard.failures >= policy.failure_threshold.max(2) => {
+            Some(Ground::Failed)
+        }
         ServerState::Creating(_) if !heard.ran => {
             policy.startup_timeout.map(|_| Ground::NeverCameUp)
         }
         _ if !runs => None,
-        _ if standing.is_some_and(|answer| answer.termination) => Some(Ground::Done),
+        _ if standing.is_some() => is_done.then_some(Ground::Done),
         _ if !heard.is_silent(policy) => None,
         _ if policy.startup_timeout.is_some() && !heard.served => Some(Ground::NeverCameUp),
         _ => policy.unreachable_timeout.map(|_| Ground::Silent),
@@ -465,8 +513,13 @@ fn ground(policy: &Policy, server: &Server, heard: &Heard) -> Option<Ground> {
 /// Whether a silence was borne out by a failed probe at its end. Between probes, and while the
 /// scaler's own thread stands still, nobody knows anything.
 fn borne_out(policy: &Policy, ground: Ground, server: &Server, heard: &Heard, now: u64) -> bool {
-    if matches!(ground, Ground::Failed | Ground::Done) {
+    if ground == Ground::Done {
         return true;
+    }
+    if ground == Ground::Failed {
+        // It has been asked since the cloud shows it so.
+        let since = heard.failed.map_or(0, |(since, _)| since);
+        return !heard.can_be_asked(server) || heard.asked_in_vain.is_some_and(|at| at >= since);
     }
     let startup = policy.startup_timeout.map(ms);
     if matches!(server.state, ServerState::Creating(Creating::Building)) {
@@ -507,6 +560,10 @@ fn surely(policy: &Policy, server: &Server, heard: &Heard, vm: &Vm, now: u64, ju
     let grace = ms(policy.startup_grace);
     match &server.state {
         ServerState::Creating(_) if !heard.ran => capacity,
+        ServerState::Failed(_) => match heard.standing(policy) {
+            Some(answer) if !answer.termination => answer.free,
+            _ => 0,
+        },
         ServerState::Running(_) => match heard.standing(policy) {
             Some(answer) if !answer.termination => answer.free,
             Some(_) => 0,

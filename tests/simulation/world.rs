@@ -151,6 +151,8 @@ pub(crate) struct World {
 const CLOUD_START: i64 = 1_700_000_000;
 /// Addresses are used again, the first free one first, as clouds do.
 const ADDRESSES: u8 = 250;
+/// How long a flip waits for its probe at the most, and how far apart two of them are at least.
+pub(crate) const FLIP_LASTS_MS: u64 = 60_000;
 /// When the operator deletes a guest whose service never runs: later than nearly any history ends.
 const OPERATOR_NOTICES_MS: u64 = 86_400_000;
 
@@ -403,6 +405,8 @@ impl World {
             capacity,
             takes,
             drained: false,
+            flips: false,
+            flipped_ms: None,
             said_done_ms: None,
             marks: Marks::default(),
             breaks: None,
@@ -556,7 +560,10 @@ impl World {
 
     /// The effect of a deletion.
     pub(crate) fn remove(&mut self, id: &ReplicaId) {
-        let linger = self.rng.range(0, 8_000);
+        let mut linger = self.rng.range(0, 8_000);
+        if self.strikes(Fault::StuckDeleting) {
+            linger = 3 * 3_600_000;
+        }
         let Some(vm) = self.servers.get_mut(id).filter(|vm| vm.exists()) else {
             return;
         };
@@ -592,7 +599,7 @@ impl World {
         let lies = self.strikes(Fault::ProbeLies);
         let (now, kind) = (self.now, self.scenario.guest);
         let lie = Answer {
-            free: *self.rng.pick(&[0, 1, 2, 100, u64::MAX]),
+            free: *self.rng.pick(&[0, 1, 2, 100, 501, u64::MAX]),
             termination: self.rng.permille(300),
         };
         let holder = self
@@ -602,13 +609,19 @@ impl World {
         let outcome = match (&probe.loss, holder) {
             (Some(loss), _) => Err(loss.clone()),
             (None, Some(vm)) if vm.answers(now) => {
-                let answer = if lies || now < vm.lies_until {
+                let flips = std::mem::take(&mut vm.flips);
+                let answer = if flips {
+                    Answer {
+                        free: 0,
+                        termination: true,
+                    }
+                } else if lies || now < vm.lies_until {
                     vm.lies_until = now;
                     lie
                 } else {
                     vm.answer(kind, now)
                 };
-                if answer.termination {
+                if answer.termination && !flips {
                     vm.said_done_ms = Some(now);
                 }
                 Ok(answer)

@@ -2,11 +2,12 @@
 
 use super::super::record::NextProbe;
 use super::super::{
-    CloudTime, Inquiry, Listing, Looked, Moment, Policy, Record, ReplicaId, Server, ServerState,
-    assess, creations::Stems, trial::Trial,
+    CloudTime, Inquiry, Listing, Looked, Moment, Phase, Policy, Record, ReplicaId, Server,
+    ServerState, assess, creations::Stems, trial::Trial,
 };
 use super::{Memory, ShrunkenList};
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,9 +35,9 @@ impl Memory {
     ) -> bool {
         let now = listing.taken;
         self.lists += 1;
-        let previous_list = self.clocks.anchor.map(|(time, _)| time);
+        let previous_list = self.clocks.anchor();
         if let Some(cloud_time) = listing.cloud_time {
-            self.clocks.anchor = Some((cloud_time, arrived));
+            self.clocks.tells(cloud_time, arrived);
         }
         let listed: BTreeSet<&ReplicaId> = listing.servers.iter().map(|s| &s.id).collect();
         let found: Vec<&Server> = inquiry
@@ -68,10 +69,56 @@ impl Memory {
         for (id, _) in asked.filter(|(_, looked)| **looked != Looked::NotAsked) {
             self.change(id, |record| record.asked = lists);
         }
+        self.forget_addresses_of_others(listing);
         self.blame_failed_creations(policy, now);
         self.creations.settle(&listed, inquiry, now);
         self.first_list = self.first_list.or(listing.cloud_time);
+        let newest = listing.servers.iter().filter_map(|server| server.created);
+        self.newest_server = self.newest_server.max(newest.max());
+        self.terminations.was_listed();
+        if believed {
+            self.weigh_terminations(policy, arrived);
+        }
         believed
+    }
+
+    /// Looks whether most of the replicas have turned to "done" at once. They are asked once more,
+    /// long enough after this list.
+    fn weigh_terminations(&mut self, policy: &Policy, now: Moment) {
+        let may_serve = |record: &&Arc<Record>| {
+            matches!(
+                assess::phase(policy, self.clocks, record, now),
+                Phase::Serving { .. } | Phase::Finishing { .. } | Phase::Finished | Phase::Checking
+            )
+        };
+        let serving = self.records.values().filter(may_serve).count();
+        let records = &self.records;
+        let record = |id: &ReplicaId| records.get(id).map(Arc::as_ref);
+        let asked = self.terminations.listed(policy, serving, record, now);
+        for (id, at) in asked {
+            self.change(&id, |record| {
+                if record.probe.under_way.is_none() {
+                    record.probe.at = at;
+                }
+            });
+        }
+    }
+
+    /// A failed server that is shown without an address is asked where it was last, but only until
+    /// another server has that address: one address never speaks for two.
+    fn forget_addresses_of_others(&mut self, listing: &Listing) {
+        let asked: Vec<(ReplicaId, IpAddr)> = self
+            .records
+            .values()
+            .filter(|record| record.is_asked_at_its_last_address())
+            .filter_map(|record| Some((record.server.id.clone(), record.last_address?)))
+            .collect();
+        for (id, address) in asked {
+            let mut others = listing.servers.iter().filter(|server| server.id != id);
+            if others.any(|server| server.addresses.contains(&address)) {
+                self.change(&id, Record::leave_its_address);
+            }
+        }
     }
 
     /// What is to be asked for beside a list, what has waited longest for it first: the first
@@ -175,11 +222,17 @@ impl Memory {
         }
     }
 
-    fn admit(&mut self, server: &Server, previous_list: Option<CloudTime>, now: Moment) {
-        let is_new = match (previous_list, server.created) {
-            (Some(list), Some(created)) => list.since(created) <= Self::NEW_SERVERS_SHOW_WITHIN,
+    fn admit(&mut self, server: &Server, previous_list: Option<(CloudTime, Moment)>, now: Moment) {
+        let is_young = match (previous_list, server.created) {
+            (Some((_, list)), Some(created)) => self
+                .clocks
+                .time_since(created, list)
+                .is_none_or(|age| age <= Self::NEW_SERVERS_SHOW_WITHIN),
             _ => true,
         };
+        // Where the cloud's clock is wrong, the order in which it made its servers is not.
+        let is_newest = server.created > self.newest_server;
+        let is_new = is_young || is_newest;
         let left_out = self.gone.came_back(&server.id);
         let mark = server.marks.creation;
         let is_own = mark.is_some_and(|mark| mark.instance == self.instance);
@@ -189,7 +242,7 @@ impl Memory {
         };
         // Where a time is not known, it counts as somebody else's: it is not deleted for silence.
         // Neither is one that a list had left out, of which it is forgotten whether it answered.
-        let born_here = left_out.is_none() && is_new && (is_own || since_first_list);
+        let born_here = left_out.is_none() && (is_own || (is_young && since_first_list));
         let stems = match left_out {
             Some(past) => Stems::Ours(past.creation),
             None if is_own || is_new => self.creations.server_shown(mark, self.instance),
@@ -207,12 +260,18 @@ impl Memory {
         };
         let foreign = stems == Stems::Foreign && since_first_list;
         self.foreign += u64::from(foreign);
+        let previous_list = previous_list.filter(|_| is_new);
+        let (age_when_seen, clock_ahead) = self.age_when_seen(server, previous_list, now);
         let running = matches!(server.state, ServerState::Running(_));
         let mut record = Record {
             server: server.clone(),
             name: server.name.as_str().into(),
             listed: self.lists,
             first_seen: now,
+            age_when_seen,
+            clock_ahead,
+            launch: None,
+            built_until: None,
             first_running: running.then_some(now),
             born_here,
             may_have_run: left_out.is_some_and(|past| past.may_have_run)
@@ -221,16 +280,28 @@ impl Memory {
             answer: None,
             has_answered: false,
             has_served: false,
+            done_in_a_row: 0,
+            done_since: None,
+            done_asked: None,
+            free_before: None,
             full_since: None,
             failures: 0,
+            silence: 0,
             last_failure: None,
             last_probe: None,
             unreachable_since: None,
             silent_until: None,
+            asked_in_vain: None,
+            last_address: match server.state {
+                ServerState::Running(address) => Some(address),
+                _ => None,
+            },
+            shown_failed: None,
             shown_creating: None,
             frozen_count: 0,
             refused_address: None,
             delete_accepted: None,
+            leaving_since: (server.state == ServerState::Leaving).then_some(now),
             fault: None,
             probe: NextProbe {
                 at: now,
@@ -242,6 +313,8 @@ impl Memory {
             untold_since: None,
         };
         record.note_creating(now);
+        record.note_failed(now);
+        record.note_times(self.clocks, now);
         self.schedule.moved(&server.id, None, record.due());
         self.records.insert(server.id.clone(), Arc::new(record));
     }
@@ -268,12 +341,35 @@ impl Memory {
         }
     }
 
+    /// How old a server is that a list has for the first time, and by how much less that is than by
+    /// the cloud's clock: a new one was made since the list before, whatever that clock says.
+    fn age_when_seen(
+        &mut self,
+        server: &Server,
+        previous_list: Option<(CloudTime, Moment)>,
+        now: Moment,
+    ) -> (Option<Duration>, Duration) {
+        let Some(created) = server.created else {
+            return (None, Duration::ZERO);
+        };
+        let at_most = previous_list.map(|(_, at)| now.since(at));
+        let lag = at_most.map(|age| age.saturating_add(Self::NEW_SERVERS_SHOW_WITHIN));
+        self.clocks.compare(created, lag, now);
+        let age = self.clocks.time_since(created, now).unwrap_or_default();
+        match at_most {
+            Some(at_most) if age > at_most.saturating_add(Self::CLOCKS_DIFFER_BY) => {
+                (Some(at_most), age.saturating_sub(at_most))
+            }
+            _ => (Some(age), Duration::ZERO),
+        }
+    }
+
     fn update(&mut self, policy: &Policy, server: &Server, when: (Moment, Moment)) {
         let frozen = self
             .record(&server.id)
             .filter(|r| r.server.state != ServerState::Unknown)
             .map(|r| assess::count(policy, &assess::phase(policy, self.clocks, r, when.0)));
-        let (lists, first_list) = (self.lists, self.first_list);
+        let (lists, first_list, clocks) = (self.lists, self.first_list, self.clocks);
         self.change(&server.id, |record| {
             record.listed = lists;
             record.untold_since = None;
@@ -289,6 +385,7 @@ impl Memory {
             let now = &mut record.server.marks;
             now.served |= marks.served;
             now.creation = now.creation.or(marks.creation);
+            record.note_times(clocks, when.1);
         });
     }
 }

@@ -1,9 +1,7 @@
 //! Which replicas are to be asked, and what their answers change.
 
 use super::super::record::{NextProbe, Record};
-use super::super::{
-    Moment, Phase, Policy, ProbeResult, ReplicaId, ServerState, assess, trial::Shown,
-};
+use super::super::{Moment, Phase, Policy, ProbeResult, ReplicaId, assess, trial::Shown};
 use super::Memory;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -44,6 +42,7 @@ impl Memory {
     /// Takes in the result of a probe. A result of another round than the one under way is late
     /// and changes nothing.
     pub fn probed(&mut self, policy: &Policy, result: &ProbeResult) -> Heard {
+        let result = &result.clone().believed(policy);
         let clocks = self.clocks;
         let heard = self.change(&result.replica, |record| {
             if record.probe.under_way != Some(result.round) {
@@ -69,6 +68,7 @@ impl Memory {
             Shown::Proven => self.creations.proved(creation),
         }
         if result.outcome.is_ok() {
+            self.weigh_answer(policy, result);
             self.answers.heard(policy, result.finished);
         }
         match (before, after) {
@@ -77,6 +77,20 @@ impl Memory {
                 Heard::OtherCount { before, after }
             }
             _ => Heard::OtherPhase,
+        }
+    }
+
+    /// Takes in what a replica says of its end. One of many that say so at once is asked again when
+    /// its word counts.
+    fn weigh_answer(&mut self, policy: &Policy, result: &ProbeResult) {
+        let id = &result.replica;
+        let Some(record) = self.records.get(id) else {
+            return;
+        };
+        let asked = result.finished - result.latency;
+        self.terminations.answered(policy, record, asked);
+        if let Some(Some(until)) = self.terminations.wait(id) {
+            self.change(id, |record| record.probe.at = record.probe.at.max(until));
         }
     }
 
@@ -95,12 +109,9 @@ impl Memory {
             .chain(others)
             .filter_map(|(id, urgent)| {
                 let record = self.record(id)?;
-                let ServerState::Running(address) = record.server.state else {
-                    return None;
-                };
                 Some(ProbeTarget {
                     replica: id.clone(),
-                    address,
+                    address: record.probe_address()?,
                     urgent,
                     suspect: record.failures > 0,
                 })

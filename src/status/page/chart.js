@@ -1,7 +1,7 @@
 'use strict';
 /* The chart, drawn by hand. All text goes in as text. */
 const SVG = 'http://www.w3.org/2000/svg';
-const STACK = ['serving', 'starting', 'creating', 'checking', 'finished', 'leaving', 'held', 'unknown', 'unreachable', 'failed'];
+const STACK = ['serving', 'starting', 'creating', 'checking', 'finishing', 'finished', 'leaving', 'held', 'unknown', 'unreachable', 'failed'];
 
 function svg(tag, attributes, text) {
   const node = document.createElementNS(SVG, tag);

@@ -1,16 +1,17 @@
 /* The page: asks /status over and over and shows what it says. Foreign text only ever becomes text. */
-const STATES = ['creating', 'starting', 'checking', 'serving', 'finished', 'unreachable', 'failed', 'held', 'unknown', 'leaving'];
+const STATES = ['creating', 'starting', 'checking', 'serving', 'finishing', 'finished', 'unreachable', 'failed', 'held', 'unknown', 'leaving'];
 const MEANING = {
   creating: 'the cloud is building it', starting: 'it runs, its service may still be starting', checking: 'too few probes to tell', serving: 'it answers',
-  finished: 'it says itself that it is done', unreachable: 'it runs and does not answer', failed: 'the cloud shows an error, or it is off',
+  finishing: 'it says that it is done, and has to say so again', finished: 'it says itself that it is done', unreachable: 'it runs and does not answer', failed: 'the cloud shows an error, or it is off',
   held: 'somebody paused, rescued, … it', unknown: 'the cloud cannot say', leaving: 'it is being deleted',
 };
 const KEPT = {
   locked: 'it is locked at the provider', 'still-starting': 'it may still be starting', 'may-have-run': 'it may have held sessions before',
+  'still-answers': 'it still answers',
   'nobody-answers': 'no replica answers at all', 'shrunken-list': 'the list lacks too much to be believed',
 };
 /* What needs a look comes first. */
-const SEVERITY = ['failed', 'unreachable', 'unknown', 'finished', 'held', 'creating', 'starting', 'checking', 'serving', 'leaving'];
+const SEVERITY = ['failed', 'unreachable', 'unknown', 'finished', 'held', 'finishing', 'creating', 'starting', 'checking', 'serving', 'leaving'];
 const ROWS = 100;
 const NEW_ERROR_SECONDS = 600;
 /* As many as /events has at most. */

@@ -1,0 +1,171 @@
+//! Many replicas that say "done" at once: the end of an evening, or a fault that all of their status
+//! scripts have together. Which of the two it is, a second look tells.
+
+use super::{Moment, Policy, Record, ReplicaId};
+use std::collections::BTreeMap;
+
+/// Most of the replicas have turned to "done" at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MassTermination {
+    /// Rises by one from one to the next.
+    pub number: u64,
+    /// How many had turned when it was noticed.
+    pub turned: usize,
+    /// Of how many that served.
+    pub of: usize,
+}
+
+/// A replica that has turned to "done".
+#[derive(Debug, Clone, Copy)]
+struct Turned {
+    at: Moment,
+    /// It has said so again, long enough afterwards.
+    is_old: bool,
+    /// It is one of many: it has to say so once more, long enough after a list that shows it.
+    waits: Option<Wait>,
+    /// It does not answer any more, so that the others need not be held up for it.
+    is_silent: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Wait {
+    ForList,
+    Until(Moment),
+}
+
+/// The replicas that have turned to "done" of late.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Terminations {
+    turned: BTreeMap<ReplicaId, Turned>,
+    /// How many replicas may have served, as of the last believed list.
+    serving: usize,
+    last: Option<MassTermination>,
+    /// Some have turned of which no list was asked for yet.
+    wants_a_list: bool,
+}
+
+impl Terminations {
+    /// So many at least make it a mass.
+    const MANY: usize = 3;
+
+    /// The last time that most of the replicas turned at once.
+    pub(super) fn last(&self) -> Option<MassTermination> {
+        self.last
+    }
+
+    /// Whether a replica's termination has to be confirmed once more, and from when on.
+    pub(super) fn wait(&self, id: &ReplicaId) -> Option<Option<Moment>> {
+        match self.turned.get(id)?.waits? {
+            Wait::ForList => Some(None),
+            Wait::Until(moment) => Some(Some(moment)),
+        }
+    }
+
+    /// Whether a list is wanted that shows those that have turned. Each is a reason for one list.
+    pub(super) fn wants_a_list(&self) -> bool {
+        self.wants_a_list
+    }
+
+    /// A list has come, believed or not.
+    pub(super) fn was_listed(&mut self) {
+        self.wants_a_list = false;
+    }
+
+    /// Takes in a replica's answer, to a probe that was begun at a moment.
+    pub(super) fn answered(&mut self, policy: &Policy, record: &Record, asked: Moment) {
+        let id = &record.server.id;
+        if record.done_in_a_row == 0 {
+            self.turned.remove(id);
+            return;
+        }
+        // Of one that never served here, a broken image say, it is no turn.
+        let has_served = record.has_served || !record.born_here;
+        if record.done_in_a_row == 1 && has_served {
+            let turned = Turned {
+                at: asked,
+                is_old: false,
+                waits: None,
+                is_silent: false,
+            };
+            self.turned.insert(id.clone(), turned);
+            return self.weigh();
+        }
+        let Some(turned) = self.turned.get_mut(id) else {
+            return;
+        };
+        turned.is_silent = false;
+        turned.is_old |= asked.since(turned.at) >= policy.probe_interval;
+        match turned.waits {
+            Some(Wait::Until(moment)) if asked >= moment => _ = self.turned.remove(id),
+            _ => {}
+        }
+    }
+
+    /// A replica's deletion was accepted.
+    pub(super) fn deleted(&mut self, id: &ReplicaId) {
+        if let Some(turned) = self.turned.get_mut(id) {
+            turned.waits = None;
+            turned.is_old = true;
+        }
+    }
+
+    /// Takes in a believed list, which shows so many that may have served. Returns the replicas that
+    /// are to be asked at the moment that comes with them.
+    pub(super) fn listed<'a>(
+        &mut self,
+        policy: &Policy,
+        serving: usize,
+        record: impl Fn(&ReplicaId) -> Option<&'a Record>,
+        now: Moment,
+    ) -> Vec<(ReplicaId, Moment)> {
+        self.weigh();
+        self.wants_a_list = false;
+        self.serving = serving;
+        // As long as it takes until each replica has been asked, and asked again.
+        let lately = policy.probe_interval * 2 + Policy::CONFIRM_TERMINATION_AFTER * 2;
+        self.turned.retain(|id, turned| {
+            let is_recent = now.since(turned.at) <= lately;
+            let Some(record) = record(id).filter(|record| record.done_in_a_row > 0) else {
+                turned.waits = None;
+                return is_recent;
+            };
+            turned.is_silent = record.is_silent(policy);
+            is_recent || !turned.is_old || turned.waits.is_some()
+        });
+        let until = now + policy.probe_interval;
+        let mut asked = Vec::new();
+        for (id, turned) in &mut self.turned {
+            if matches!(turned.waits, Some(Wait::ForList)) {
+                turned.waits = Some(Wait::Until(until));
+                asked.push((id.clone(), until));
+            }
+        }
+        asked
+    }
+
+    /// Whether those that have turned are so many that each has to be confirmed. While that goes on,
+    /// others that turn join them.
+    fn weigh(&mut self) {
+        let is_open = |turned: &Turned| turned.waits.is_some() && !turned.is_silent;
+        let is_going_on = self.turned.values().any(is_open);
+        let count = self.turned.len();
+        let of = self.serving.max(count);
+        if !is_going_on {
+            let fresh = self.turned.values().any(|turned| !turned.is_old);
+            if count < Self::MANY || count * 2 <= of || !fresh {
+                return;
+            }
+            self.last = Some(MassTermination {
+                number: self.last.map_or(1, |last| last.number + 1),
+                turned: count,
+                of,
+            });
+        }
+        for turned in self.turned.values_mut().filter(|turned| !turned.is_old) {
+            if turned.waits.is_none() {
+                turned.waits = Some(Wait::ForList);
+                self.wants_a_list = true;
+            }
+        }
+    }
+}
