@@ -1,7 +1,9 @@
 //! What the scaler tells people: log lines, counters, and the last cycles, errors and events.
 
 pub(super) mod oddities;
+mod replicas;
 
+use self::replicas::{acted, changed};
 use super::Watcher;
 use super::apply::Object;
 use super::blocked::{key_of, tried_again};
@@ -11,7 +13,7 @@ use super::telling::tell;
 use crate::pool::{
     Action, Assessed, Blocked, Boots, CloudTime, CycleReport, DeleteReason, Event, EventKind,
     Events, Incident, Memory, Moment, Note, Numbers, Phase, Plan, Policy, ProbeResult, Record,
-    ReplicaId, ServerState, Snapshot, Violation, Words, delete_reason, short_name, short_text,
+    ReplicaId, Snapshot, Violation, Words, delete_reason, short_name, short_text,
 };
 use crate::provider::ProviderError;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -530,74 +532,5 @@ fn numbers(policy: &Policy, plan: &Plan) -> Numbers {
         replicas,
         replicas_after: replicas,
         floor: policy.floor,
-    }
-}
-
-/// What became of a replica, and why.
-fn changed(
-    before: Option<&'static str>,
-    name: &str,
-    record: &Record,
-    assessed: &Assessed,
-    numbers: Numbers,
-) -> Event {
-    let phase = assessed.phase.name();
-    let detail = detail(assessed, record);
-    let (kind, text) = match before {
-        Some(before) => (
-            EventKind::State,
-            format!("replica {name}: {before} -> {phase}{detail}"),
-        ),
-        None => (
-            EventKind::New,
-            format!("replica {name}: new, {phase}{detail}"),
-        ),
-    };
-    Event {
-        replica: Some(assessed.id.clone()),
-        name: Some(Arc::clone(&assessed.name)),
-        states: (before, Some(phase)),
-        numbers: Some(numbers),
-        ..Event::new(kind, text)
-    }
-}
-
-fn acted(plan: &Plan, action: &Action, sentence: &str) -> Event {
-    let (kind, replica, reason) = match action {
-        Action::MoveAddress { to, reason, .. } => (EventKind::Move, Some(to), reason.name()),
-        Action::Delete {
-            replica, reason, ..
-        } => (EventKind::Delete, Some(replica), reason.name()),
-        Action::Create { .. } => (EventKind::Create, None, "below-floor"),
-    };
-    let assessed = replica.and_then(|id| plan.assessment.replica(id));
-    Event {
-        replica: replica.cloned(),
-        name: assessed.map(|r| Arc::clone(&r.name)),
-        reason: Some(reason),
-        ..Event::new(kind, sentence.to_owned())
-    }
-}
-
-fn detail(assessed: &Assessed, record: &Record) -> String {
-    match (&assessed.phase, &record.server.state) {
-        (Phase::Serving { free }, _) => format!(" ({free} free)"),
-        (Phase::Finishing { .. }, _) => {
-            " (it says that it is done, and is asked once more)".to_owned()
-        }
-        (Phase::Finished, _) => " (it says itself that it is done)".to_owned(),
-        (Phase::Unreachable { .. }, _) => match &record.last_failure {
-            Some(failure) => format!(" ({} probes failed: {failure})", record.failures),
-            None => String::new(),
-        },
-        (Phase::Failed(how), _) => {
-            let how = format!("{how:?}").to_lowercase();
-            match record.fault.as_deref().filter(|fault| !fault.is_empty()) {
-                Some(fault) => format!(" ({how}: {})", short_text(fault)),
-                None => format!(" ({how})"),
-            }
-        }
-        (Phase::Held, ServerState::Held(state)) => format!(" ({state}): it is left alone"),
-        _ => String::new(),
     }
 }

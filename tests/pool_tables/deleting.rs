@@ -76,7 +76,7 @@ fn startup_timeout_of_one_born_here_that_never_answered() {
     world.list();
     // Nobody has asked it since: this thread may have stood still.
     check(&world, "a unreachable 0 = 0", "");
-    world.fails("a", 1);
+    world.fails("a", 3);
     check(&world, "a unreachable 0 = 0", "delete a startup-timeout");
 }
 
@@ -87,7 +87,7 @@ fn startup_timeout_shorter_than_the_grace() {
     born_here(&mut world, "a");
     world.fails("a", 3);
     world.wait(100);
-    world.fails("a", 1);
+    world.fails("a", 3);
     check(&world, "a starting 1 = 1", "delete a startup-timeout");
 }
 
@@ -303,7 +303,7 @@ fn probe_that_could_not_be_made_here_does_not_lengthen_a_silence() {
     let local = ProbeFailure::Local("out of file descriptors".to_owned());
     world.probe("a", Err(local));
     world.does("");
-    world.fails("a", 1);
+    world.fails("a", 3);
     world.does("delete a unreachable-timeout");
 }
 
@@ -345,7 +345,7 @@ fn unreachable_timeout_only_if_it_is_set() {
     world.wait(1);
     // Nobody has asked it since: this thread may have stood still.
     check(&world, "a unreachable 0, b serving 1 = 1", "");
-    world.fails("a", 1);
+    world.fails("a", 3);
     check(
         &world,
         "a unreachable 0, b serving 1 = 1",
@@ -374,8 +374,8 @@ fn unreachable_timeout_spares_all_when_nobody_answers() {
     world.fails("a", 3);
     world.fails("b", 3);
     world.wait(600);
-    world.fails("a", 1);
-    world.fails("b", 1);
+    world.fails("a", 3);
+    world.fails("b", 3);
     world.does(
         "no delete a unreachable-timeout: nobody-answers | \
          no delete b unreachable-timeout: nobody-answers",
@@ -405,7 +405,7 @@ fn unreachable_timeout_does_not_include_a_silence_of_all() {
     world.free("c", 1);
     world.does("");
     world.wait(2);
-    world.fails("b", 1);
+    world.fails("b", 2);
     world.does("delete b unreachable-timeout");
 }
 
@@ -423,7 +423,7 @@ fn unreachable_timeout_does_not_include_the_time_of_the_grace() {
     world.fails("a", 1);
     world.wait(60);
     world.list();
-    world.fails("a", 1);
+    world.fails("a", 3);
     world.does("delete a unreachable-timeout");
 }
 

@@ -162,7 +162,7 @@ fn those_that_turned_between_two_lists_are_one_mass_however_long_that_took() {
     world.done_once("b");
     world.wait(100);
     world.done_once("c");
-    world.done_once("a");
+    world.done("a");
     world.done_once("c");
     world.does(&waits(&["a", "c"], 0));
 }
@@ -219,7 +219,7 @@ fn one_that_falls_silent_holds_up_none_of_the_others_for_ever() {
     world.done("v");
     world.does("delete v termination");
     // It is still one that has to say so once more.
-    world.done_once("a");
+    world.done("a");
     world.does("delete a termination | delete v termination");
 }
 
@@ -298,7 +298,7 @@ fn a_deletion_that_is_accepted_again_and_again_does_not_start_anew() {
     for _ in 0..9 {
         world.wait(65);
         world.list();
-        world.done_once("a");
+        world.done("a");
         world.does("delete a termination | no create 1: max-count");
         world.deleted("a", DeleteReason::Termination);
     }

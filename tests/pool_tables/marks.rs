@@ -31,7 +31,7 @@ fn restarted(age: u64) -> World {
 fn silence(world: &mut World, seconds: u64) {
     world.fails("a", 3);
     world.wait(seconds);
-    world.fails("a", 1);
+    world.fails("a", 3);
     world.list();
 }
 

@@ -116,7 +116,7 @@ fn silence_from_before_the_error_state_is_borne_out_once_more() {
     world.state("a", ERROR);
     world.list();
     check(&world, "a unreachable 0, z serving 1 = 1", "");
-    world.fails("a", 1);
+    world.fails("a", 3);
     check(&world, "a failed 0, z serving 1 = 1", "delete a error");
 }
 
