@@ -464,9 +464,9 @@ impl Judge<'_> {
         // A creation has a reason of its own, what waits for a known moment is on its way, and more
         // addresses than replicas are normal.
         let is_normal = |blocked: &&Blocked| match blocked {
-            Blocked::Create { .. } => true,
-            // The address counts by itself.
-            Blocked::Delete {
+            // So does an address that a finished replica waits for.
+            Blocked::Create { .. }
+            | Blocked::Delete {
                 why: DeleteBlock::AddressNotMoved { .. },
                 ..
             } => true,
