@@ -8,8 +8,11 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Clocks {
     anchor: Option<(CloudTime, Moment)>,
-    /// How far the cloud's clock was ahead of this process's, in seconds, when it was least so.
-    least_ahead: Option<i64>,
+    /// How far the cloud's clock was ahead of this process's in the last list, in seconds: at least, and
+    /// at most.
+    ahead: Option<(i64, i64)>,
+    /// The same when it was least so, and whether that is exact.
+    least_ahead: Option<(i64, bool)>,
     odd: Option<OddClock>,
 }
 
@@ -46,17 +49,26 @@ impl Clocks {
         self.odd
     }
 
-    /// Takes in the cloud's clock, as it was in a list that arrived at a moment.
-    pub(super) fn tells(&mut self, time: CloudTime, arrived: Moment) {
-        let ahead = ahead(time, arrived);
-        if let Some((before, at)) = self.anchor {
-            let jump = ahead.saturating_sub(self::ahead(before, at));
+    /// Takes in the cloud's clock, as it was in a list that was asked for at one moment and arrived at
+    /// another. What it showed at which moment between the two, nobody knows.
+    pub(super) fn tells(&mut self, time: CloudTime, (asked, arrived): (Moment, Moment)) {
+        let new = (ahead(time, arrived), ahead(time, asked));
+        if let Some(old) = self.ahead {
+            let jump = (new.0.saturating_sub(old.1)).max(0) + (new.1.saturating_sub(old.0)).min(0);
             if jump.abs() > Self::ODD_BEYOND {
                 self.note(ClockOddity::Jumped, jump);
             }
         }
+        self.ahead = Some(new);
         self.anchor = Some((time, arrived));
-        self.least_ahead = Some(self.least_ahead.map_or(ahead, |least| least.min(ahead)));
+        // A list that took long says little of that moment: it counts only until there is another.
+        let is_exact = arrived.since(asked).as_secs() < Self::ODD_BEYOND.unsigned_abs();
+        self.least_ahead = match self.least_ahead {
+            Some((least, true)) if is_exact => Some((least.min(new.0), true)),
+            Some((least, true)) => Some((least, true)),
+            Some((least, false)) if !is_exact => Some((least.min(new.0), false)),
+            _ => Some((new.0, is_exact)),
+        };
     }
 
     /// Takes in when a server was created, by the cloud, and how long ago that was at the most.
@@ -93,7 +105,7 @@ impl Clocks {
     /// How long ago something was, by the cloud's clock. Of all that it has said of itself, what makes
     /// things youngest is taken: it may have been ahead for one list. `None`: it lies ahead.
     pub(super) fn time_since(self, then: CloudTime, now: Moment) -> Option<Duration> {
-        let now = seconds(now.0.as_secs()).saturating_add(self.least_ahead?);
+        let now = seconds(now.0.as_secs()).saturating_add(self.least_ahead?.0);
         let ago = now.saturating_sub(seconds(then.0));
         u64::try_from(ago).ok().map(Duration::from_secs)
     }

@@ -99,7 +99,11 @@ impl Heard {
                     self.out_of_service();
                 }
             }
-            ServerState::Creating(Creating::NoAddress) if self.address_seen => {}
+            ServerState::Creating(Creating::NoAddress) if self.address_seen => {
+                if was_failed.is_some() && self.is_silent(policy) {
+                    self.out_of_service();
+                }
+            }
             // Nothing is known of it, so no answer becomes void; but where it was, is forgotten.
             ServerState::Unknown => self.address_seen = false,
             // It may serve all the same, and is asked on.
@@ -195,9 +199,9 @@ pub(crate) struct Life {
     /// Replicas that lists no longer had, and since when: known for five minutes.
     pub(crate) gone: BTreeMap<ReplicaId, u64>,
     /// When the last list with a time came; how far its clock was ahead of the simulation's, when it was
-    /// least so; and when the newest server was created.
+    /// least so, and whether that list came quickly; and when the newest server was created.
     pub(crate) last_list: Option<u64>,
-    pub(crate) least_ahead: i64,
+    pub(crate) least_ahead: Option<(i64, bool)>,
     pub(crate) newest: Option<CloudTime>,
     pub(crate) deleted: BTreeMap<ReplicaId, u64>,
     pub(crate) creations: Vec<Creation>,
@@ -243,11 +247,11 @@ impl Life {
         if let Some(time) = listing.cloud_time {
             let seconds = |value: u64| i64::try_from(value).unwrap();
             let ahead = seconds(time.0) - seconds(now / 1_000);
-            let is_first = self.last_list.is_none();
-            self.least_ahead = if is_first {
-                ahead
-            } else {
-                ahead.min(self.least_ahead)
+            let is_exact = now - self.list_began.unwrap_or(now) < 60_000;
+            self.least_ahead = match self.least_ahead {
+                Some((least, exact)) if exact == is_exact => Some((least.min(ahead), exact)),
+                Some((least, true)) => Some((least, true)),
+                _ => Some((ahead, is_exact)),
             };
         }
         self.settle_list(now);
@@ -341,7 +345,8 @@ impl Life {
         let is_new = is_first && self.gone.remove(&server.id).is_none();
         let is_young = match (self.last_list, server.created) {
             (Some(last), Some(created)) => {
-                let clock = i64::try_from(last / 1_000).unwrap() + self.least_ahead;
+                let ahead = self.least_ahead.map_or(0, |(ahead, _)| ahead);
+                let clock = i64::try_from(last / 1_000).unwrap() + ahead;
                 clock - i64::try_from(created.0).unwrap() <= KNOWN_FOR_S
             }
             _ => true,

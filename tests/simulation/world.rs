@@ -609,7 +609,8 @@ impl World {
         let outcome = match (&probe.loss, holder) {
             (Some(loss), _) => Err(loss.clone()),
             (None, Some(vm)) if vm.answers(now) => {
-                let flips = std::mem::take(&mut vm.flips);
+                let lately = vm.flipped_ms.is_some_and(|at| now <= at + FLIP_LASTS_MS);
+                let flips = std::mem::take(&mut vm.flips) && lately;
                 let answer = if flips {
                     Answer {
                         free: 0,

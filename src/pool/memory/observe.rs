@@ -37,7 +37,7 @@ impl Memory {
         self.lists += 1;
         let previous_list = self.clocks.anchor();
         if let Some(cloud_time) = listing.cloud_time {
-            self.clocks.tells(cloud_time, arrived);
+            self.clocks.tells(cloud_time, (now, arrived));
         }
         let listed: BTreeSet<&ReplicaId> = listing.servers.iter().map(|s| &s.id).collect();
         let found: Vec<&Server> = inquiry
