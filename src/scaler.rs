@@ -374,6 +374,8 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                 self.take_in(listing);
                 self.journal.listed(self.when());
             }
+            // It was broken off.
+            Err(_) if self.is_stopping() => return,
             Err(failure) => return self.list_failed(asked, &failure),
         }
         self.parts.watcher.beat(self.parts.clock.now());

@@ -1,6 +1,27 @@
 //! The crate's one monotonic clock, and the two time formats of the APIs.
 
+use std::sync::Arc;
 use std::time::Instant;
+
+/// Where a session has its time from.
+#[derive(Clone)]
+pub(crate) struct Clock(Arc<dyn Fn() -> Instant + Send + Sync>);
+
+impl Clock {
+    pub(crate) fn of(now: Arc<dyn Fn() -> Instant + Send + Sync>) -> Self {
+        Self(now)
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        (self.0)()
+    }
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self(Arc::new(monotonic_now))
+    }
+}
 
 const DAYS_BEFORE_MONTH: [u64; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
 const MONTHS: [&str; 12] = [

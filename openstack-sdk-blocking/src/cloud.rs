@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::cause::Target;
-use crate::clock::monotonic_now;
+use crate::clock::{Clock, monotonic_now};
 use crate::compute::Compute;
 use crate::config::{Auth, CloudConfig};
 use crate::discovery::{self, Endpoint, Start};
@@ -18,13 +18,22 @@ use crate::home::{Home, Place};
 use crate::identity::{self, Catalog, Token, TokenInfo};
 use crate::image::Image;
 use crate::network::Network;
+use crate::odd::Oddities;
 use crate::redact::Redactor;
+use crate::refusal::Refusals;
 use crate::secret::Secret;
 use crate::transport::{Method, Request, Response, Transport, TransportErrorKind};
 use crate::url::Url;
+use crate::wire::Sink;
 
-/// The largest answer that is read.
-const MAX_BODY_BYTES: u64 = 64 * 1024 * 1024;
+/// The largest answer about one object.
+const MAX_OBJECT_BYTES: u64 = 1024 * 1024;
+/// The largest answer to a login: a catalog of many regions is in it.
+const MAX_LOGIN_BYTES: u64 = 4 * 1024 * 1024;
+/// A list has so many times the time of one request, all its pages together.
+const LIST_TIMES: u32 = 10;
+/// No list needs longer.
+const MAX_LIST_TIME: Duration = Duration::from_secs(900);
 
 /// One HTTP exchange, told to the observer after it: also logins, discovery and each page of a list.
 #[derive(Debug, Clone)]
@@ -44,6 +53,7 @@ pub struct RequestRecord {
 }
 
 type Observer = Box<dyn Fn(&RequestRecord) + Send + Sync>;
+type Pacer = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// A cloud that one is logged in to, or will be with the first request.
 ///
@@ -53,7 +63,10 @@ pub struct Cloud {
     auth_url: Url,
     transport: Box<dyn Transport>,
     observer: Option<Observer>,
+    pacer: Option<Pacer>,
+    clock: Clock,
     state: Mutex<State>,
+    pub(crate) odd: Oddities,
     /// The latest tokens, for hiding them in errors.
     issued: Mutex<VecDeque<Secret>>,
 }
@@ -67,6 +80,8 @@ pub(crate) struct State {
     pub(crate) home: Option<Home>,
     /// How many logins in a row were refused.
     pub(crate) refusals: u32,
+    /// How long no login is tried after a refused one.
+    pub(crate) waits: Refusals,
     /// The names of the user's projects, where it was asked for them.
     pub(crate) projects: Option<Vec<String>>,
     /// This token was asked for only to see the catalog anew: the next wrong URL is not answered with a login again.
@@ -83,6 +98,9 @@ pub(crate) struct Call<'a> {
     pub(crate) query: &'a str,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Option<&'a Value>,
+    /// Less time than any request has.
+    pub(crate) at_most: Option<Duration>,
+    pub(crate) max_bytes: u64,
 }
 
 impl<'a> Call<'a> {
@@ -94,6 +112,8 @@ impl<'a> Call<'a> {
             query: "",
             headers: Vec::new(),
             body: None,
+            at_most: None,
+            max_bytes: MAX_OBJECT_BYTES,
         }
     }
 }
@@ -149,7 +169,10 @@ impl Cloud {
             auth_url,
             transport,
             observer: None,
+            pacer: None,
+            clock: Clock::default(),
             state: Mutex::default(),
+            odd: Oddities::default(),
             issued: Mutex::default(),
         })
     }
@@ -159,7 +182,21 @@ impl Cloud {
         self.observer = Some(observer);
     }
 
+    /// Sets what is called before each page of a list: `false` breaks the list off ([`ErrorKind::Stopped`]). A long
+    /// list is no sign of a program that hangs, which this is the place to say, too.
+    pub fn between_pages(&mut self, pacer: Box<dyn Fn() -> bool + Send + Sync>) {
+        self.pacer = Some(pacer);
+    }
+
+    /// Sets another clock for the lives of tokens and for waits, which is for tests.
+    pub fn set_clock(&mut self, now: Arc<dyn Fn() -> Instant + Send + Sync>) {
+        self.clock = Clock::of(now);
+    }
+
     /// Logs in unless a token is there that is good for a while, and says what it is for.
+    ///
+    /// A refused login is not tried again before a time that doubles with each refusal, up to 15 minutes; until then
+    /// the error says so without asking ([`Error::retry_after`]).
     ///
     /// # Errors
     /// [`ErrorKind::Unauthorized`] for wrong credentials, and whatever else can happen to a request.
@@ -180,6 +217,7 @@ impl Cloud {
             return None;
         }
         state.refusals = 1;
+        state.waits.let_one_pass();
         self.ensure_token(&mut state).err()
     }
 
@@ -201,6 +239,35 @@ impl Cloud {
     /// Sends a request with a token, renewed once if the service does not accept it. A request that got 401 was not
     /// carried out, so that even a POST may be sent again.
     pub(crate) fn call(&self, call: &Call<'_>) -> Result<Answer, Error> {
+        self.exchange_with_token(call, None)
+    }
+
+    /// The same for an answer that is read while it comes in: the body of a good one goes to `sink`.
+    pub(crate) fn read(&self, call: &Call<'_>, sink: &mut dyn Sink) -> Result<Answer, Error> {
+        self.exchange_with_token(call, Some(sink))
+    }
+
+    /// The crate's clock.
+    pub(crate) fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    /// By when a list that begins now has to be complete.
+    pub(crate) fn list_deadline(&self) -> Instant {
+        self.now() + (self.config.timeout * LIST_TIMES).min(MAX_LIST_TIME)
+    }
+
+    /// Whether another page may be asked for.
+    pub(crate) fn may_go_on(&self) -> bool {
+        self.pacer.as_ref().is_none_or(|pacer| pacer())
+    }
+
+    fn exchange_with_token(
+        &self,
+        call: &Call<'_>,
+        sink: Option<&mut dyn Sink>,
+    ) -> Result<Answer, Error> {
+        check_path(call.path)?;
         let endpoint = self.endpoint(call.service)?;
         let path = format!("{}{}", endpoint.url.path(), call.path);
         let mut url = format!("{}{}", endpoint.url, call.path);
@@ -208,8 +275,12 @@ impl Cloud {
             url.push('?');
             url.push_str(call.query);
         }
-        let response = self.with_token(call.service, call.method, &path, || {
+        let make = || {
             let mut request = self.request(call.method, url.clone());
+            request.max_body_bytes = call.max_bytes;
+            if let Some(at_most) = call.at_most {
+                request.timeout = request.timeout.min(at_most);
+            }
             request.headers.extend(call.headers.iter().cloned());
             if let Some(body) = call.body {
                 request
@@ -218,7 +289,8 @@ impl Cloud {
                 request.body = Some(body.to_string().into_bytes());
             }
             request
-        })?;
+        };
+        let response = self.with_token(call.service, call.method, &path, make, sink)?;
         let redactor = self.redactor(call.body);
         if (200..300).contains(&response.status) {
             return Ok(Answer {
@@ -289,9 +361,9 @@ impl Cloud {
         let url = format!("{asked}/");
         let make = || self.request(Method::Get, url.clone());
         let response = if service == Service::Identity {
-            self.send(service, &path, &make())?
+            self.send(service, &path, &make(), None)?
         } else {
-            self.with_token(service, Method::Get, &path, make)?
+            self.with_token(service, Method::Get, &path, make, None)?
         };
         match response.status {
             200..=300 => Ok(discovery::read(service, catalog_url, asked, &response)
@@ -322,6 +394,7 @@ impl Cloud {
         method: Method,
         path: &str,
         make: impl Fn() -> Request,
+        mut sink: Option<&mut dyn Sink>,
     ) -> Result<Response, Error> {
         let mut last = None;
         for _ in 0..2 {
@@ -333,7 +406,7 @@ impl Cloud {
             request
                 .headers
                 .push(("x-auth-token", token.expose().to_owned()));
-            let response = self.send(service, path, &request)?;
+            let response = self.send(service, path, &request, again(&mut sink))?;
             if response.status != 401 {
                 return Ok(response);
             }
@@ -355,12 +428,15 @@ impl Cloud {
 
     /// Logs in if need be. The lock is held on purpose: threads that need a token wait for the one login.
     fn ensure_token(&self, state: &mut State) -> Result<Secret, Error> {
-        let now = monotonic_now();
+        let now = self.now();
         if let Some(token) = state.token.as_ref().filter(|token| token.is_fresh(now)) {
             return Ok(token.value.clone());
         }
         if state.token.is_some() {
             state.catalog_is_new = false;
+        }
+        if let Some(error) = state.waits.standing(now) {
+            return Err(error);
         }
         let (token, catalog) = self.log_in(state)?;
         // INVARIANT: a token that leads elsewhere is not kept, so that no request goes out with it.
@@ -394,9 +470,12 @@ impl Cloud {
             .headers
             .push(("content-type", "application/json".to_owned()));
         request.body = Some(identity::login_body(&self.config).to_string().into_bytes());
-        self.try_without_project(state, &request)?;
-        let sent_at = monotonic_now();
-        let response = self.send(service, &path, &request)?;
+        request.max_body_bytes = MAX_LOGIN_BYTES;
+        if let Err(refused) = self.try_without_project(state, &request) {
+            return Err(state.waits.add(refused, self.now()));
+        }
+        let sent_at = self.now();
+        let response = self.send(service, &path, &request, None)?;
         if !(200..300).contains(&response.status) {
             let redactor = self.redactor(None);
             let target = self.target(&request.url);
@@ -404,15 +483,20 @@ impl Cloud {
             if refused.kind() == ErrorKind::Unauthorized {
                 state.refusals = state.refusals.saturating_add(1);
             }
-            return Err(self.explained(state, refused.sent_to(target)));
+            let error = self.explained(state, refused.sent_to(target));
+            return Err(state.waits.add(error, self.now()));
         }
         (state.refusals, state.projects) = (0, None);
+        state.waits.clear();
         let read = identity::read_token(&response, sent_at).map_err(|problem| {
             let redactor = self.redactor(None);
             Error::bad_answer(service, Method::Post, &path, &response, &problem, &redactor)
                 .sent_to(self.target(&request.url))
         })?;
         self.note_issued(&read.0.value);
+        for (entry, what) in &read.1.odd {
+            self.odd.tell(service, "catalog entry", entry, what);
+        }
         log::debug!("logged in for {} s", read.0.info.lifetime.as_secs());
         Ok(read)
     }
@@ -427,7 +511,7 @@ impl Cloud {
             ],
             body: None,
             timeout: self.config.timeout,
-            max_body_bytes: MAX_BODY_BYTES,
+            max_body_bytes: MAX_OBJECT_BYTES,
             fresh_connection: method != Method::Get,
         }
     }
@@ -438,9 +522,10 @@ impl Cloud {
         service: Service,
         path: &str,
         request: &Request,
+        mut sink: Option<&mut dyn Sink>,
     ) -> Result<Response, Error> {
         let started_at = monotonic_now();
-        let lost = match self.exchange(service, path, request) {
+        let lost = match self.exchange(service, path, request, again(&mut sink)) {
             Err((TransportErrorKind::Lost, error)) => error,
             other => return other.map_err(|(_, error)| error),
         };
@@ -448,12 +533,12 @@ impl Cloud {
         if request.method != Method::Get || left.is_zero() {
             return Err(lost);
         }
-        let again = Request {
+        let anew = Request {
             timeout: left,
             fresh_connection: true,
             ..request.clone()
         };
-        self.exchange(service, path, &again)
+        self.exchange(service, path, &anew, sink)
             .map_err(|(_, error)| error)
     }
 
@@ -462,10 +547,15 @@ impl Cloud {
         service: Service,
         path: &str,
         request: &Request,
+        sink: Option<&mut dyn Sink>,
     ) -> Result<Response, (TransportErrorKind, Error)> {
         let method = request.method;
         let started_at = monotonic_now();
-        match self.transport.send(request) {
+        let sent = match sink {
+            Some(sink) => self.transport.stream(request, &mut |body| sink.take(body)),
+            None => self.transport.send(request),
+        };
+        match sent {
             Ok(response) => {
                 let error = (response.status >= 400).then(|| {
                     let nothing = Redactor::default();
@@ -541,6 +631,23 @@ impl Cloud {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is meant for one object must never go to all of them.
+pub(crate) fn check_path(path: &str) -> Result<(), Error> {
+    if path.ends_with('/') {
+        let text = format!("{path}: the id is empty, and nothing was asked");
+        return Err(Error::config(ErrorKind::Config, text));
+    }
+    Ok(())
+}
+
+/// The same once more: a request may be sent again, and its answer goes to the same place.
+fn again<'a>(sink: &'a mut Option<&mut dyn Sink>) -> Option<&'a mut dyn Sink> {
+    match sink {
+        Some(sink) => Some(&mut **sink),
+        None => None,
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::error::Service;
+use crate::row::Row;
 use crate::transport::Response;
 use crate::url::Url;
 
@@ -115,14 +116,21 @@ pub(crate) fn read(
     asked: &Url,
     answer: &Response,
 ) -> Option<Endpoint> {
-    let document: Document = serde_json::from_slice(&answer.body).ok()?;
-    let versions = match (document.version, document.versions) {
-        (Some(one), _) => vec![one],
-        (None, Some(Versions::List(list) | Versions::Nested { values: list })) => list,
-        (None, None) => return None,
+    let mut document = Row::parse(&answer.body, false)?;
+    let versions = if let Some(one) = document.row("version") {
+        vec![one]
+    } else {
+        match document.take("versions")? {
+            Value::Object(nested) => Row::of(nested).rows("values"),
+            list => {
+                let list = Map::from_iter([("values".to_owned(), list)]);
+                Row::of(list).rows("values")
+            }
+        }
     };
     let version = versions
         .into_iter()
+        .filter_map(Version::read)
         .filter(|version| is_wanted(service, &version.id))
         .max_by_key(|version| version.status.as_deref() == Some("CURRENT"))?;
     let microversions = microversions(&version);
@@ -144,12 +152,10 @@ fn endpoint_url(service: Service, catalog_url: &Url, asked: &Url, version: &Vers
     let link = version
         .links
         .iter()
-        .flatten()
         .find(|link| link.rel == "self")
         .and_then(|link| {
-            Url::parse(&link.href)
-                .ok()
-                .or_else(|| relative(asked, &link.href))
+            let href = link.href.split(['?', '#']).next().unwrap_or_default();
+            Url::parse(href).ok().or_else(|| relative(asked, href))
         });
     let path = match link {
         Some(link) if link.path().starts_with(asked.path()) && link.path() != asked.path() => {
@@ -209,34 +215,33 @@ fn is_version(segment: &str) -> bool {
     })
 }
 
-#[derive(Deserialize)]
-struct Document {
-    version: Option<Version>,
-    versions: Option<Versions>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Versions {
-    List(Vec<Version>),
-    /// Keystone's.
-    Nested {
-        values: Vec<Version>,
-    },
-}
-
-#[derive(Deserialize)]
 struct Version {
     id: String,
     status: Option<String>,
-    #[serde(rename = "version", alias = "max_version")]
     highest: Option<String>,
-    #[serde(rename = "min_version")]
     lowest: Option<String>,
-    links: Option<Vec<Link>>,
+    links: Vec<Link>,
 }
 
-#[derive(Deserialize)]
+impl Version {
+    fn read(mut row: Row) -> Option<Self> {
+        Some(Self {
+            id: row.id("id")?,
+            status: row.text("status"),
+            highest: row
+                .text_or_number("version")
+                .or_else(|| row.text_or_number("max_version")),
+            lowest: row.text_or_number("min_version"),
+            links: row.list("links", |link| {
+                Some(Link {
+                    rel: link.text("rel")?,
+                    href: link.text("href")?,
+                })
+            }),
+        })
+    }
+}
+
 struct Link {
     rel: String,
     href: String,

@@ -80,6 +80,8 @@ pub enum ErrorKind {
     Config,
     /// The catalog has no such service, region or interface.
     Catalog,
+    /// A list was broken off because the caller said so ([`crate::Cloud::between_pages`]).
+    Stopped,
 }
 
 /// A failed operation. `Display` is one sentence; the cause below it is in `source()`.
@@ -185,6 +187,29 @@ impl Error {
     pub(crate) fn because(mut self, cause: Cause) -> Self {
         self.0.cause = Some(cause);
         self
+    }
+
+    /// An error about a login that was refused: what is to be known of it, and when the next one may be tried.
+    pub(crate) fn with_login_wait(mut self, text: &str, wait: Duration) -> Self {
+        self.0.message = tidy(text);
+        self.0.retry_after = Some(wait);
+        self
+    }
+
+    /// The same request and its answer once more.
+    pub(crate) fn again(&self) -> Self {
+        Self(Box::new(Parts {
+            request: self.0.request.clone(),
+            kind: self.0.kind,
+            status: self.0.status,
+            request_id: self.0.request_id.clone(),
+            retry_after: self.0.retry_after,
+            message: self.0.message.clone(),
+            outcome_unknown: self.0.outcome_unknown,
+            target: self.0.target.clone(),
+            cause: self.0.cause.clone(),
+            source: None,
+        }))
     }
 
     pub(crate) fn with_source(

@@ -7,8 +7,9 @@ use crate::cloud::{Cloud, State};
 use crate::config::{Auth, CloudConfig, Interface, ProjectRef, Scope};
 use crate::error::{Error, ErrorKind, Service};
 use crate::identity::{Catalog, TokenInfo, listed, read_token};
+use crate::row::Row;
 use crate::transport::{Method, Request};
-use crate::{clock, url::Url};
+use crate::url::Url;
 
 /// The services that are looked up in the catalog.
 const ASKED: [Service; 3] = [Service::Compute, Service::Network, Service::Image];
@@ -193,7 +194,7 @@ impl Cloud {
         let mut request = login.clone();
         request.body = Some(body.to_string().into_bytes());
         let place = path(&request.url);
-        let Ok(answer) = self.send(service, &place, &request) else {
+        let Ok(answer) = self.send(service, &place, &request, None) else {
             return Ok(None);
         };
         if answer.status == 401 {
@@ -201,7 +202,7 @@ impl Cloud {
             let refused = Error::from_status(service, Method::Post, &place, &answer, &redactor);
             return Err(refused.sent_to(self.target(&request.url)));
         }
-        let token = read_token(&answer, clock::monotonic_now());
+        let token = read_token(&answer, self.now());
         let base = request.url.strip_suffix("/tokens");
         let (Ok((token, _)), Some(base), 200..=299) = (token, base, answer.status) else {
             return Ok(None);
@@ -212,15 +213,10 @@ impl Cloud {
         let mut ask = self.request(Method::Get, url);
         let value = token.value.expose().to_owned();
         ask.headers.push(("x-auth-token", value));
-        let named = |body: &Value| -> Vec<String> {
-            let list = body["projects"].as_array().map_or(&[][..], Vec::as_slice);
-            let text = |project: &Value, key: &str| project[key].as_str().map(str::to_owned);
-            let name = |project: &Value| text(project, "name").or_else(|| text(project, "id"));
-            list.iter().filter_map(name).collect()
-        };
-        let list = self.send(service, &place, &ask).ok();
-        let body = list.and_then(|answer| serde_json::from_slice(&answer.body).ok());
-        Ok(body.as_ref().map(named))
+        let list = self.send(service, &place, &ask, None).ok();
+        let body = list.and_then(|answer| Row::parse(&answer.body, false));
+        let name = |project: &mut Row| project.id("name").or_else(|| project.id("id"));
+        Ok(body.map(|mut body| body.list("projects", name)))
     }
 }
 

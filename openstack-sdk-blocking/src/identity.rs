@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::cause::{Cause, nearest};
@@ -13,6 +12,7 @@ use crate::config::{
 };
 use crate::error::{Error, ErrorKind, Service};
 use crate::home::Place;
+use crate::row::{MAX_LOGIN_VALUES, Row};
 use crate::secret::Secret;
 use crate::transport::Response;
 
@@ -108,38 +108,29 @@ pub(crate) fn read_token(answer: &Response, sent_at: Instant) -> Result<(Token, 
         .header("x-subject-token")
         .filter(|token| !token.is_empty())
         .ok_or("no X-Subject-Token in the answer")?;
-    // serde's own words would repeat parts of the body.
-    let body: TokenAnswer = serde_json::from_slice(&answer.body).map_err(|error| {
-        format!(
-            "no token in the body (line {}, column {})",
-            error.line(),
-            error.column()
-        )
-    })?;
-    let token = body.token;
-    let expires_at = token.expires_at.as_deref().and_then(clock::parse_iso8601);
+    let mut token = Row::parse_values(&answer.body, false, MAX_LOGIN_VALUES)
+        .and_then(|mut body| body.row("token"))
+        .ok_or("no token in the body")?;
+    let expires_at = token.time("expires_at");
     let issued_at = token
-        .issued_at
-        .as_deref()
-        .and_then(clock::parse_iso8601)
+        .time("issued_at")
         .or_else(|| answer.header("date").and_then(clock::parse_http_date));
     let lifetime = match (issued_at, expires_at) {
         (Some(issued), Some(expires)) => Duration::from_secs(expires.saturating_sub(issued)),
         _ => UNKNOWN_LIFETIME,
     };
-    let (project_id, project_name) = token
-        .project
-        .map_or((None, None), |named| (named.id, named.name));
-    let (user_id, user_name) = token
-        .user
-        .map_or((None, None), |named| (named.id, named.name));
-    let roles = token.roles.unwrap_or_default();
+    let mut named = |of: &str| {
+        let row = token.row(of);
+        row.map_or((None, None), |mut row| (row.id("id"), row.text("name")))
+    };
+    let (project_id, project_name) = named("project");
+    let (user_id, user_name) = named("user");
     let info = TokenInfo {
         project_id,
         project_name,
         user_id,
         user_name,
-        roles: roles.into_iter().filter_map(|role| role.name).collect(),
+        roles: token.list("roles", |role| role.text("name")),
         expires_at,
         lifetime,
     };
@@ -148,12 +139,26 @@ pub(crate) fn read_token(answer: &Response, sent_at: Instant) -> Result<(Token, 
         info,
         obtained_at: sent_at,
     };
-    Ok((token_value, Catalog(token.catalog.unwrap_or_default())))
+    let mut odd = Vec::new();
+    let services = token.rows("catalog");
+    let services = services
+        .into_iter()
+        .filter_map(|row| CatalogService::read(row, &mut odd))
+        .collect();
+    if !token.unread().is_empty() {
+        odd.push(("itself".to_owned(), token.unread().join(", ")));
+    }
+    let catalog = Catalog { services, odd };
+    Ok((token_value, catalog))
 }
 
 /// The services of a cloud and where they are (Identity API v3, "Service catalog").
 #[derive(Debug, Default)]
-pub(crate) struct Catalog(Vec<CatalogService>);
+pub(crate) struct Catalog {
+    services: Vec<CatalogService>,
+    /// Entries that could not be read: which, and what of them.
+    pub(crate) odd: Vec<(String, String)>,
+}
 
 impl Catalog {
     /// The URL of a service, or an error that names what the catalog has.
@@ -203,22 +208,26 @@ impl Catalog {
     }
 
     fn endpoints(&self, service: Service) -> impl Iterator<Item = &CatalogEndpoint> {
-        self.0
+        self.services
             .iter()
             .filter(move |entry| entry.kind == service.as_str())
-            .flat_map(|entry| entry.endpoints.iter().flatten())
+            .flat_map(|entry| &entry.endpoints)
     }
 
     fn nothing(&self, place: &Place) -> Error {
         let (service, interface) = (place.service, place.interface.as_str());
         let error = |text: String| Error::config(ErrorKind::Catalog, text);
-        if self.0.is_empty() {
+        if self.services.is_empty() {
             let text = format!("the token came with no catalog, so that {service} cannot be found");
             return error(text).because(Cause::NoProject);
         }
         let has: BTreeSet<&CatalogEndpoint> = self.endpoints(service).collect();
         if has.is_empty() {
-            let kinds: BTreeSet<&str> = self.0.iter().map(|entry| entry.kind.as_str()).collect();
+            let kinds: BTreeSet<&str> = self
+                .services
+                .iter()
+                .map(|entry| entry.kind.as_str())
+                .collect();
             let kinds = listed(kinds);
             return error(format!(
                 "the cloud's catalog has no {interface} endpoint of {service}; its services: {kinds}"
@@ -263,40 +272,60 @@ pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     }
 }
 
-#[derive(Deserialize)]
-struct TokenAnswer {
-    token: TokenBody,
-}
-
-#[derive(Deserialize)]
-struct TokenBody {
-    expires_at: Option<String>,
-    issued_at: Option<String>,
-    project: Option<Named>,
-    user: Option<Named>,
-    roles: Option<Vec<Named>>,
-    catalog: Option<Vec<CatalogService>>,
-}
-
-#[derive(Deserialize)]
-struct Named {
-    id: Option<String>,
-    name: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
+#[derive(Debug)]
 struct CatalogService {
-    #[serde(rename = "type")]
     kind: String,
-    endpoints: Option<Vec<CatalogEndpoint>>,
+    endpoints: Vec<CatalogEndpoint>,
 }
 
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+impl CatalogService {
+    /// An entry without a type, and an endpoint without interface or URL, are of no use to anybody.
+    fn read(mut row: Row, odd: &mut Vec<(String, String)>) -> Option<Self> {
+        let id = row.shown("id");
+        let name = row.shown("type").or_else(|| row.shown("name")).or(id);
+        let name = name.unwrap_or_else(|| "without a type".to_owned());
+        let kind = row.id("type");
+        let endpoints = row.rows("endpoints");
+        if kind.is_none() || !row.unread().is_empty() {
+            let what = kind.as_ref().map_or("type", |_| "a part of it");
+            odd.push((name.clone(), what.to_owned()));
+        }
+        let mut read = |mut endpoint: Row| {
+            let id = endpoint
+                .shown("id")
+                .unwrap_or_else(|| "without an id".to_owned());
+            let found = CatalogEndpoint::read(&mut endpoint);
+            if found.is_none() {
+                let what = "interface or URL".to_owned();
+                odd.push((format!("{name}, endpoint {id}"), what));
+            }
+            found
+        };
+        let endpoints = endpoints.into_iter().filter_map(&mut read).collect();
+        Some(Self {
+            kind: kind?,
+            endpoints,
+        })
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct CatalogEndpoint {
     interface: String,
     region: Option<String>,
     region_id: Option<String>,
     url: String,
+}
+
+impl CatalogEndpoint {
+    fn read(row: &mut Row) -> Option<Self> {
+        Some(Self {
+            interface: row.word("interface")?,
+            region: row.text("region"),
+            region_id: row.text("region_id"),
+            url: row.word("url")?,
+        })
+    }
 }
 
 impl CatalogEndpoint {

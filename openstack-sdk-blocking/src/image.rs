@@ -1,12 +1,11 @@
 //! Glance.
 
-use serde::Deserialize;
-
 use crate::cloud::{Call, Cloud};
 use crate::error::{Error, ErrorKind, Service};
+use crate::row::{FromRow, Row};
 use crate::transport::Method;
 use crate::url::{encode, query};
-use crate::wire::{self, ListCall, null_is_default, time};
+use crate::wire::{self, ListCall};
 
 const GLANCE: Service = Service::Image;
 
@@ -42,6 +41,7 @@ impl<'a> Image<'a> {
             query: query(own.into_iter().chain(more)),
             key: "images",
             headers: Vec::new(),
+            until: self.cloud.list_deadline(),
         };
         Ok(wire::list(self.cloud, list)?.items)
     }
@@ -102,35 +102,45 @@ fn looks_like_id(text: &str) -> bool {
 }
 
 /// An image.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageInfo {
     /// Its id.
     pub id: String,
     /// Its name.
-    #[serde(default, deserialize_with = "null_is_default")]
     pub name: String,
     /// `active`, `queued`, `deactivated`, ...
-    #[serde(default, deserialize_with = "null_is_default")]
     pub status: String,
     /// `public`, `private`, `shared` or `community`.
-    #[serde(default)]
     pub visibility: Option<String>,
     /// The project that it belongs to.
-    #[serde(default)]
     pub owner: Option<String>,
     /// In seconds since 1970.
-    #[serde(default, deserialize_with = "time")]
     pub created_at: Option<u64>,
     /// In seconds since 1970.
-    #[serde(default, deserialize_with = "time")]
     pub updated_at: Option<u64>,
     /// In bytes.
-    #[serde(default)]
     pub size: Option<u64>,
     /// The least root disk, in GiB.
-    #[serde(rename = "min_disk", default)]
     pub min_disk_gib: Option<u64>,
     /// The least memory, in MiB.
-    #[serde(rename = "min_ram", default)]
     pub min_ram_mib: Option<u64>,
+}
+
+impl FromRow for ImageInfo {
+    const KIND: &'static str = "image";
+
+    fn from_row(row: &mut Row) -> Option<Self> {
+        Some(Self {
+            id: row.id("id")?,
+            name: row.text("name").unwrap_or_default(),
+            status: row.text("status").unwrap_or_default(),
+            visibility: row.text("visibility"),
+            owner: row.text("owner"),
+            created_at: row.time("created_at"),
+            updated_at: row.time("updated_at"),
+            size: row.number("size"),
+            min_disk_gib: row.number("min_disk"),
+            min_ram_mib: row.number("min_ram"),
+        })
+    }
 }

@@ -14,9 +14,15 @@ mod home;
 mod identity;
 mod image;
 mod network;
+mod odd;
 mod proxy;
 mod redact;
+mod refusal;
+mod row;
+mod scan;
 mod secret;
+#[cfg(any(feature = "ureq", feature = "reqwest"))]
+pub mod tls;
 mod transport;
 mod url;
 mod wire;
@@ -46,5 +52,6 @@ pub use transport::ReqwestTransport;
 #[cfg(feature = "ureq")]
 pub use transport::UreqTransport;
 pub use transport::{
-    Method, Request, Response, Transport, TransportConfig, TransportError, TransportErrorKind,
+    MAX_ERROR_BYTES, Method, Request, Response, Transport, TransportConfig, TransportError,
+    TransportErrorKind,
 };

@@ -2,14 +2,14 @@
 
 use std::net::IpAddr;
 
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::cloud::{Call, Cloud};
-use crate::error::{Error, Service};
+use crate::error::{Error, ErrorKind, Service};
+use crate::row::{FromRow, Row};
 use crate::transport::Method;
 use crate::url::{encode, query};
-use crate::wire::{self, ListCall, non_empty, null_is_default};
+use crate::wire::{self, ListCall};
 
 const NEUTRON: Service = Service::Network;
 /// Some 4 KB of URL: servers and proxies take 8 KB.
@@ -136,11 +136,7 @@ impl<'a> Network<'a> {
 
     /// The networks with this id, or else those with this name.
     pub fn find_networks(self, name_or_id: &str) -> Result<Vec<NetworkInfo>, Error> {
-        let of_id = self.list(
-            "/networks",
-            query([("id", Some(name_or_id.to_owned()))]),
-            "networks",
-        )?;
+        let of_id = self.of_id("/networks", name_or_id, "networks")?;
         if of_id.is_empty() {
             self.networks(Some(name_or_id))
         } else {
@@ -169,8 +165,7 @@ impl<'a> Network<'a> {
 
     /// The security groups with this id, or else those with this name.
     pub fn find_security_groups(self, name_or_id: &str) -> Result<Vec<SecurityGroup>, Error> {
-        let of_id = query([("id", Some(name_or_id.to_owned()))]);
-        let of_id = self.list("/security-groups", of_id, "security_groups")?;
+        let of_id = self.of_id("/security-groups", name_or_id, "security_groups")?;
         if of_id.is_empty() {
             self.security_groups(Some(name_or_id))
         } else {
@@ -183,18 +178,24 @@ impl<'a> Network<'a> {
         self.list("/routers", String::new(), "routers")
     }
 
-    fn list<T: serde::de::DeserializeOwned>(
-        self,
-        path: &str,
-        query: String,
-        key: &str,
-    ) -> Result<Vec<T>, Error> {
+    /// The objects of that id. An id that the service refuses as one stands for nothing.
+    fn of_id<T: FromRow>(self, path: &str, id: &str, key: &str) -> Result<Vec<T>, Error> {
+        match self.list(path, query([("id", Some(id.to_owned()))]), key) {
+            Err(error) if matches!(error.kind(), ErrorKind::BadRequest | ErrorKind::NotFound) => {
+                Ok(Vec::new())
+            }
+            other => other,
+        }
+    }
+
+    fn list<T: FromRow>(self, path: &str, query: String, key: &str) -> Result<Vec<T>, Error> {
         let list = ListCall {
             service: NEUTRON,
             path,
             query,
             key,
             headers: Vec::new(),
+            until: self.cloud.list_deadline(),
         };
         Ok(wire::list(self.cloud, list)?.items)
     }
@@ -216,44 +217,34 @@ pub struct FloatingIpQuery {
 }
 
 /// A floating IP.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FloatingIp {
     /// Its id.
     pub id: String,
     /// The address from outside.
     pub floating_ip_address: IpAddr,
     /// The address of the port that it stands for.
-    #[serde(default)]
     pub fixed_ip_address: Option<IpAddr>,
     /// The port that it is on.
-    #[serde(default, deserialize_with = "non_empty")]
     pub port_id: Option<String>,
     /// Its description.
-    #[serde(default, deserialize_with = "null_is_default")]
     pub description: String,
     /// `ACTIVE`, `DOWN` or `ERROR`.
-    #[serde(default)]
     pub status: Option<String>,
     /// Grows with every change.
-    #[serde(default)]
     pub revision_number: Option<u64>,
     /// The network that it is from.
-    #[serde(default)]
     pub floating_network_id: Option<String>,
     /// The project that it belongs to.
-    #[serde(default)]
     pub project_id: Option<String>,
     /// The router that it goes through.
-    #[serde(default)]
     pub router_id: Option<String>,
     /// About its port, where the cloud has the extension `fip-port-details`.
-    #[serde(default)]
     pub port_details: Option<PortDetails>,
 }
 
 /// About the port of a floating IP.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PortDetails {
     /// The server, if the owner is `compute:...`.
     pub device_id: Option<String>,
@@ -326,137 +317,104 @@ pub struct PortQuery {
 }
 
 /// A port.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Port {
     /// Its id.
     pub id: String,
     /// The server, if the owner is `compute:...`.
-    #[serde(default, deserialize_with = "non_empty")]
     pub device_id: Option<String>,
     /// Whose port it is.
-    #[serde(default, deserialize_with = "non_empty")]
     pub device_owner: Option<String>,
     /// Its network.
-    #[serde(default)]
     pub network_id: Option<String>,
     /// Its addresses.
-    #[serde(default, deserialize_with = "null_is_default")]
     pub fixed_ips: Vec<FixedIp>,
     /// `ACTIVE`, `DOWN`, `BUILD` or `ERROR`.
-    #[serde(default)]
     pub status: Option<String>,
 }
 
 /// An address of a port.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FixedIp {
     /// The address.
     pub ip_address: IpAddr,
     /// Its subnet.
-    #[serde(default)]
     pub subnet_id: Option<String>,
 }
 
 /// A network.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkInfo {
     /// Its id.
     pub id: String,
     /// Its name.
-    #[serde(default, deserialize_with = "null_is_default")]
     pub name: String,
     /// `ACTIVE` and so on.
-    #[serde(default)]
     pub status: Option<String>,
     /// Other projects may use it.
-    #[serde(default, deserialize_with = "null_is_default")]
     pub shared: bool,
     /// Floating IPs come from it.
-    #[serde(
-        rename = "router:external",
-        default,
-        deserialize_with = "null_is_default"
-    )]
     pub external: bool,
     /// The project that it belongs to.
-    #[serde(default)]
     pub project_id: Option<String>,
     /// Whether its ports have security groups, where the cloud tells.
-    #[serde(default)]
     pub port_security_enabled: Option<bool>,
     /// Its subnets' ids.
-    #[serde(default, deserialize_with = "null_is_default")]
     pub subnets: Vec<String>,
 }
 
 /// A subnet.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subnet {
     /// Its id.
     pub id: String,
     /// Its name.
-    #[serde(default, deserialize_with = "null_is_default")]
     pub name: String,
     /// 4 or 6.
     pub ip_version: u8,
     /// Its range, such as `10.0.0.0/24`.
-    #[serde(default)]
     pub cidr: Option<String>,
     /// Its network.
-    #[serde(default)]
     pub network_id: Option<String>,
 }
 
 /// A router.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Router {
     /// Its id.
     pub id: String,
     /// Its name.
-    #[serde(default, deserialize_with = "null_is_default")]
     pub name: String,
     /// Where it leads to.
-    #[serde(rename = "external_gateway_info", default)]
     pub gateway: Option<Gateway>,
 }
 
 /// A router's way out.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gateway {
     /// The external network.
-    #[serde(default)]
     pub network_id: Option<String>,
 }
 
 /// A security group.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecurityGroup {
     /// Its id.
     pub id: String,
     /// Its name.
-    #[serde(default, deserialize_with = "null_is_default")]
     pub name: String,
     /// The project that it belongs to.
-    #[serde(default)]
     pub project_id: Option<String>,
     /// Its rules.
-    #[serde(
-        rename = "security_group_rules",
-        default,
-        deserialize_with = "null_is_default"
-    )]
     pub rules: Vec<SecurityGroupRule>,
 }
 
 /// A rule of a security group: what it lets through. What is `None` does not matter to it.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SecurityGroupRule {
     /// `ingress` or `egress`.
-    #[serde(deserialize_with = "null_is_default")]
     pub direction: String,
     /// `IPv4` or `IPv6`.
-    #[serde(deserialize_with = "null_is_default")]
     pub ethertype: String,
     /// `tcp`, `udp`, ..., or a number.
     pub protocol: Option<String>,
@@ -489,5 +447,139 @@ impl SecurityGroupRule {
             && self.port_range_min.is_none_or(|first| first <= port)
             && self.port_range_max.is_none_or(|last| port <= last)
             && self.remote_group_id.is_none()
+    }
+}
+
+impl FromRow for FloatingIp {
+    const KIND: &'static str = "floating IP";
+
+    /// One of which it is not known where it is, whose it is or what revision it has is none to do anything with.
+    fn from_row(row: &mut Row) -> Option<Self> {
+        let ip = Self {
+            id: row.id("id")?,
+            floating_ip_address: row.address("floating_ip_address")?,
+            fixed_ip_address: row.address("fixed_ip_address"),
+            port_id: row.word("port_id"),
+            description: row.text("description").unwrap_or_default(),
+            status: row.text("status"),
+            revision_number: row.number("revision_number"),
+            floating_network_id: row.text("floating_network_id"),
+            project_id: row.text("project_id"),
+            router_id: row.text("router_id"),
+            port_details: port_details(row),
+        };
+        let is_needed = |name: &String| {
+            matches!(
+                name.as_str(),
+                "port_id" | "description" | "revision_number" | "port_details"
+            )
+        };
+        (!row.is_partial() && !row.unread().iter().any(is_needed)).then_some(ip)
+    }
+}
+
+fn port_details(row: &mut Row) -> Option<PortDetails> {
+    let mut details = row.row("port_details")?;
+    let read = PortDetails {
+        device_id: details.text("device_id"),
+        device_owner: details.text("device_owner"),
+        network_id: details.text("network_id"),
+        status: details.text("status"),
+    };
+    if details.unread().iter().any(|name| name == "device_id") {
+        row.skip("port_details");
+    }
+    Some(read)
+}
+
+impl FromRow for Port {
+    const KIND: &'static str = "port";
+
+    fn from_row(row: &mut Row) -> Option<Self> {
+        Some(Self {
+            id: row.id("id")?,
+            device_id: row.word("device_id"),
+            device_owner: row.word("device_owner"),
+            network_id: row.text("network_id"),
+            fixed_ips: row.list("fixed_ips", |ip| {
+                Some(FixedIp {
+                    ip_address: ip.address("ip_address")?,
+                    subnet_id: ip.text("subnet_id"),
+                })
+            }),
+            status: row.text("status"),
+        })
+    }
+}
+
+impl FromRow for NetworkInfo {
+    const KIND: &'static str = "network";
+
+    fn from_row(row: &mut Row) -> Option<Self> {
+        Some(Self {
+            id: row.id("id")?,
+            name: row.text("name").unwrap_or_default(),
+            status: row.text("status"),
+            shared: row.flag("shared").unwrap_or(false),
+            external: row.flag("router:external").unwrap_or(false),
+            project_id: row.text("project_id"),
+            port_security_enabled: row.flag("port_security_enabled"),
+            subnets: row.texts("subnets"),
+        })
+    }
+}
+
+impl FromRow for Subnet {
+    const KIND: &'static str = "subnet";
+
+    fn from_row(row: &mut Row) -> Option<Self> {
+        Some(Self {
+            id: row.id("id")?,
+            name: row.text("name").unwrap_or_default(),
+            ip_version: row.number("ip_version")?,
+            cidr: row.text("cidr"),
+            network_id: row.text("network_id"),
+        })
+    }
+}
+
+impl FromRow for SecurityGroup {
+    const KIND: &'static str = "security group";
+
+    fn from_row(row: &mut Row) -> Option<Self> {
+        Some(Self {
+            id: row.id("id")?,
+            name: row.text("name").unwrap_or_default(),
+            project_id: row.text("project_id"),
+            rules: row.list("security_group_rules", |rule| {
+                let read = SecurityGroupRule {
+                    direction: rule.text("direction").unwrap_or_default(),
+                    ethertype: rule.text("ethertype").unwrap_or_default(),
+                    protocol: rule.text_or_number("protocol"),
+                    port_range_min: rule.number("port_range_min"),
+                    port_range_max: rule.number("port_range_max"),
+                    remote_ip_prefix: rule.text("remote_ip_prefix"),
+                    remote_group_id: rule.text("remote_group_id"),
+                    remote_address_group_id: rule.text("remote_address_group_id"),
+                };
+                // What limits a rule and cannot be read would make it look wider than it is.
+                rule.unread().is_empty().then_some(read)
+            }),
+        })
+    }
+}
+
+impl FromRow for Router {
+    const KIND: &'static str = "router";
+
+    fn from_row(row: &mut Row) -> Option<Self> {
+        let gateway = row.row("external_gateway_info");
+        Some(Self {
+            id: row.id("id")?,
+            name: row.text("name").unwrap_or_default(),
+            gateway: gateway.map(|mut gateway| Gateway {
+                network_id: gateway.text("network_id"),
+            }),
+        })
     }
 }

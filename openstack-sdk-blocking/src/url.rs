@@ -1,6 +1,7 @@
 //! As much of a URL as the client needs: scheme, authority and path, and percent-encoding.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 
 /// Servers and proxies take few longer ones, and each stands in the log.
 const MAX_BYTES: usize = 2_000;
@@ -27,19 +28,22 @@ impl Url {
         if scheme != "http" && scheme != "https" {
             return Err("expected a URL that begins with http:// or https://".to_owned());
         }
-        let rest = rest.split(['?', '#']).next().unwrap_or_default();
+        if !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(
+                "expected a URL of ASCII characters without blanks and control characters"
+                    .to_owned(),
+            );
+        }
+        if rest.contains(['?', '#']) {
+            return Err("expected a URL without a query (?) and a fragment (#)".to_owned());
+        }
         let (authority, path) = match rest.find('/') {
             Some(at) => rest.split_at(at),
             None => (rest, ""),
         };
-        if authority.contains('@') {
-            return Err("expected a URL without user name and password".to_owned());
-        }
-        if authority.is_empty() {
-            return Err("expected a URL with a host".to_owned());
-        }
-        if !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err("expected a URL without blanks and control characters".to_owned());
+        check_authority(authority)?;
+        if path.contains(FORBIDDEN) {
+            return Err("expected a URL whose path has none of \\ \" < > ^ ` { | }".to_owned());
         }
         Ok(Self {
             scheme,
@@ -80,6 +84,62 @@ impl Url {
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}{}", self.scheme, self.authority, self.path)
+    }
+}
+
+/// What RFC 3986 has no place for, and what HTTP libraries read in ways of their own.
+const FORBIDDEN: [char; 9] = ['\\', '"', '<', '>', '^', '`', '{', '|', '}'];
+
+/// `HOST` or `HOST:PORT`. An HTTP library takes a port that it cannot read for the scheme's own, and would send a
+/// password there.
+fn check_authority(authority: &str) -> Result<(), String> {
+    if authority.contains('@') {
+        return Err("expected a URL without user name and password".to_owned());
+    }
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (address, port) = rest
+                .split_once(']')
+                .ok_or("expected a ] after the IPv6 address")?;
+            if address.contains('%') {
+                return Err(
+                    "expected an IPv6 address without a zone (%): it cannot be part of a URL here"
+                        .to_owned(),
+                );
+            }
+            if address.parse::<Ipv6Addr>().is_err() {
+                return Err("expected an IPv6 address between [ and ]".to_owned());
+            }
+            match port.strip_prefix(':') {
+                Some(port) => (address, Some(port)),
+                None if port.is_empty() => (address, None),
+                None => return Err("expected a colon and a port behind the ]".to_owned()),
+            }
+        }
+        None => match authority.split_once(':') {
+            Some((_, port)) if port.contains(':') => {
+                return Err(
+                    "expected one colon, before the port, and an IPv6 address in brackets, such as [::1]:5000"
+                        .to_owned(),
+                );
+            }
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, None),
+        },
+    };
+    if host.is_empty() {
+        return Err("expected a URL with a host".to_owned());
+    }
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':');
+    if !host.chars().all(is_name) {
+        return Err("expected a host of letters, digits, - and dots".to_owned());
+    }
+    let is_number = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    match port {
+        Some(port) if !is_number(port) || !matches!(port.parse::<u16>(), Ok(1..)) => {
+            Err("expected a port between 1 and 65535".to_owned())
+        }
+        _ => Ok(()),
     }
 }
 
@@ -137,14 +197,47 @@ mod tests {
             ("http://127.0.0.1:5000/v3/", Ok("http://127.0.0.1:5000/v3")),
             ("HTTPS://auth.example/", Ok("https://auth.example")),
             (
-                "https://[::1]:5000/identity?x=1",
+                "https://[::1]:5000/identity",
                 Ok("https://[::1]:5000/identity"),
             ),
+            (" http://a_b-c.d:65535/ ", Ok("http://a_b-c.d:65535")),
+            ("http://127.0.0.1:1//v3//", Ok("http://127.0.0.1:1//v3")),
             ("ftp://x", Err("http://")),
             ("auth.example/v3", Err("http://")),
             ("http://user:pass@host/", Err("without user name")),
             ("http:///v3", Err("host")),
+            ("http://:5000/v3", Err("with a host")),
             ("http://a b/", Err("blanks")),
+            ("http://host/a b", Err("blanks")),
+            ("http://host/v3?a b", Err("blanks")),
+            ("http://h\u{f6}st/", Err("ASCII")),
+            ("http://host/v3?x=1", Err("query")),
+            ("http://host?x", Err("query")),
+            ("http://host/v3#x", Err("fragment")),
+            ("http://host:99999/v3", Err("port between 1 and 65535")),
+            ("http://host:65536", Err("port between 1 and 65535")),
+            ("http://host:0/v3", Err("port between 1 and 65535")),
+            ("http://host:/v3", Err("port between 1 and 65535")),
+            ("http://host:+80/v3", Err("port between 1 and 65535")),
+            ("http://host:-1/v3", Err("port between 1 and 65535")),
+            ("http://host:80x/v3", Err("port between 1 and 65535")),
+            ("http://host:0x50/v3", Err("port between 1 and 65535")),
+            ("http://host:5000:5000/v3", Err("one colon")),
+            ("http://::1/v3", Err("brackets")),
+            ("http://fe80::1:5000/v3", Err("brackets")),
+            ("http://[::1/v3", Err("]")),
+            ("http://[::1]5000/v3", Err("colon")),
+            ("http://[::1]:99999/v3", Err("port between 1 and 65535")),
+            ("http://[fe80::1%25eth0]:5000/v3", Err("zone")),
+            ("http://[fe80::1%eth0]:5000/v3", Err("zone")),
+            ("http://[127.0.0.1]:5000/v3", Err("IPv6 address between")),
+            ("http://host%2f/v3", Err("host of letters")),
+            ("http://ho\\st/v3", Err("host of letters")),
+            ("http://host,other/v3", Err("host of letters")),
+            ("http://$HOST/v3", Err("host of letters")),
+            ("http://host/{project}", Err("path has none of")),
+            ("http:/host/v3", Err("http://")),
+            ("http//host:5000/v3", Err("http://")),
             (
                 &format!("http://{}", "a".repeat(2_000)),
                 Err("at most 2000"),

@@ -1,25 +1,33 @@
 //! What the three services' JSON has in common: single objects, and lists in pages.
 
 use std::collections::HashSet;
+use std::io::{self, Read};
+use std::time::Instant;
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::clock;
 use crate::cloud::{Answer, Call, Cloud};
-use crate::error::{Error, Service};
+use crate::error::{Error, ErrorKind, Service};
+use crate::row::{FromRow, Row};
+use crate::scan::{self, Page, ScanError};
 use crate::transport::Method;
 
 /// No list needs more: Nova pages at 1000 by default.
 pub(crate) const MAX_PAGES: usize = 1000;
 
 /// Nor does one need more than that: a server is some 3 KB.
-const MAX_LIST_BYTES: usize = 128 * 1024 * 1024;
+const MAX_LIST_BYTES: u64 = 128 * 1024 * 1024;
+/// The largest page that is read. It is not kept.
+const MAX_PAGE_BYTES: u64 = 64 * 1024 * 1024;
+/// Elements of one page that are told of.
+const MAX_ODD_IN_A_PAGE: usize = 100;
 
 /// A whole list.
 pub(crate) struct List<T> {
     pub(crate) items: Vec<T>,
+    /// Elements that could not be read.
+    pub(crate) unreadable: usize,
     /// The first answer's `Date`, in seconds since 1970.
     pub(crate) date: Option<u64>,
     pub(crate) pages: usize,
@@ -32,15 +40,20 @@ pub(crate) struct ListCall<'a> {
     pub(crate) query: String,
     pub(crate) key: &'a str,
     pub(crate) headers: Vec<(&'static str, String)>,
+    /// The moment by which the list has to be complete.
+    pub(crate) until: Instant,
+}
+
+/// Takes the body of a good answer as it comes. It may be called again, with another answer to the same request.
+pub(crate) trait Sink {
+    fn take(&mut self, body: &mut dyn Read);
 }
 
 /// Reads every page. Only the query of a next link is used: its host is often one that cannot be reached.
-pub(crate) fn list<T: DeserializeOwned>(
-    cloud: &Cloud,
-    call: ListCall<'_>,
-) -> Result<List<T>, Error> {
+pub(crate) fn list<T: FromRow>(cloud: &Cloud, call: ListCall<'_>) -> Result<List<T>, Error> {
     let mut list = List {
         items: Vec::new(),
+        unreadable: 0,
         date: None,
         pages: 0,
     };
@@ -48,26 +61,47 @@ pub(crate) fn list<T: DeserializeOwned>(
     let mut seen = HashSet::new();
     let mut bytes = 0;
     loop {
-        let answer = cloud.call(&Call {
+        if !cloud.may_go_on() {
+            let text = format!(
+                "the list of {} was broken off: this program is stopping",
+                call.key
+            );
+            return Err(Error::config(ErrorKind::Stopped, text));
+        }
+        let left = call.until.saturating_duration_since(cloud.now());
+        if left.is_zero() {
+            return Err(without_end(call.service, call.key, list.pages));
+        }
+        let mut reader = PageReader::<T>::new(call.key);
+        let asked = Call {
             query: &query,
             headers: call.headers.clone(),
+            at_most: Some(left),
+            max_bytes: MAX_PAGE_BYTES,
             ..Call::new(call.service, Method::Get, call.path)
-        })?;
+        };
+        let answer = match cloud.read(&asked, &mut reader) {
+            // What was left of the time was less than a request has.
+            Err(error) if error.kind() == ErrorKind::Timeout && cloud.now() >= call.until => {
+                return Err(without_end(call.service, call.key, list.pages).with_source(error));
+            }
+            other => other?,
+        };
         let bad = |message: &str| bad_answer(call.service, Method::Get, &answer, message);
-        let mut page: Value = parse(&answer).map_err(|problem| bad(&problem))?;
-        let items = page.get_mut(call.key).map(Value::take);
-        let items = items.ok_or_else(|| bad(&format!("no \"{}\" in the body", call.key)))?;
-        let items: Vec<T> = serde_json::from_value(items)
-            .map_err(|error| bad(&format!("\"{}\" cannot be read: {error}", call.key)))?;
+        let page = reader.page(&bad)?;
         if list.pages == 0 {
             list.date = answer
                 .response
                 .header("date")
                 .and_then(clock::parse_http_date);
         }
-        list.items.extend(items);
+        for (label, what) in &reader.odd {
+            cloud.odd.tell(call.service, T::KIND, label, what);
+        }
+        list.items.append(&mut reader.items);
+        list.unreadable += reader.unreadable;
         list.pages += 1;
-        bytes += answer.response.body.len();
+        bytes += reader.bytes;
         let next = match next_page(&page, call.key) {
             NextPage::None => return Ok(list),
             NextPage::Query(next) => next,
@@ -88,55 +122,131 @@ pub(crate) fn list<T: DeserializeOwned>(
     }
 }
 
+fn without_end(service: Service, key: &str, pages: usize) -> Error {
+    let text = format!(
+        "{service}: the list of {key} was not complete in its time: {pages} pages were read"
+    );
+    Error::config(ErrorKind::Timeout, text)
+}
+
 /// Sends a request and reads the object below `key` of its answer.
-pub(crate) fn object<T: DeserializeOwned>(
-    cloud: &Cloud,
-    call: &Call<'_>,
-    key: &str,
-) -> Result<T, Error> {
+pub(crate) fn object<T: FromRow>(cloud: &Cloud, call: &Call<'_>, key: &str) -> Result<T, Error> {
     let answer = cloud.call(call)?;
     let bad = |message: &str| bad_answer(call.service, call.method, &answer, message);
-    let mut body: Value = parse(&answer).map_err(|problem| bad(&problem))?;
-    let inner = if key.is_empty() {
-        Some(body)
-    } else {
-        body.get_mut(key).map(Value::take)
-    };
-    let inner = inner.ok_or_else(|| bad(&format!("no \"{key}\" in the body")))?;
-    serde_json::from_value(inner)
-        .map_err(|error| bad(&format!("\"{key}\" cannot be read: {error}")))
+    let body = &answer.response.body;
+    let mut row = Row::parse(body, false).ok_or_else(|| bad("the body is no JSON object"))?;
+    if row.is_partial() {
+        return Err(bad("the body is not JSON to its end"));
+    }
+    if !key.is_empty() {
+        let inner = row.row(key);
+        row = inner.ok_or_else(|| bad(&format!("no \"{key}\" in the body")))?;
+    }
+    let label = label(&row).unwrap_or_else(|| "without an id".to_owned());
+    let item = T::from_row(&mut row);
+    if !row.unread().is_empty() {
+        cloud
+            .odd
+            .tell(call.service, T::KIND, &label, &in_words(row.unread()));
+    }
+    item.ok_or_else(|| bad(&format!("the {} in the body cannot be read", T::KIND)))
 }
 
-/// `null` where a list, a map or a text is expected counts as empty.
-pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::<T>::deserialize(deserializer)?.unwrap_or_default())
+/// Reads the items of a page while it comes in.
+struct PageReader<'a, T> {
+    key: &'a str,
+    links: String,
+    items: Vec<T>,
+    unreadable: usize,
+    /// What could not be read: of which element, and what of it.
+    odd: Vec<(String, String)>,
+    bytes: u64,
+    outcome: Option<Result<Page, ScanError>>,
 }
 
-/// A time of the API in seconds since 1970; one that cannot be read counts as absent.
-pub(crate) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    Ok(text.as_deref().and_then(clock::parse_iso8601))
+impl<'a, T: FromRow> PageReader<'a, T> {
+    fn new(key: &'a str) -> Self {
+        Self {
+            key,
+            links: format!("{key}_links"),
+            items: Vec::new(),
+            unreadable: 0,
+            odd: Vec::new(),
+            bytes: 0,
+            outcome: None,
+        }
+    }
+
+    fn page(&mut self, bad: &dyn Fn(&str) -> Error) -> Result<Page, Error> {
+        match self.outcome.take() {
+            Some(Ok(page)) if page.has_list => Ok(page),
+            Some(Ok(_)) => Err(bad(&format!("no \"{}\" in the body", self.key))),
+            Some(Err(ScanError::NoList)) => Err(bad(&format!("\"{}\" is no list", self.key))),
+            Some(Err(ScanError::NotJson(at))) => {
+                Err(bad(&format!("the body is not JSON (byte {at})")))
+            }
+            Some(Err(ScanError::Read)) | None => Err(bad("the body broke off")),
+        }
+    }
 }
 
-/// An empty text counts as absent.
-pub(crate) fn non_empty<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<String>, D::Error> {
-    Ok(Option::<String>::deserialize(deserializer)?.filter(|text| !text.is_empty()))
+impl<T: FromRow> Sink for PageReader<'_, T> {
+    fn take(&mut self, body: &mut dyn Read) {
+        let (items, odd) = (&mut self.items, &mut self.odd);
+        items.clear();
+        odd.clear();
+        let (mut unreadable, mut position) = (0, 0_usize);
+        let mut each = |bytes: &[u8], is_cut: bool| {
+            position += 1;
+            let mut row = Row::parse(bytes, is_cut);
+            let name = row.as_ref().and_then(label);
+            let item = row.as_mut().and_then(T::from_row);
+            let unread = row.as_ref().map_or(&[][..], Row::unread);
+            if (item.is_none() || !unread.is_empty()) && odd.len() < MAX_ODD_IN_A_PAGE {
+                let name = name.unwrap_or_else(|| format!("without an id (number {position})"));
+                let what = match &item {
+                    _ if !unread.is_empty() => in_words(unread),
+                    _ => "it".to_owned(),
+                };
+                odd.push((name, what));
+            }
+            match item {
+                Some(item) => items.push(item),
+                None => unreadable += 1,
+            }
+        };
+        let mut counted = Counted(body, 0);
+        let others = [self.links.as_str(), "next"];
+        self.outcome = Some(scan::page(&mut counted, self.key, &others, &mut each));
+        self.bytes = counted.1;
+        self.unreadable = unreadable;
+    }
 }
 
-fn parse(answer: &Answer) -> Result<Value, String> {
-    serde_json::from_slice(&answer.response.body).map_err(|error| {
-        format!(
-            "the body is not JSON (line {}, column {})",
-            error.line(),
-            error.column()
-        )
-    })
+struct Counted<'a>(&'a mut dyn Read, u64);
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.0.read(buffer)?;
+        self.1 += length as u64;
+        Ok(length)
+    }
+}
+
+/// By what an object is told from others of its kind.
+fn label(row: &Row) -> Option<String> {
+    row.shown("id")
+        .or_else(|| row.shown("name"))
+        .or_else(|| row.shown("zoneName"))
+}
+
+fn in_words(unread: &[String]) -> String {
+    let shown: Vec<String> = unread
+        .iter()
+        .take(8)
+        .map(|name| name.chars().take(64).flat_map(char::escape_debug).collect())
+        .collect();
+    shown.join(", ")
 }
 
 fn bad_answer(service: Service, method: Method, answer: &Answer, message: &str) -> Error {
@@ -157,18 +267,27 @@ enum NextPage {
     Unusable,
 }
 
-fn next_page(page: &Value, key: &str) -> NextPage {
+fn next_page(page: &Page, key: &str) -> NextPage {
+    let mut links = None;
+    let mut next = None;
+    for (name, bytes) in &page.kept {
+        // What is no JSON is a link that cannot be followed.
+        let value = serde_json::from_slice(bytes).unwrap_or(Value::Bool(false));
+        if name == "next" && key != "next" {
+            next = Some(value);
+        } else {
+            links = Some(value);
+        }
+    }
     let of_rel = |link: &&Value| link.get("rel").and_then(Value::as_str) == Some("next");
-    let href = match page.get("next") {
-        Some(href) if !href.is_null() => Some(href),
-        _ => page
-            .get(format!("{key}_links"))
-            .and_then(Value::as_array)
-            .and_then(|links| links.iter().find(of_rel))
-            .map(|link| link.get("href").unwrap_or(&Value::Null)),
-    };
-    let Some(href) = href else {
-        return NextPage::None;
+    let href = match (next.filter(|next| !next.is_null()), &links) {
+        (Some(href), _) => href,
+        (None, Some(Value::Array(links))) => match links.iter().find(of_rel) {
+            Some(link) => link.get("href").cloned().unwrap_or_default(),
+            None => return NextPage::None,
+        },
+        (None, Some(Value::Bool(_))) => return NextPage::Unusable,
+        (None, _) => return NextPage::None,
     };
     href.as_str()
         .and_then(|href| href.split_once('?'))

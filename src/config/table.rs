@@ -217,7 +217,7 @@ const TABLE: &[Variable] = &[
     Variable::old(ReplicaApi, "REPLICA_API_CAPACITY_KEY", "capacity", Text, "key of the answer that holds the free resources; dots reach into nested objects"),
     Variable::old(ReplicaApi, "REPLICA_API_TERMINATION_KEY", "termination", Text, "key of the answer that is true once the replica may be deleted"),
     Variable::new(ReplicaApi, "REPLICA_API_TIMEOUT", "5", REQUEST, "seconds that one probe may take, from its first packet to the last byte of the answer"),
-    Variable::new(ReplicaApi, "REPLICA_API_CA_FILE", "", File, "PEM file with the authorities to trust for `https` replicas"),
+    Variable::new(ReplicaApi, "REPLICA_API_CA_FILE", "", File, "file with the authorities or certificates to trust for `https` replicas, in PEM or DER"),
     Variable::new(ReplicaApi, "REPLICA_API_INSECURE", "false", Switch, "accept any certificate of `https` replicas"),
 
     Variable::new(Replacement, "REPLICA_FAILURE_THRESHOLD", "3", Whole { min: 1, max: 1_000 }, "failed probes in a row until a replica counts as unreachable"),
@@ -259,7 +259,7 @@ const TABLE: &[Variable] = &[
     Variable::new(Credentials, "OS_APPLICATION_CREDENTIAL_NAME", "", Elsewhere, "the same, by name and user"),
     Variable::new(Credentials, "OS_APPLICATION_CREDENTIAL_SECRET", "", Elsewhere, "its secret").secret(),
     Variable::new(Credentials, "OS_TOKEN", "", Elsewhere, "a token to log in with").secret(),
-    Variable::new(Credentials, "OS_CACERT", "", Elsewhere, "PEM file with the authorities to trust for the cloud's API"),
+    Variable::new(Credentials, "OS_CACERT", "", Elsewhere, "file with the authorities or certificates to trust for the cloud's API, in PEM or DER"),
     Variable::new(Credentials, "SSL_CERT_FILE", "", Elsewhere, "the same for all programs; `OS_CACERT` wins"),
     Variable::new(Credentials, "HTTPS_PROXY", "", Elsewhere, "HTTP proxy for the `https` URLs of the cloud's API, `http://HOST:PORT`; replicas are never asked through one").alias("https_proxy").secret(),
     Variable::new(Credentials, "HTTP_PROXY", "", Elsewhere, "the same for its `http` URLs").alias("http_proxy").secret(),
@@ -304,7 +304,7 @@ const TABLE: &[Variable] = &[
     Variable::new(OpenStack, "OPENSTACK_UNIQUE_NAMES", "true", Switch, "whether each new server has a name and hostname of its own: `OPENSTACK_NAME` and a short random part"),
     Variable::new(OpenStack, "OPENSTACK_SECURITY_GROUPS", "", List, "security groups for new servers, separated by commas; by default the project's own"),
     Variable::new(OpenStack, "OPENSTACK_AVAILABILITY_ZONE", "", Text, "availability zone for new servers"),
-    Variable::new(OpenStack, "OPENSTACK_TIMEOUT", "30", REQUEST, "seconds that one request to OpenStack may take"),
+    Variable::new(OpenStack, "OPENSTACK_TIMEOUT", "30", REQUEST, "seconds that one request to OpenStack may take; a list of several pages has ten times as long"),
 
     Variable::new(Mock, "MOCK_HOST", "0.0.0.0", Elsewhere, "address that the mock replica listens on"),
     Variable::new(Mock, "MOCK_PORT", "5555", Elsewhere, "its port"),

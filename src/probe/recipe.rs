@@ -136,11 +136,15 @@ mod tests {
         }
         let with_ca = |pem: &str| {
             let mut settings = settings("/");
-            settings.tls.ca_pem = Some(pem.into());
+            settings.tls.ca_file = Some(pem.into());
             Recipe::new(&settings).unwrap_err()
         };
-        assert!(matches!(with_ca(""), StartError::CaFileEmpty));
         let broken = "-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n";
-        assert!(matches!(with_ca(broken), StartError::CaFileUnreadable(_)));
+        for (pem, expected) in [("", "it is empty"), (broken, "its PEM is damaged")] {
+            let error = with_ca(pem);
+            assert_eq!(error.to_string(), "REPLICA_API_CA_FILE cannot be used");
+            let why = std::error::Error::source(&error).unwrap().to_string();
+            assert!(why.contains(expected), "{why}");
+        }
     }
 }

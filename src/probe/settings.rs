@@ -1,7 +1,7 @@
 //! What the probe pool is started with.
 
 use super::recipe::Recipe;
-use rustls::pki_types::pem;
+use openstack_sdk_blocking::tls::TrustError;
 use std::fmt;
 use std::io;
 use std::num::{NonZeroU16, NonZeroUsize};
@@ -38,8 +38,9 @@ impl Protocol {
 /// Whom to trust over `https`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TlsSettings {
-    /// The contents of a PEM file. Its certificates are trusted in place of the public ones.
-    pub ca_pem: Option<Vec<u8>>,
+    /// The contents of a file in PEM or DER. Its certificates are trusted in place of the public
+    /// authorities'.
+    pub ca_file: Option<Vec<u8>>,
     /// Whether any certificate will do.
     pub insecure: bool,
 }
@@ -77,12 +78,8 @@ impl ProbeSettings {
 pub enum StartError {
     /// The path cannot be part of a URL.
     BadPath(String),
-    /// The CA file is not PEM.
-    CaFileUnreadable(pem::Error),
-    /// The CA file holds no certificate.
-    CaFileEmpty,
-    /// The TLS client could not be set up.
-    Tls(rustls::Error),
+    /// The CA file cannot be used, or the TLS client could not be set up.
+    Tls(TrustError),
     /// The means to wait for sockets could not be had.
     Poll(io::Error),
     /// A thread could not be started.
@@ -98,9 +95,8 @@ impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BadPath(path) => write!(f, "{path:?} is not the path of a URL"),
-            Self::CaFileUnreadable(_) => f.write_str("the CA file of the replicas is not PEM"),
-            Self::CaFileEmpty => f.write_str("the CA file of the replicas holds no certificate"),
-            Self::Tls(_) => f.write_str("the TLS client cannot be set up"),
+            Self::Tls(TrustError::CaFile(_)) => f.write_str("REPLICA_API_CA_FILE cannot be used"),
+            Self::Tls(_) => f.write_str("TLS with the replicas cannot be set up"),
             Self::Poll(_) => f.write_str("sockets cannot be waited for"),
             Self::Thread { name, .. } => write!(f, "cannot start the thread {name}"),
         }
@@ -110,10 +106,9 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::CaFileUnreadable(source) => Some(source),
             Self::Tls(source) => Some(source),
             Self::Poll(source) | Self::Thread { source, .. } => Some(source),
-            Self::BadPath(_) | Self::CaFileEmpty => None,
+            Self::BadPath(_) => None,
         }
     }
 }

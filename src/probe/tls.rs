@@ -1,45 +1,17 @@
 //! TLS between a socket's bytes and those of HTTP, without any I/O but writing.
 
 use super::settings::{StartError, TlsSettings};
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{
-    ALL_VERSIONS, ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore,
-    SignatureScheme,
-};
+use openstack_sdk_blocking::tls as trust;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, Error};
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Whom to trust, and the sessions to resume: one for all connections.
 pub(super) fn client_config(settings: &TlsSettings) -> Result<Arc<ClientConfig>, StartError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(ALL_VERSIONS)
-        .map_err(StartError::Tls)?;
-    let mut roots = RootCertStore::empty();
-    if let Some(pem) = &settings.ca_pem {
-        let mut certificates = Vec::new();
-        for one in CertificateDer::pem_slice_iter(pem) {
-            certificates.push(one.map_err(StartError::CaFileUnreadable)?);
-        }
-        if certificates.is_empty() {
-            return Err(StartError::CaFileEmpty);
-        }
-        roots.add_parsable_certificates(certificates);
-    } else {
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    }
-    let builder = if settings.insecure {
-        builder
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
-    } else {
-        builder.with_root_certificates(roots)
-    };
-    Ok(Arc::new(builder.with_no_client_auth()))
+    let config = trust::client_config(settings.ca_file.as_deref(), settings.insecure);
+    config.map(Arc::new).map_err(StartError::Tls)
 }
 
 /// The client's end of one connection.
@@ -99,52 +71,12 @@ impl Tls {
     }
 }
 
-/// Takes any certificate, of a peer that has its key: `REPLICA_API_INSECURE`.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let _ = (message, certificate, signature);
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let _ = (message, certificate, signature);
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustls::pki_types::PrivateKeyDer;
-    use rustls::{ServerConfig, ServerConnection};
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use rustls::{ALL_VERSIONS, ServerConfig, ServerConnection};
 
     const CA_PEM: &[u8] = include_bytes!("../../tests/data/tls/ca.pem");
     const SERVER_PEM: &[u8] = include_bytes!("../../tests/data/tls/server.pem");
@@ -152,7 +84,7 @@ mod tests {
 
     fn pair(insecure: bool, address: &str) -> (Tls, ServerConnection) {
         let settings = TlsSettings {
-            ca_pem: Some(CA_PEM.into()),
+            ca_file: Some(CA_PEM.into()),
             insecure,
         };
         let client = Tls::new(&client_config(&settings).unwrap(), address.parse().unwrap());

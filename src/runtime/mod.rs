@@ -122,7 +122,13 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
     descriptors::raise(settings);
     let shared = Arc::new(Shared::default());
     let watched = Arc::clone(&shared);
+    let (alive, ends, now) = (Arc::clone(&shared), Arc::clone(&stop), clock.shared());
     let provider = provider(settings, |cloud| {
+        // A list of many pages is no loop that hangs, and its end is not waited for.
+        cloud.between_pages(Box::new(move || {
+            alive.heartbeat(now());
+            !ends.load(Ordering::Relaxed)
+        }));
         cloud.on_request(Box::new(move |request: &RequestRecord| {
             watched.metrics().api_request(
                 request.service.as_str(),
@@ -261,7 +267,7 @@ fn template(settings: &Settings) -> ServerTemplate {
 
 fn probe_settings(settings: &Settings) -> Result<ProbeSettings, Failure> {
     let api = &settings.replica_api;
-    let ca_pem = api.ca_file.as_ref().map(fs::read).transpose();
+    let ca_file = api.ca_file.as_ref().map(fs::read).transpose();
     Ok(ProbeSettings {
         protocol: match api.protocol {
             config::Protocol::Http => Protocol::Http,
@@ -273,7 +279,7 @@ fn probe_settings(settings: &Settings) -> Result<ProbeSettings, Failure> {
         termination_key: api.termination_key.clone(),
         timeout: api.timeout,
         tls: TlsSettings {
-            ca_pem: ca_pem.map_err(Failure::CaFile)?,
+            ca_file: ca_file.map_err(Failure::CaFile)?,
             insecure: api.insecure,
         },
         threads: settings.probe_threads,

@@ -41,10 +41,15 @@ impl Write for Narrow {
 }
 
 fn secured_with(width: usize) -> impl Fn(Talk) + Clone + Send + Sync {
-    let chain = CertificateDer::pem_slice_iter(SERVER_PEM)
+    shown(SERVER_PEM, SERVER_KEY, width)
+}
+
+/// A replica that shows this certificate.
+fn shown(pem: &[u8], key: &[u8], width: usize) -> impl Fn(Talk) + Clone + Send + Sync + use<> {
+    let chain = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
         .unwrap();
-    let key = PrivateKeyDer::from_pem_slice(SERVER_KEY).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(key).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -89,11 +94,11 @@ fn https() {
         ProbePool::start(&settings, &clock()).unwrap()
     };
     let trusting = || TlsSettings {
-        ca_pem: Some(CA_PEM.into()),
+        ca_file: Some(CA_PEM.into()),
         insecure: false,
     };
     let insecure = TlsSettings {
-        ca_pem: None,
+        ca_file: None,
         insecure: true,
     };
     let tls_failure = |outcome: Result<Answer, ProbeFailure>| match outcome {
@@ -134,4 +139,41 @@ fn https_byte_by_byte() {
         assert_eq!((seen.connections(), seen.requests()), (1, 3));
     }
     pool.stop().unwrap();
+}
+
+/// A certificate that is its own authority, in the file as it is: as OpenSSL, and with it Python and curl, takes it.
+#[test]
+fn self_signed() {
+    type Case<'a> = (&'a [u8], &'a [u8], bool, Option<&'a str>);
+    const KEY: &[u8] = include_bytes!("../data/tls/self.key");
+    const OWN: &[u8] = include_bytes!("../data/tls/self.pem");
+    const PLAIN: &[u8] = include_bytes!("../data/tls/plain.pem");
+    const EXPIRED: &[u8] = include_bytes!("../data/tls/self-expired.pem");
+    // What the file has, what the replica shows, on which of the addresses 127.66.0.1 and 127.66.0.9.
+    let both = [CA_PEM, b"# text\r\n", OWN].concat();
+    let cases: &[Case<'_>] = &[
+        (OWN, OWN, true, None),
+        (&both, OWN, true, None),
+        (PLAIN, PLAIN, true, None),
+        (OWN, OWN, false, Some("not valid for name")),
+        (PLAIN, PLAIN, false, Some("not valid for name")),
+        (EXPIRED, EXPIRED, true, Some("expired")),
+        (CA_PEM, OWN, true, Some("CaUsedAsEndEntity")),
+        (EXPIRED, OWN, true, Some("CaUsedAsEndEntity")),
+    ];
+    for (trusted, shows, is_named, expected) in cases {
+        let mut net = Net::new(0);
+        let host = if *is_named { 1 } else { 9 };
+        let (replica, _) = net.serve(host, shown(shows, KEY, usize::MAX));
+        let mut settings = settings(net.port, LONG);
+        settings.protocol = Protocol::Https;
+        settings.tls.ca_file = Some(trusted.to_vec());
+        let mut pool = ProbePool::start(&settings, &clock()).unwrap();
+        match (probe(&mut pool, replica), expected) {
+            (Err(ProbeFailure::Tls(text)), Some(part)) => assert!(text.contains(part), "{text}"),
+            (outcome, None) => assert_eq!(outcome, good()),
+            (outcome, Some(part)) => panic!("{part}: {outcome:?}"),
+        }
+        pool.stop().unwrap();
+    }
 }

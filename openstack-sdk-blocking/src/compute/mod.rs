@@ -3,16 +3,19 @@
 mod model;
 
 use std::collections::HashSet;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::cloud::{Call, Cloud};
+use crate::cloud::{Call, Cloud, check_path};
 use crate::discovery::Microversion;
 use crate::error::{Error, ErrorKind, Service};
+use crate::row::FromRow;
 use crate::transport::Method;
 use crate::url::{encode, query};
 use crate::wire::{self, ListCall};
 
+use self::model::Zone;
 pub use self::model::{
     Address, AddressKind, CreateServer, Created, Fault, Flavor, Keypair, Limits, Server,
     ServerList, ServerQuery,
@@ -71,6 +74,7 @@ impl<'a> Compute<'a> {
     /// server twice for a moment (the request and the server), takes one of them out of a full page, and gives the page
     /// that is short now no link. The list goes on after its last server until there is nothing more.
     pub fn list_servers(&self, filter: &ServerQuery) -> Result<ServerList, Error> {
+        let until = self.cloud.list_deadline();
         let read = |marker: Option<String>| -> Result<wire::List<Server>, Error> {
             let pairs = [
                 ("name", filter.name.clone()),
@@ -78,7 +82,7 @@ impl<'a> Compute<'a> {
                 ("limit", filter.page_size.map(|size| size.to_string())),
                 ("marker", marker),
             ];
-            self.list("/servers/detail", query(pairs), "servers")
+            self.list_until("/servers/detail", query(pairs), "servers", until)
         };
         let mut list = read(None)?;
         let mut ids: HashSet<String> = HashSet::new();
@@ -87,7 +91,17 @@ impl<'a> Compute<'a> {
         let is_building = |server: &Server| server.vm_state.as_deref() == Some("building");
         let mut may_be_short = list.items.iter().any(is_building);
         while let Some(last) = list.items.last().filter(|_| may_be_short) {
-            let more = read(Some(last.id.clone()))?;
+            let more = match read(Some(last.id.clone())) {
+                Ok(more) => more,
+                Err(error) if error.kind() == ErrorKind::Stopped => return Err(error),
+                Err(error) if self.cloud.now() >= until => return Err(error),
+                // It was asked for to be on the safe side: without it, the list is what the cloud said it was. Nova
+                // refuses a marker that has just gone (400).
+                Err(error) => {
+                    log::debug!("nothing was read after what seemed to be the last page: {error}");
+                    break;
+                }
+            };
             let before = list.items.len();
             list.pages += more.pages;
             let mut unread = |server: &Server| ids.insert(server.id.clone());
@@ -104,6 +118,7 @@ impl<'a> Compute<'a> {
             servers: list.items,
             date: list.date,
             pages: list.pages,
+            unnamed: list.unreadable,
         })
     }
 
@@ -178,8 +193,7 @@ impl<'a> Compute<'a> {
 
     /// All keypairs of the user (Compute API, "List Keypairs", `GET /os-keypairs`).
     pub fn keypairs(&self) -> Result<Vec<Keypair>, Error> {
-        let list = self.list::<KeypairItem>("/os-keypairs", String::new(), "keypairs")?;
-        Ok(list.items.into_iter().map(|item| item.keypair).collect())
+        Ok(self.list("/os-keypairs", String::new(), "keypairs")?.items)
     }
 
     /// One keypair of the user (Compute API, "Show Keypair Details", `GET /os-keypairs/{keypair_name}`).
@@ -190,33 +204,39 @@ impl<'a> Compute<'a> {
 
     /// The project's limits and what is used of them (Compute API, "Show Rate And Absolute Limits", `GET /limits`).
     pub fn limits(&self) -> Result<Limits, Error> {
-        let body: LimitsAnswer =
-            wire::object(self.cloud, &self.call(Method::Get, "/limits")?, "limits")?;
-        Ok(body.absolute)
+        wire::object(self.cloud, &self.call(Method::Get, "/limits")?, "limits")
     }
 
     /// The names of the availability zones that are there (Compute API, "Get Availability Zone Information",
     /// `GET /os-availability-zone`).
     pub fn availability_zones(&self) -> Result<Vec<String>, Error> {
-        let list = self.list::<ZoneItem>(
+        let list = self.list::<Zone>(
             "/os-availability-zone",
             String::new(),
             "availabilityZoneInfo",
         )?;
-        let there = list.items.into_iter().filter(|zone| {
-            let state = zone.state.get("available");
-            state.and_then(Value::as_bool).unwrap_or(true)
-        });
+        let there = list.items.into_iter().filter(|zone| zone.is_there);
         Ok(there.map(|zone| zone.name).collect())
     }
 
-    fn list<T: serde::de::DeserializeOwned>(
+    fn list<T: FromRow>(
         &self,
         path: &str,
         query: String,
         key: &str,
     ) -> Result<wire::List<T>, Error> {
+        self.list_until(path, query, key, self.cloud.list_deadline())
+    }
+
+    fn list_until<T: FromRow>(
+        &self,
+        path: &str,
+        query: String,
+        key: &str,
+        until: Instant,
+    ) -> Result<wire::List<T>, Error> {
         let list = ListCall {
+            until,
             service: NOVA,
             path,
             query,
@@ -227,6 +247,7 @@ impl<'a> Compute<'a> {
     }
 
     fn call<'p>(&self, method: Method, path: &'p str) -> Result<Call<'p>, Error> {
+        check_path(path)?;
         let mut call = Call::new(NOVA, method, path);
         call.headers = self.version_headers()?;
         Ok(call)
@@ -282,22 +303,4 @@ impl CreateServer {
         );
         json!({ "server": server })
     }
-}
-
-#[derive(serde::Deserialize)]
-struct KeypairItem {
-    keypair: Keypair,
-}
-
-#[derive(serde::Deserialize)]
-struct LimitsAnswer {
-    absolute: Limits,
-}
-
-#[derive(serde::Deserialize)]
-struct ZoneItem {
-    #[serde(rename = "zoneName")]
-    name: String,
-    #[serde(rename = "zoneState", default)]
-    state: Value,
 }

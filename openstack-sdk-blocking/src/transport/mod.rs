@@ -1,5 +1,7 @@
 //! One HTTP exchange: the seam between the client and the HTTP library below it.
 
+#[cfg(feature = "ureq")]
+mod connect;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 #[cfg(any(feature = "ureq", feature = "reqwest"))]
@@ -9,6 +11,7 @@ mod ureq;
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,8 +28,63 @@ pub use self::ureq::UreqTransport;
 /// A transport follows no redirect, does not retry, returns every status as a [`Response`], and ends within
 /// [`Request::timeout`] (name lookup, connecting, TLS, sending and every read taken together).
 pub trait Transport: Send + Sync {
-    /// Sends a request and reads the whole answer.
+    /// Sends a request and reads the whole answer. Of the body of an answer that is no success, [`MAX_ERROR_BYTES`] are
+    /// enough.
     fn send(&self, request: &Request) -> Result<Response, TransportError>;
+
+    /// Sends a request and hands the body of a successful answer (2xx) to `take` while it comes in; the [`Response`]
+    /// then has none. A body that breaks off, or that is larger than it may be, is an error afterwards.
+    ///
+    /// Unless a transport has a way of its own, the body is read as a whole before.
+    fn stream(
+        &self,
+        request: &Request,
+        take: &mut dyn FnMut(&mut dyn Read),
+    ) -> Result<Response, TransportError> {
+        let mut response = self.send(request)?;
+        if (200..300).contains(&response.status) {
+            let body = std::mem::take(&mut response.body);
+            take(&mut body.as_slice());
+        }
+        Ok(response)
+    }
+}
+
+/// The most that is read of the body of an answer that is no success: what is shown of it is far less.
+pub const MAX_ERROR_BYTES: u64 = 256 * 1024;
+
+/// Who takes the body of an answer while it comes in.
+#[cfg(any(feature = "ureq", feature = "reqwest"))]
+type Take<'a> = &'a mut dyn FnMut(&mut dyn Read);
+
+/// Remembers how reading failed, which the reader at its other end cannot tell.
+#[cfg(any(feature = "ureq", feature = "reqwest"))]
+struct Watched<R> {
+    inner: R,
+    failed: Option<std::io::Error>,
+}
+
+#[cfg(any(feature = "ureq", feature = "reqwest"))]
+impl<R> Watched<R> {
+    fn new(inner: R) -> Self {
+        Self {
+            inner,
+            failed: None,
+        }
+    }
+}
+
+#[cfg(any(feature = "ureq", feature = "reqwest"))]
+impl<R: Read> Read for Watched<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.inner.read(buffer).map_err(|error| {
+            let kind = error.kind();
+            if kind != std::io::ErrorKind::Interrupted {
+                self.failed = Some(error);
+            }
+            kind.into()
+        })
+    }
 }
 
 /// The request methods that the client uses.
@@ -99,7 +157,7 @@ pub struct Response {
     pub status: u16,
     /// Header names in lower case, and those values that are text.
     pub headers: Vec<(String, String)>,
-    /// The body.
+    /// The body; empty if it was handed on while it came in.
     pub body: Vec<u8>,
 }
 
@@ -192,10 +250,19 @@ impl StdError for TransportError {
 /// What a transport needs to know once.
 #[derive(Debug, Clone, Default)]
 pub struct TransportConfig {
-    /// PEM file with the certificate authorities to trust instead of the embedded ones.
+    /// File with the certificates to trust instead of the embedded authorities, in PEM or DER: see
+    /// [`crate::tls::client_config`].
     pub ca_file: Option<PathBuf>,
     /// Accept any certificate.
     pub insecure: bool,
     /// The proxies to go through.
     pub proxies: Proxies,
+}
+
+/// The TLS client for those settings.
+#[cfg(any(feature = "ureq", feature = "reqwest"))]
+fn tls_client(config: &TransportConfig) -> std::io::Result<rustls::ClientConfig> {
+    let file = config.ca_file.as_ref().map(std::fs::read).transpose()?;
+    crate::tls::client_config(file.as_deref(), config.insecure)
+        .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))
 }

@@ -3,17 +3,16 @@ use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
 use reqwest::blocking::{Client, ClientBuilder};
-use reqwest::{Certificate, header, redirect};
+use reqwest::{header, redirect};
 
 use super::{
-    Method, Request, Response, Transport, TransportConfig, TransportError, TransportErrorKind,
-    tls_cause,
+    MAX_ERROR_BYTES, Method, Request, Response, Take, Transport, TransportConfig, TransportError,
+    TransportErrorKind, Watched, tls_cause, tls_client,
 };
 use crate::clock::monotonic_now;
 
 const MAX_IDLE_AGE: Duration = Duration::from_secs(4);
 const MAX_CONNECT_TIME: Duration = Duration::from_secs(10);
-const CHUNK_BYTES: usize = 16 * 1024;
 
 /// A transport over `reqwest`'s blocking client, which runs tokio on a hidden thread.
 #[derive(Debug)]
@@ -39,6 +38,24 @@ impl ReqwestTransport {
 
 impl Transport for ReqwestTransport {
     fn send(&self, request: &Request) -> Result<Response, TransportError> {
+        self.exchange(request, None)
+    }
+
+    fn stream(
+        &self,
+        request: &Request,
+        take: &mut dyn FnMut(&mut dyn Read),
+    ) -> Result<Response, TransportError> {
+        self.exchange(request, Some(take))
+    }
+}
+
+impl ReqwestTransport {
+    fn exchange(
+        &self,
+        request: &Request,
+        take: Option<Take<'_>>,
+    ) -> Result<Response, TransportError> {
         let started_at = monotonic_now();
         let client = if request.fresh_connection {
             &self.fresh
@@ -75,7 +92,7 @@ impl Transport for ReqwestTransport {
                 ..TransportError::new(kind, error.without_url())
             }
         })?;
-        let status = response.status().as_u16();
+        let status = response.status();
         let headers = response
             .headers()
             .iter()
@@ -83,11 +100,25 @@ impl Transport for ReqwestTransport {
                 Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
             })
             .collect();
-        let body = read_body(response, request, started_at)?;
+        let mut body = Watched::new(Bounded {
+            response,
+            request,
+            started_at,
+            read: 0,
+        });
+        let mut whole = Vec::new();
+        match take {
+            Some(take) if status.is_success() => take(&mut body),
+            _ if status.is_success() => drop(body.read_to_end(&mut whole)),
+            _ => drop(body.by_ref().take(MAX_ERROR_BYTES).read_to_end(&mut whole)),
+        }
+        if let Some(error) = body.failed {
+            return Err(read_failed(error));
+        }
         Ok(Response {
-            status,
+            status: status.as_u16(),
             headers,
-            body,
+            body: whole,
         })
     }
 }
@@ -96,62 +127,48 @@ fn builder(config: &TransportConfig) -> io::Result<ClientBuilder> {
     let mut builder = Client::builder()
         .redirect(redirect::Policy::none())
         .connect_timeout(MAX_CONNECT_TIME)
-        .danger_accept_invalid_certs(config.insecure);
+        .use_preconfigured_tls(tls_client(config)?);
     let proxies = config.proxies.clone();
     // This also keeps reqwest from looking for proxies by itself.
     builder = builder.no_proxy().proxy(reqwest::Proxy::custom(move |url| {
         Some(proxies.of(url.as_str())?.expose().to_owned())
     }));
-    if let Some(path) = &config.ca_file {
-        let certificates = Certificate::from_pem_bundle(&std::fs::read(path)?)
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-        if certificates.is_empty() {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "no certificate in it, expected PEM",
-            ));
-        }
-        builder = builder.tls_built_in_root_certs(false);
-        for certificate in certificates {
-            builder = builder.add_root_certificate(certificate);
-        }
-    }
     Ok(builder)
 }
 
 /// reqwest bounds each read by the timeout; the sum is bounded here.
-fn read_body(
-    mut response: reqwest::blocking::Response,
-    request: &Request,
+struct Bounded<'a> {
+    response: reqwest::blocking::Response,
+    request: &'a Request,
     started_at: Instant,
-) -> Result<Vec<u8>, TransportError> {
-    let mut body = Vec::new();
-    let mut chunk = vec![0; CHUNK_BYTES];
-    loop {
-        let read = response.read(&mut chunk).map_err(|error| {
-            let kind = error
-                .get_ref()
-                .and_then(|inner| inner.downcast_ref::<reqwest::Error>())
-                .map_or(TransportErrorKind::Lost, classify);
-            TransportError::new(kind, error)
-        })?;
-        let Some(part) = chunk.get(..read).filter(|part| !part.is_empty()) else {
-            return Ok(body);
-        };
-        body.extend_from_slice(part);
-        if u64::try_from(body.len()).is_ok_and(|length| length > request.max_body_bytes) {
-            return Err(TransportError::new(
-                TransportErrorKind::TooLarge,
-                "body over the limit",
-            ));
+    read: u64,
+}
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.started_at.elapsed() >= self.request.timeout {
+            return Err(io::ErrorKind::TimedOut.into());
         }
-        if started_at.elapsed() >= request.timeout {
-            return Err(TransportError::new(
-                TransportErrorKind::Timeout,
-                "body not complete in time",
-            ));
+        let length = self.response.read(buffer)?;
+        self.read += length as u64;
+        let is_success = self.response.status().is_success();
+        if is_success && self.read > self.request.max_body_bytes {
+            return Err(io::ErrorKind::FileTooLarge.into());
         }
+        Ok(length)
     }
+}
+
+fn read_failed(error: io::Error) -> TransportError {
+    let kind = match error.kind() {
+        io::ErrorKind::TimedOut => TransportErrorKind::Timeout,
+        io::ErrorKind::FileTooLarge => TransportErrorKind::TooLarge,
+        _ => error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<reqwest::Error>())
+            .map_or(TransportErrorKind::Lost, classify),
+    };
+    TransportError::new(kind, error)
 }
 
 fn classify(error: &reqwest::Error) -> TransportErrorKind {
@@ -159,13 +176,7 @@ fn classify(error: &reqwest::Error) -> TransportErrorKind {
     if error.is_connect() {
         return match error.is_timeout() {
             true => Kind::ConnectTimeout,
-            false
-                if has_source(error, |io: &io::Error| {
-                    io.kind() == io::ErrorKind::InvalidData
-                }) =>
-            {
-                Kind::Tls
-            }
+            false if has_source(error, is_tls) => Kind::Tls,
             false => Kind::Connect,
         };
     }
@@ -180,6 +191,12 @@ fn classify(error: &reqwest::Error) -> TransportErrorKind {
     } else {
         Kind::Lost
     }
+}
+
+/// So rustls' errors are wrapped, once or twice.
+fn is_tls(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    error.kind() == io::ErrorKind::InvalidData || inner.is_some_and(is_tls)
 }
 
 fn has_source<E: StdError + 'static>(error: &reqwest::Error, is: impl Fn(&E) -> bool) -> bool {

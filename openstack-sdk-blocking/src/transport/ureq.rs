@@ -1,18 +1,18 @@
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Read};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use ureq::http::Uri;
-use ureq::tls::{PemItem, RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+use ureq::unversioned::transport::{ConnectProxyConnector, Connector, NextTimeout, TcpConnector};
 use ureq::{Agent, Proxy, Timeout, http};
 
+use super::connect::{PlainProxyConnector, TlsConnector};
 use super::{
-    Method, Request, Response, Transport, TransportConfig, TransportError, TransportErrorKind,
-    tls_cause,
+    MAX_ERROR_BYTES, Method, Request, Response, Take, Transport, TransportConfig, TransportError,
+    TransportErrorKind, Watched, tls_cause, tls_client,
 };
 use crate::cause::Cause;
 use crate::clock::monotonic_now;
@@ -42,10 +42,7 @@ pub struct UreqTransport {
 impl UreqTransport {
     /// Makes a transport; reads the CA file, if one is set.
     pub fn new(config: &TransportConfig) -> io::Result<Self> {
-        let tls = TlsConfig::builder()
-            .disable_verification(config.insecure)
-            .root_certs(root_certs(config)?)
-            .build();
+        let tls = tls_client(config)?;
         let builder = Agent::config_builder()
             .proxy(None)
             .http_status_as_error(false)
@@ -55,12 +52,14 @@ impl UreqTransport {
             .max_idle_connections(16)
             .max_idle_connections_per_host(2)
             .input_buffer_size(BUFFER_BYTES)
-            .output_buffer_size(BUFFER_BYTES)
-            .tls_config(tls);
+            .output_buffer_size(BUFFER_BYTES);
         let names = NameCache::default();
         let agent = Agent::with_parts(
             builder.build(),
-            DefaultConnector::default(),
+            ().chain(PlainProxyConnector)
+                .chain(ConnectProxyConnector::default())
+                .chain(TcpConnector::default())
+                .chain(TlsConnector(Arc::new(tls))),
             CachingResolver {
                 names: names.clone(),
                 inner: DefaultResolver::default(),
@@ -78,7 +77,7 @@ impl UreqTransport {
         })
     }
 
-    fn exchange(&self, request: &Request) -> Result<Response, ureq::Error> {
+    fn exchange(&self, request: &Request, take: Option<Take<'_>>) -> Result<Response, ureq::Error> {
         let method = match request.method {
             Method::Get => http::Method::GET,
             Method::Post => http::Method::POST,
@@ -102,15 +101,32 @@ impl UreqTransport {
                 Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
             })
             .collect();
+        let status = response.status();
         let body = response
             .body_mut()
             .with_config()
-            .limit(request.max_body_bytes)
-            .read_to_vec()?;
+            .limit(request.max_body_bytes);
+        let mut whole = Vec::new();
+        match take {
+            Some(take) if status.is_success() => {
+                let mut watched = Watched::new(body.reader());
+                take(&mut watched);
+                if let Some(error) = watched.failed {
+                    return Err(error.into());
+                }
+            }
+            _ if status.is_success() => whole = body.read_to_vec()?,
+            _ => {
+                body.limit(u64::MAX)
+                    .reader()
+                    .take(MAX_ERROR_BYTES)
+                    .read_to_end(&mut whole)?;
+            }
+        }
         Ok(Response {
-            status: response.status().as_u16(),
+            status: status.as_u16(),
             headers,
-            body,
+            body: whole,
         })
     }
 
@@ -127,6 +143,12 @@ impl UreqTransport {
         };
         let proxy = self.proxies.of(&request.url);
         let proxy = proxy.map(|proxy| Proxy::new(proxy.expose())).transpose()?;
+        let mut message = message;
+        let is_plain = message.uri().scheme_str() == Some("http");
+        if let Some(credentials) = proxy.as_ref().filter(|_| is_plain).and_then(credentials) {
+            let headers = message.headers_mut();
+            headers.insert(http::header::PROXY_AUTHORIZATION, credentials);
+        }
         let message = self
             .agent
             .configure_request(message)
@@ -140,27 +162,6 @@ impl UreqTransport {
     }
 }
 
-impl Transport for UreqTransport {
-    fn send(&self, request: &Request) -> Result<Response, TransportError> {
-        self.exchange(request).map_err(|error| {
-            let kind = classify(&error);
-            if matches!(
-                kind,
-                TransportErrorKind::Connect | TransportErrorKind::ConnectTimeout
-            ) {
-                self.names.clear();
-            }
-            let cause = (kind == TransportErrorKind::Tls)
-                .then(|| tls_cause(&error))
-                .flatten();
-            TransportError {
-                cause,
-                ..TransportError::new(kind, error)
-            }
-        })
-    }
-}
-
 fn tls_cause(error: &ureq::Error) -> Option<Cause> {
     match error {
         ureq::Error::Rustls(error) => tls_cause::find(error),
@@ -169,26 +170,74 @@ fn tls_cause(error: &ureq::Error) -> Option<Cause> {
     }
 }
 
-fn root_certs(config: &TransportConfig) -> io::Result<RootCerts> {
-    let Some(path) = &config.ca_file else {
-        return Ok(RootCerts::WebPki);
-    };
-    let pem = std::fs::read(path)?;
-    let mut certificates = Vec::new();
-    for item in ureq::tls::parse_pem(&pem) {
-        match item {
-            Ok(PemItem::Certificate(certificate)) => certificates.push(certificate),
-            Ok(_) => {}
-            Err(error) => return Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+/// For a proxy that is asked for a whole URL. `ureq` itself sends them with a CONNECT.
+fn credentials(proxy: &Proxy) -> Option<http::HeaderValue> {
+    let (user, password) = (proxy.username(), proxy.password());
+    if user.is_none() && password.is_none() {
+        return None;
+    }
+    let (user, password) = (user.unwrap_or_default(), password.unwrap_or_default());
+    let encoded = base64(format!("{user}:{password}").as_bytes());
+    let mut value = http::HeaderValue::from_str(&format!("Basic {encoded}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// RFC 4648, section 4.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let mut number = 0_usize;
+        for index in 0..3 {
+            number = number << 8 | usize::from(chunk.get(index).copied().unwrap_or_default());
+        }
+        for index in 0..4 {
+            let digit = DIGITS.get(number >> (18 - 6 * index) & 63);
+            let is_filler = index > chunk.len();
+            text.push(
+                digit
+                    .filter(|_| !is_filler)
+                    .map_or('=', |digit| char::from(*digit)),
+            );
         }
     }
-    if certificates.is_empty() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "no certificate in it, expected PEM",
-        ));
+    text
+}
+
+impl UreqTransport {
+    fn failed(&self, error: ureq::Error) -> TransportError {
+        let kind = classify(&error);
+        if matches!(
+            kind,
+            TransportErrorKind::Connect | TransportErrorKind::ConnectTimeout
+        ) {
+            self.names.clear();
+        }
+        let cause = (kind == TransportErrorKind::Tls)
+            .then(|| tls_cause(&error))
+            .flatten();
+        TransportError {
+            cause,
+            ..TransportError::new(kind, error)
+        }
     }
-    Ok(RootCerts::from(certificates))
+}
+
+impl Transport for UreqTransport {
+    fn send(&self, request: &Request) -> Result<Response, TransportError> {
+        self.exchange(request, None)
+            .map_err(|error| self.failed(error))
+    }
+
+    fn stream(
+        &self,
+        request: &Request,
+        take: &mut dyn FnMut(&mut dyn Read),
+    ) -> Result<Response, TransportError> {
+        self.exchange(request, Some(take))
+            .map_err(|error| self.failed(error))
+    }
 }
 
 fn classify(error: &ureq::Error) -> TransportErrorKind {
@@ -298,5 +347,26 @@ impl Resolver for CachingResolver {
         })?;
         self.names.put(key, found.iter().copied().collect());
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::base64;
+
+    #[test]
+    fn base64_as_in_the_rfc() {
+        let cases = [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foob", "Zm9vYg=="),
+            ("fooba", "Zm9vYmE="),
+            ("u:p\u{e9}>?", "dTpww6k+Pw=="),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(base64(text.as_bytes()), expected);
+        }
     }
 }

@@ -127,7 +127,7 @@ fn every_page_is_read() {
 #[test]
 fn a_list_that_breaks_off_is_an_error() {
     let link = |href: &str| json!({"servers": [{"id": "c"}], "servers_links": [{"rel": "next", "href": href}]});
-    let cases: [(Reply, ErrorKind); 11] = [
+    let cases: [(Reply, ErrorKind); 12] = [
         (
             status(500, &json!({"computeFault": {"message": "oops"}})),
             ErrorKind::Server,
@@ -139,8 +139,9 @@ fn a_list_that_breaks_off_is_an_error() {
         ),
         (ok(&json!({"itemNotFound": {}})), ErrorKind::BadAnswer),
         (ok(&json!({"servers": null})), ErrorKind::BadAnswer),
+        (ok(&json!({"servers": {"id": "c"}})), ErrorKind::BadAnswer),
         (
-            ok(&json!({"servers": [{"name": "no id"}]})),
+            Reply::Http(200, Vec::new(), "{\"servers\": []}, {}".to_owned()),
             ErrorKind::BadAnswer,
         ),
         (

@@ -1,4 +1,5 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use openstack_sdk_blocking::{
@@ -8,8 +9,8 @@ use openstack_sdk_blocking::{
 use serde_json::{Value, json};
 
 use crate::server::{
-    PASSWORD, Received, Reply, config, nova_versions, ok, over_each_transport, password_auth,
-    pause, status, token,
+    PASSWORD, Received, Reply, Server, config, nova_versions, ok, over_each_transport,
+    password_auth, pause, status, token, transports,
 };
 
 fn name(name: &str, domain: DomainRef) -> UserRef {
@@ -280,7 +281,8 @@ fn a_wrong_password_is_told_without_the_password() {
                 1,
                 "{name}: a login is not repeated"
             );
-            let expected = "identity: POST /v3/auth/tokens was answered with 401: The request you have made requires authentication.";
+            let expected = "identity: POST /v3/auth/tokens was answered with 401: The request you have made requires \
+                authentication: the login was refused; next try in 5 s";
             assert_eq!(error.to_string(), expected);
             for text in [
                 format!("{error:?}"),
@@ -291,6 +293,67 @@ fn a_wrong_password_is_told_without_the_password() {
             }
         },
     );
+}
+
+/// A caller that asks every second for an hour, on a clock of its own, from whatever thread.
+#[test]
+fn refused_logins_are_few_and_an_expired_token_is_none() {
+    for code in [401, 403] {
+        let refusing = Arc::new(AtomicBool::new(true));
+        let refuses = Arc::clone(&refusing);
+        let server = Server::start(move |request: &Received| {
+            let is_login = request.is("POST", "/v3/auth/tokens");
+            (is_login && refuses.load(Ordering::SeqCst))
+                .then(|| status(code, &json!({"error": {"message": "no"}})))
+        });
+        let mut cloud = Cloud::with_transport(config(&server), transports().remove(0).1).unwrap();
+        let second = Arc::new(AtomicUsize::new(0));
+        let seconds = Arc::clone(&second);
+        let began = std::time::Instant::now();
+        cloud.set_clock(Arc::new(move || {
+            began + Duration::from_secs(seconds.load(Ordering::SeqCst) as u64)
+        }));
+        let ask = || {
+            let nova = cloud.compute();
+            nova.list_servers(&ServerQuery::default())
+        };
+        let mut tried_at = Vec::new();
+        for now in 0..3600 {
+            second.store(now, Ordering::SeqCst);
+            let error = ask().unwrap_err();
+            let left = error.retry_after().unwrap();
+            assert!(left > Duration::ZERO && left <= Duration::from_secs(900));
+            let text = error.to_string();
+            assert!(
+                text.contains("the login was refused; next try in "),
+                "{text}"
+            );
+            assert_eq!(error.status(), Some(code));
+            let logins = server.count("POST", "/v3/auth/tokens");
+            if logins > tried_at.len() {
+                tried_at.push(now);
+            }
+            assert_eq!(logins, tried_at.len());
+        }
+        let expected = [0, 5, 15, 35, 75, 155, 315, 635, 1275, 2175, 3075];
+        assert_eq!(tried_at, expected, "{code}");
+        // The password is put right, and the next try is the one that was told.
+        refusing.store(false, Ordering::SeqCst);
+        ask().unwrap_err();
+        second.store(3975, Ordering::SeqCst);
+        ask().unwrap();
+        // What follows is no refusal: tokens end, and each end is followed by a login at once.
+        for hours in 2..5_usize {
+            second.store(hours * 3600 + 3975, Ordering::SeqCst);
+            ask().unwrap();
+            assert_eq!(server.count("POST", "/v3/auth/tokens"), 11 + hours);
+        }
+        // A new session, as after a restart, tries at once.
+        refusing.store(true, Ordering::SeqCst);
+        let anew = Cloud::with_transport(config(&server), transports().remove(0).1).unwrap();
+        anew.authenticate().unwrap_err();
+        assert_eq!(server.count("POST", "/v3/auth/tokens"), 16);
+    }
 }
 
 #[test]

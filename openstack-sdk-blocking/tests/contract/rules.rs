@@ -1,9 +1,9 @@
 //! Security groups with their rules, and availability zones.
 
-use openstack_sdk_blocking::SecurityGroupRule;
+use openstack_sdk_blocking::Cloud;
 use serde_json::{Value, json};
 
-use crate::server::{Received, ok, over_each_transport};
+use crate::server::{Received, Server, config, ok, over_each_transport, transports};
 
 /// As Neutron writes it.
 fn rule(change: &Value) -> Value {
@@ -19,7 +19,16 @@ fn rule(change: &Value) -> Value {
 #[test]
 fn a_rule_admits_what_it_says() {
     let check = |change: Value, port: u16, version: u8, expected: bool| {
-        let rule: SecurityGroupRule = serde_json::from_value(rule(&change)).unwrap();
+        let body =
+            json!({"security_groups": [{"id": "g1", "security_group_rules": [rule(&change)]}]});
+        let server = Server::start(move |request| {
+            let is_list = request.path == "/network/v2.0/security-groups";
+            is_list.then(|| ok(&body))
+        });
+        let transport = transports().remove(0).1;
+        let cloud = Cloud::with_transport(config(&server), transport).unwrap();
+        let mut groups = cloud.network().security_groups(None).unwrap();
+        let rule = groups.remove(0).rules.remove(0);
         assert_eq!(
             rule.admits_tcp(port, version),
             expected,

@@ -2,9 +2,10 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use openstack_sdk_blocking::{
     Auth, Cloud, CloudConfig, DomainRef, ProjectRef, ReqwestTransport, Scope, Transport,
@@ -67,9 +68,16 @@ pub type Script = Box<dyn Fn(&Received) -> Option<Reply> + Send + Sync>;
 pub struct Server {
     pub port: u16,
     received: Arc<Mutex<Vec<Received>>>,
+    /// How far the client's clock is ahead, in seconds.
+    ahead: Arc<AtomicU64>,
 }
 
 impl Server {
+    /// So much time passes for the client.
+    pub fn later(&self, seconds: u64) {
+        self.ahead.fetch_add(seconds, Ordering::SeqCst);
+    }
+
     /// Starts a server that asks `script` first and plays the default cloud otherwise.
     pub fn start(script: impl Fn(&Received) -> Option<Reply> + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -83,7 +91,11 @@ impl Server {
                 thread::spawn(move || serve(stream.unwrap(), port, &script, &log));
             }
         });
-        Self { port, received }
+        Self {
+            port,
+            received,
+            ahead: Arc::default(),
+        }
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -316,7 +328,11 @@ pub fn over_each_transport<S>(
         let server = Server::start(script());
         let mut config = config(&server);
         change(&mut config);
-        let cloud = Cloud::with_transport(config, transport).unwrap();
+        let mut cloud = Cloud::with_transport(config, transport).unwrap();
+        let ahead = Arc::clone(&server.ahead);
+        cloud.set_clock(Arc::new(move || {
+            Instant::now() + Duration::from_secs(ahead.load(Ordering::SeqCst))
+        }));
         test(name, &server, &cloud);
     }
 }

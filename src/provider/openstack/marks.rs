@@ -31,16 +31,27 @@ impl OpenStack {
     /// A server as the pool sees it, if it is of the pool, or if Nova cannot tell.
     pub(super) fn member(&self, server: &NovaServer, network: &str) -> Option<Server> {
         let template = &self.template;
+        let key = &template.metadata_key;
         let state = state::read(server, network, template.ip_version);
-        let is_untold = state == ServerState::Unknown && server.metadata.is_empty();
-        let value = server.metadata.get(&template.metadata_key);
-        let is_of_the_pool = value == Some(&template.metadata_value);
+        let is_untold = !server.tells_metadata
+            || server.is_unread(&format!("metadata.{key}"))
+            || (state == Some(ServerState::Unknown) && server.metadata.is_empty());
+        let is_of_the_pool = server.metadata.get(key) == Some(&template.metadata_value);
+        let id = ReplicaId::new(&server.id);
+        let state = match state {
+            _ if is_untold => ServerState::Unknown,
+            Some(state) => state,
+            None if self.known.contains(&id) => ServerState::Unknown,
+            // One that is seen for the first time is of the pool all the same.
+            None => ServerState::Held("unreadable".to_owned()),
+        };
         (is_of_the_pool || is_untold).then(|| Server {
-            id: ReplicaId::new(&server.id),
+            id,
             name: server.name.clone(),
             state,
             addresses: state::fixed_addresses(server, network, template.ip_version).collect(),
-            locked: server.locked.unwrap_or(false),
+            // A lock that cannot be read may be one.
+            locked: server.locked.unwrap_or(server.is_unread("locked")),
             created: server.created_at.map(CloudTime),
             launched: server.launched_at.map(CloudTime),
             image: server.image_id.as_deref().map(Arc::from),

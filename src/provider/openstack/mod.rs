@@ -15,7 +15,7 @@ use self::lookup::Resolved;
 use super::{NameChange, Order, Provider, ProviderError, ProviderErrorKind, Standby};
 use crate::pool::{
     Accepted, CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Moment, Quota,
-    ReplicaId, Server,
+    ReplicaId, Server, ServerState,
 };
 use openstack_sdk_blocking::{
     Cloud, CreateServer, ErrorKind, FloatingIp, FloatingIpQuery, FloatingIpUpdate, Port, PortQuery,
@@ -35,6 +35,8 @@ pub struct OpenStack {
     changes: Vec<NameChange>,
     /// The name under which Nova shows the servers' addresses on the wanted network.
     network_name: Option<String>,
+    /// Those of the pool, as last listed.
+    known: BTreeSet<ReplicaId>,
     /// The port of each replica that an external address was moved to or may be moved to.
     ports: BTreeMap<ReplicaId, Port>,
     /// Those whose port was asked for ahead of a move.
@@ -54,6 +56,7 @@ impl OpenStack {
             resolved: None,
             changes: Vec::new(),
             network_name: None,
+            known: BTreeSet::new(),
             ports: BTreeMap::new(),
             ports_asked: BTreeSet::new(),
             marks_refused: false,
@@ -203,6 +206,11 @@ impl Provider for OpenStack {
         let listed: BTreeSet<&ReplicaId> = servers.iter().map(|server| &server.id).collect();
         self.ports.retain(|id, _| listed.contains(id));
         self.ports_asked.retain(|id| listed.contains(id));
+        let is_known = |server: &&Server| {
+            server.state != ServerState::Unknown || self.known.contains(&server.id)
+        };
+        let known = servers.iter().filter(is_known);
+        self.known = known.map(|server| server.id.clone()).collect();
         Ok(Listing {
             taken: now,
             cloud_time: list.date.map(CloudTime),

@@ -8,8 +8,23 @@ use std::net::IpAddr;
 ///
 /// Source: Compute API guide, "Server concepts"; `vm_state` and `task_state` as in
 /// `nova/compute/vm_states.py` and `task_states.py`. Where the extended status is hidden by
-/// policy, `status` stands in for it.
-pub(super) fn read(server: &Server, network: &str, ip_version: u8) -> ServerState {
+/// policy, `status` stands in for it. None: what decides cannot be read.
+pub(super) fn read(server: &Server, network: &str, ip_version: u8) -> Option<ServerState> {
+    const VM_STATE: &str = "OS-EXT-STS:vm_state";
+    const TASK_STATE: &str = "OS-EXT-STS:task_state";
+    if server.is_partial() || server.is_unread(VM_STATE) || server.is_unread(TASK_STATE) {
+        return None;
+    }
+    if server.vm_state.is_none() && server.is_unread("status") {
+        return None;
+    }
+    let state = of_words(server, network, ip_version);
+    let has_no_address = state == ServerState::Creating(Creating::NoAddress);
+    let is_unread = has_no_address && server.is_unread("addresses");
+    (!is_unread).then_some(state)
+}
+
+fn of_words(server: &Server, network: &str, ip_version: u8) -> ServerState {
     let task = server.task_state.as_deref().unwrap_or_default();
     let vm_state = server
         .vm_state
@@ -93,7 +108,7 @@ mod tests {
         let running = Running("127.0.0.5".parse().expect("an address"));
         let check = |vm_state: &str, task: Option<&str>, expected: ServerState| {
             let read = read(&server("", Some(vm_state), task), "net", 4);
-            assert_eq!(read, expected, "{vm_state} {task:?}");
+            assert_eq!(read, Some(expected), "{vm_state} {task:?}");
         };
         check("active", Some("deleting"), Leaving);
         check("error", Some("deleting"), Leaving);
@@ -126,20 +141,20 @@ mod tests {
     fn active_without_the_wanted_address_is_still_creating() {
         let active = server("ACTIVE", Some("active"), None);
         let no_address = OnItsWay(Creating::NoAddress);
-        assert_eq!(read(&active, "another", 4), no_address);
+        assert_eq!(read(&active, "another", 4), Some(no_address.clone()));
         let v6 = Running("fd00::5".parse().expect("an address"));
-        assert_eq!(read(&active, "net", 6), v6);
+        assert_eq!(read(&active, "net", 6), Some(v6));
         let mut only_floating = active;
         only_floating
             .addresses
             .values_mut()
             .for_each(|all| all.truncate(1));
-        assert_eq!(read(&only_floating, "net", 4), no_address);
+        assert_eq!(read(&only_floating, "net", 4), Some(no_address));
     }
 
     #[test]
     fn status_stands_in_for_a_hidden_vm_state() {
-        let of = |status| read(&server(status, None, None), "net", 4);
+        let of = |status| read(&server(status, None, None), "net", 4).expect("a state");
         assert_eq!(of("UNKNOWN"), Unknown);
         assert_eq!(of("BUILD"), OnItsWay(Creating::Building));
         assert_eq!(of("ERROR"), ServerState::Failed(Failed::Error));
