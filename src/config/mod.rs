@@ -12,6 +12,7 @@ mod exposed;
 mod files;
 mod kind;
 mod listing;
+mod mask;
 mod names;
 mod reader;
 mod settings;

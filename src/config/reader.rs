@@ -152,7 +152,7 @@ impl<'a> Reader<'a> {
             let expected = format!("expected {}", variable.kind.expected());
             let mut problem = Problem::new(written, expected);
             if !variable.secret {
-                problem = problem.with_value(text);
+                problem = problem.with_value(&super::mask::shown(variable, text));
             }
             self.problems.push(problem);
         }

@@ -13,7 +13,7 @@ use super::environment::{Environment, read_bounded};
 use super::error::{ConfigError, Problem};
 use super::reader::{self, Reader};
 use super::table::{self, Section, Variable};
-use super::{files, kind::Kind, names, warnings};
+use super::{files, kind::Kind, mask, names, warnings};
 use crate::pool::Policy;
 
 const USER_AGENT: &str = concat!("simplescalevm/", env!("CARGO_PKG_VERSION"));
@@ -27,6 +27,10 @@ pub struct Settings {
     pub app_host: IpAddr,
     /// `APP_PORT`; 0 takes any free one.
     pub app_port: u16,
+    /// `APP_ALLOWED_HOSTS`; empty: any.
+    pub allowed_hosts: Vec<String>,
+    /// `APP_SHOW_SETTINGS`: whether the status page shows settings to others than this machine.
+    pub show_settings: bool,
     /// What decisions depend on.
     pub policy: Policy,
     /// How replicas are asked.
@@ -148,6 +152,8 @@ impl Settings {
         reader.check_utf8();
         let app_host = reader.required("APP_HOST", Kind::address);
         let app_port = reader.whole("APP_PORT");
+        let allowed_hosts = reader.list("APP_ALLOWED_HOSTS");
+        let show_settings = reader.switch("APP_SHOW_SETTINGS");
         let log_level = log_level(&mut reader);
         let log_format = match reader.choice("LOG_FORMAT") {
             "json" => LogFormat::Json,
@@ -166,6 +172,8 @@ impl Settings {
         let mut settings = Self {
             app_host: app_host.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
             app_port: u16::try_from(app_port).unwrap_or_default(),
+            allowed_hosts,
+            show_settings,
             policy,
             replica_api,
             probe_threads,
@@ -232,26 +240,9 @@ fn refused(problems: Vec<Problem>, environment: &Environment) -> ConfigError {
 /// A variable's value, for people: without what is secret.
 pub(super) fn shown(variable: &Variable, environment: &Environment) -> String {
     match reader::lookup(environment, variable) {
-        Some(_) if variable.secret => "***".to_owned(),
-        Some(found) if variable.kind == Kind::UrlPath => masked_query(found.text),
-        Some(found) => found.text.to_owned(),
+        Some(found) => mask::shown(variable, found.text),
         None => variable.default.unwrap_or_default().to_owned(),
     }
-}
-
-/// A path with the values of its query hidden: a token may be in it.
-fn masked_query(path: &str) -> String {
-    let Some((path, query)) = path.split_once('?') else {
-        return path.to_owned();
-    };
-    let pairs: Vec<String> = query
-        .split('&')
-        .map(|pair| match pair.split_once('=') {
-            Some((name, _)) => format!("{name}=***"),
-            None => "***".to_owned(),
-        })
-        .collect();
-    format!("{path}?{}", pairs.join("&"))
 }
 
 fn log_level(reader: &mut Reader<'_>) -> LevelFilter {

@@ -202,6 +202,8 @@ const TABLE: &[Variable] = &[
 
     Variable::old(Application, "APP_HOST", "0.0.0.0", Address, "address that the status page listens on"),
     Variable::old(Application, "APP_PORT", "8000", PORT_OR_ANY, "its port; 0 takes any free one"),
+    Variable::new(Application, "APP_ALLOWED_HOSTS", "", List, "names and addresses, separated by commas, that the status page may be asked by (the `Host` of a request); others get 421; by default any"),
+    Variable::new(Application, "APP_SHOW_SETTINGS", "false", Switch, "show the settings, without secrets, on the status page to others than this machine"),
     Variable::new(Application, "LOG_LEVEL", "info", Choice(LOG_LEVELS), "least weight of a message to be logged: `off`, `error`, `warn`, `info`, `debug` or `trace`"),
     Variable::new(Application, "LOG_FORMAT", "text", Choice(LOG_FORMATS), "`text`, or `json` for one object per line"),
 

@@ -23,7 +23,7 @@ mod tls;
 
 pub use answer::{MAX_BODY_BYTES, MAX_FREE, read_answer};
 pub use pool::{
-    Clock, FOR_THE_REST, Full, MAX_THREADS, MAX_UNDER_WAY, ProbePool, Report, WorkerDied,
+    Clock, Full, MAX_THREADS, MAX_UNDER_WAY, ProbePool, Report, WorkerDied, for_the_rest,
 };
 pub use settings::{ProbeSettings, Protocol, StartError, TlsSettings};
 

@@ -24,9 +24,19 @@ pub const MAX_UNDER_WAY: usize = 8 * 1024;
 /// 20,000 probes a second.
 pub const MAX_THREADS: usize = 4;
 
-/// File descriptors that are left to the rest of the process: the status page's clients, standard
-/// streams, signals, the connections to the cloud, files that are read.
-pub const FOR_THE_REST: usize = 64;
+/// File descriptors that are left to the rest of the process, of so many: the status page's clients,
+/// standard streams, signals, the connections to the cloud, files that are read.
+#[must_use]
+pub const fn for_the_rest(limit: usize) -> usize {
+    let share = limit / 32;
+    if share < 64 {
+        64
+    } else if share > 2_048 {
+        2_048
+    } else {
+        share
+    }
+}
 
 /// Enough for a TLS handshake in a debug build, which needs most.
 const STACK_BYTES: usize = 256 * 1024;
@@ -265,5 +275,5 @@ impl fmt::Debug for ProbePool {
 fn max_open(threads: usize) -> usize {
     let (soft, _) = rlimit::Resource::NOFILE.get().unwrap_or((1024, 1024));
     let soft = usize::try_from(soft).unwrap_or(usize::MAX);
-    (soft.saturating_sub(FOR_THE_REST) / threads).max(16)
+    (soft.saturating_sub(for_the_rest(soft)) / threads).max(16)
 }

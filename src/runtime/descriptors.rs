@@ -1,12 +1,18 @@
 //! File descriptors: a kept probe connection is one, and so is each of everything else.
 
 use crate::config::Settings;
-use crate::probe::FOR_THE_REST;
+use crate::probe::for_the_rest;
 use crate::status::StatusServer;
 
-// INVARIANT: what probes leave to the rest of the process is enough for all clients of the status
-// page, and as much again for everything else.
-const _: () = assert!(FOR_THE_REST >= 2 * StatusServer::MAX_CONNECTIONS);
+/// How many clients of the status page there may be: half of what probes leave to the rest.
+pub(super) fn for_clients() -> usize {
+    let (limit, _) = rlimit::Resource::NOFILE.get().unwrap_or((1024, 1024));
+    clients_of(usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
+fn clients_of(limit: usize) -> usize {
+    (for_the_rest(limit) / 2).min(StatusServer::MAX_CONNECTIONS)
+}
 
 /// Raises the soft limit to the hard one (systemd and most shells give 1,024 unless asked), and
 /// says what to do where that is too few for the pool: a replica that cannot be probed for want of
@@ -26,7 +32,9 @@ fn needed(settings: &Settings) -> u64 {
     let policy = &settings.policy;
     let for_the_floor = policy.floor.div_ceil(policy.capacity.get());
     let replicas = policy.max_count.map_or(for_the_floor, u64::from);
-    replicas.saturating_add(FOR_THE_REST as u64)
+    // What is left is a share of the whole.
+    let whole = usize::try_from(replicas.saturating_add(replicas / 31 + 1)).unwrap_or(usize::MAX);
+    replicas.saturating_add(for_the_rest(whole) as u64)
 }
 
 fn too_few(limit: u64, needed: u64) -> String {
@@ -62,6 +70,16 @@ mod tests {
             ("REPLICA_CAPACITY", "10"),
         ];
         check(&large, 101 + 64);
+    }
+
+    #[test]
+    fn clients_never_take_what_probes_need() {
+        let check = |limit, expected| assert_eq!(super::clients_of(limit), expected, "{limit}");
+        check(256, 32);
+        check(1_024, 32);
+        check(20_000, 312);
+        check(65_536, 1_024);
+        check(usize::MAX, 1_024);
     }
 
     #[test]

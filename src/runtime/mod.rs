@@ -294,6 +294,9 @@ fn facts(settings: &Settings) -> Facts {
         settings: shown
             .map(|(name, value)| ((*name).to_owned(), value.clone()))
             .collect(),
+        allowed_hosts: settings.allowed_hosts.clone(),
+        show_settings: settings.show_settings,
+        max_connections: descriptors::for_clients(),
         pool: settings.openstack.metadata_value.clone(),
         wall_clock: logging::wall_clock,
         log_lines_dropped: log_queue::dropped,

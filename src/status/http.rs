@@ -3,18 +3,23 @@
 //! `tiny_http` is not used on purpose: it reads heads of any length, has a thread for every open
 //! connection, and a single `Content-Length: 9000000000000000000` ends the whole process in it.
 
-use super::server::Clock;
-use crate::pool::Moment;
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
-use std::time::Duration;
+use std::borrow::Cow;
+use std::sync::Arc;
 
 /// The longest head (request line and headers) that is read, in bytes.
 pub(super) const MAX_HEAD: usize = 8 * 1024;
-/// How much of an unwanted body is read away after the answer, in bytes.
-const MAX_DRAINED: usize = 64 * 1024;
-const DRAIN_FOR: Duration = Duration::from_secs(1);
-const CHUNK: usize = 4 * 1024;
+
+/// A body that many connections may be sending at the same time.
+pub(super) type Body = Arc<Vec<u8>>;
+
+/// What proxies add to what they pass on.
+const FORWARDED: [&[u8]; 5] = [
+    b"forwarded",
+    b"via",
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"x-real-ip",
+];
 
 /// What a request wants.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,6 +29,10 @@ pub(super) struct Request {
     pub(super) path: Vec<u8>,
     /// The values of all `Accept` headers.
     pub(super) accept: Vec<u8>,
+    /// The values of all `Host` headers.
+    pub(super) hosts: Vec<Vec<u8>>,
+    /// A proxy passed it on: who the peer is says nothing of who asks.
+    pub(super) forwarded: bool,
 }
 
 /// The method, as far as it matters.
@@ -37,8 +46,6 @@ pub(super) enum Method {
 /// Why there is no request to answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum BadRequest {
-    /// The client went away, or sent nothing in time.
-    Silent,
     /// It began and did not end in time.
     Slow,
     /// The request line alone is longer than [`MAX_HEAD`].
@@ -57,8 +64,8 @@ pub(super) struct Response {
     pub(super) status: u16,
     pub(super) content_type: &'static str,
     /// Further header lines, each with its end.
-    pub(super) headers: String,
-    pub(super) body: Vec<u8>,
+    pub(super) headers: Cow<'static, str>,
+    pub(super) body: Body,
 }
 
 impl Response {
@@ -96,6 +103,7 @@ fn reason_phrase(status: u16) -> &'static str {
         405 => "Method Not Allowed",
         408 => "Request Timeout",
         414 => "URI Too Long",
+        421 => "Misdirected Request",
         431 => "Request Header Fields Too Large",
         503 => "Service Unavailable",
         505 => "HTTP Version Not Supported",
@@ -103,99 +111,20 @@ fn reason_phrase(status: u16) -> &'static str {
     }
 }
 
-/// A connection of which every read and write ends by a deadline.
-pub(super) struct Timed<'a> {
-    pub(super) stream: &'a TcpStream,
-    pub(super) clock: &'a Clock,
-}
-
-impl Timed<'_> {
-    /// Reads a request's head within `limit`; whatever follows it is ignored.
-    pub(super) fn read_request(&self, limit: Duration) -> Result<Request, BadRequest> {
-        let deadline = (self.clock)() + limit;
-        let mut head = Vec::with_capacity(512);
-        let mut chunk = [0; 1024];
-        loop {
-            if let Some(end) = end_of_head(&head) {
-                return parse(head.get(..end).unwrap_or_default());
-            }
-            if head.len() >= MAX_HEAD {
-                let line_is_whole = head.contains(&b'\n');
-                return Err(if line_is_whole {
-                    BadRequest::LongHead
-                } else {
-                    BadRequest::LongTarget
-                });
-            }
-            match self.read(&mut chunk, deadline) {
-                Ok(0) => return Err(BadRequest::Silent),
-                Ok(length) => head.extend_from_slice(chunk.get(..length).unwrap_or_default()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if is_timeout(&error) && !head.is_empty() => {
-                    return Err(BadRequest::Slow);
-                }
-                Err(_) => return Err(BadRequest::Silent),
-            }
-        }
+/// What has come of a request so far; `None`: its head is not whole yet. Whatever follows the head is
+/// ignored.
+pub(super) fn request(bytes: &[u8]) -> Option<Result<Request, BadRequest>> {
+    if let Some(end) = end_of_head(bytes) {
+        return Some(parse(bytes.get(..end).unwrap_or_default()));
     }
-
-    /// Writes all parts of an answer within `limit`, then closes the connection in such a way that
-    /// the client gets the answer even if it is still sending. `written` is called in between.
-    pub(super) fn write_last(
-        &self,
-        parts: [&[u8]; 2],
-        limit: Duration,
-        written: impl FnOnce(),
-    ) -> io::Result<()> {
-        let deadline = (self.clock)() + limit;
-        for mut rest in parts {
-            while !rest.is_empty() {
-                self.stream.set_write_timeout(Some(self.left(deadline)?))?;
-                match (&mut &*self.stream).write(rest) {
-                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                    Ok(length) => rest = rest.get(length..).unwrap_or_default(),
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        written();
-        self.stream.shutdown(Shutdown::Write)?;
-        self.drain()
+    if bytes.len() < MAX_HEAD {
+        return None;
     }
-
-    /// A socket that is closed with unread bytes resets the connection, and a reset overtakes
-    /// an answer that is still on its way.
-    fn drain(&self) -> io::Result<()> {
-        let deadline = (self.clock)() + DRAIN_FOR;
-        let mut chunk = [0; CHUNK];
-        for _ in 0..MAX_DRAINED / CHUNK {
-            if self.read(&mut chunk, deadline)? == 0 {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    fn read(&self, into: &mut [u8], deadline: Moment) -> io::Result<usize> {
-        self.stream.set_read_timeout(Some(self.left(deadline)?))?;
-        (&mut &*self.stream).read(into)
-    }
-
-    fn left(&self, deadline: Moment) -> io::Result<Duration> {
-        let left = deadline.since((self.clock)());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        Ok(left)
-    }
-}
-
-fn is_timeout(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-    )
+    Some(Err(if bytes.contains(&b'\n') {
+        BadRequest::LongHead
+    } else {
+        BadRequest::LongTarget
+    }))
 }
 
 /// Where a head ends, if it is there as a whole. Empty lines before it do not count.
@@ -236,13 +165,19 @@ fn parse(head: &[u8]) -> Result<Request, BadRequest> {
         _ => return Err(BadRequest::Malformed),
     }
     let mut accept = Vec::new();
+    let mut hosts = Vec::new();
+    let mut forwarded = false;
     for line in lines.filter(|line| !line.is_empty()) {
         let colon = line.iter().position(|b| *b == b':');
         let (name, value) = line.split_at(colon.ok_or(BadRequest::Malformed)?);
+        let value = value.get(1..).unwrap_or_default();
         if name.eq_ignore_ascii_case(b"accept") {
-            accept.extend_from_slice(value.get(1..).unwrap_or_default());
+            accept.extend_from_slice(value);
             accept.push(b',');
+        } else if name.eq_ignore_ascii_case(b"host") {
+            hosts.push(value.trim_ascii().to_vec());
         }
+        forwarded |= FORWARDED.iter().any(|h| name.eq_ignore_ascii_case(h));
     }
     let path = target.split(|b| *b == b'?').next().unwrap_or_default();
     Ok(Request {
@@ -253,6 +188,8 @@ fn parse(head: &[u8]) -> Result<Request, BadRequest> {
         },
         path: path.to_vec(),
         accept,
+        hosts,
+        forwarded,
     })
 }
 
@@ -261,12 +198,9 @@ mod tests {
     use super::*;
 
     fn check(head: &[u8], expected: Result<(Method, &[u8]), BadRequest>) {
-        let expected = expected.map(|(method, path)| Request {
-            method,
-            path: path.to_vec(),
-            accept: Vec::new(),
-        });
-        assert_eq!(parse(head), expected, "{}", head.escape_ascii());
+        let parsed = parse(head).map(|request| (request.method, request.path));
+        let expected = expected.map(|(method, path)| (method, path.to_vec()));
+        assert_eq!(parsed, expected, "{}", head.escape_ascii());
     }
 
     #[test]
@@ -307,36 +241,30 @@ mod tests {
         check(b"\r\nG\r\n\r\n", Some(7));
     }
 
-    #[expect(clippy::disallowed_methods, reason = "real sockets need the real time")]
-    fn on_a_pair<T>(client_sends: &[u8], serve: impl FnOnce(Timed<'_>) -> T) -> T {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        client.write_all(client_sends).unwrap();
-        let (stream, _) = listener.accept().unwrap();
-        let start = std::time::Instant::now();
-        let clock: Clock = std::sync::Arc::new(move || Moment(start.elapsed()));
-        serve(Timed {
-            stream: &stream,
-            clock: &clock,
-        })
-    }
-
     #[test]
-    fn a_client_that_does_not_send_is_not_waited_for() {
-        let limit = Duration::from_millis(50);
-        let check = |sent: &[u8], expected| {
-            let request = on_a_pair(sent, |timed| timed.read_request(limit));
-            assert_eq!(request, Err(expected));
+    fn hosts_and_proxies_are_seen() {
+        let check = |head: &[u8], hosts: &[&[u8]], forwarded| {
+            let request = parse(head).unwrap();
+            assert_eq!(request.hosts, hosts, "{}", head.escape_ascii());
+            assert_eq!(request.forwarded, forwarded, "{}", head.escape_ascii());
         };
-        check(b"", BadRequest::Silent);
-        check(b"GET / HT", BadRequest::Slow);
+        check(b"GET / HTTP/1.0\r\n\r\n", &[], false);
+        check(b"GET / HTTP/1.1\r\nhost:\t a:1 \r\n\r\n", &[b"a:1"], false);
+        let two = b"GET / HTTP/1.1\r\nHost: a\r\nHOST: b\r\nX-Forwarded-For: c\r\n\r\n";
+        check(two, &[b"a", b"b"], true);
+        check(b"GET / HTTP/1.1\r\nVia: 1.1 x\r\n\r\n", &[], true);
     }
 
     #[test]
-    fn a_client_that_does_not_read_is_not_waited_for() {
-        let limit = Duration::from_millis(200);
-        let answer = vec![b'x'; 64 << 20];
-        let written = on_a_pair(b"", |timed| timed.write_last([b"", &answer], limit, || ()));
-        assert!(is_timeout(&written.unwrap_err()));
+    fn a_head_is_waited_for_up_to_a_length() {
+        assert!(request(b"").is_none());
+        assert!(request(b"GET / HT").is_none());
+        assert!(request(&[b'a'; MAX_HEAD - 1]).is_none());
+        let check = |bytes: &[u8], bad| assert_eq!(request(bytes), Some(Err(bad)));
+        check(&[b'a'; MAX_HEAD], BadRequest::LongTarget);
+        let mut long = b"GET / HTTP/1.1\r\nA: ".to_vec();
+        long.resize(MAX_HEAD, b'a');
+        check(&long, BadRequest::LongHead);
+        assert!(matches!(request(b"GET / HTTP/1.1\r\n\r\n"), Some(Ok(_))));
     }
 }

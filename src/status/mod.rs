@@ -4,14 +4,16 @@
 //! described in `docs/status-api.md`.
 //!
 //! Anybody who reaches the port may send it anything, so it takes no body, keeps no connection,
-//! holds at most [`StatusServer::MAX_CONNECTIONS`] of them at once, and lets the newest in by
-//! closing the one that has been idle for longest.
+//! holds a bounded number of them, and lets the newest in by closing the one that has done least.
+//! One thread talks to all of them; large answers are rendered once, by another, and shared.
 
 mod accept;
-mod connections;
+mod bodies;
+mod connection;
 mod error;
 mod gauges;
 mod history;
+mod hosts;
 mod http;
 mod metrics;
 mod page;
@@ -42,6 +44,12 @@ pub struct Facts {
     pub settings: Vec<(String, String)>,
     /// The daemon is unhealthy when the scaler's loop has made no turn for so long.
     pub healthy_within: Duration,
+    /// By which hosts the server may be asked; empty: any.
+    pub allowed_hosts: Vec<String>,
+    /// Whether the settings are shown to others than this machine.
+    pub show_settings: bool,
+    /// How many connections the server may have.
+    pub max_connections: usize,
     /// The pool's name: the value of its servers' metadata.
     pub pool: String,
     /// This machine's wall clock, which Prometheus compares with its own.

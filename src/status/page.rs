@@ -3,7 +3,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 const TEMPLATE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
@@ -12,7 +12,7 @@ const SCRIPT_CHART: &str = include_str!("page/chart.js");
 
 /// The page, and the headers that go with it.
 pub(super) struct Page {
-    pub(super) body: Vec<u8>,
+    pub(super) body: Arc<Vec<u8>>,
     pub(super) headers: String,
 }
 
@@ -34,7 +34,7 @@ pub(super) static PAGE: LazyLock<Page> = LazyLock::new(|| {
         source_hash(&style),
     );
     Page {
-        body: body.into_bytes(),
+        body: Arc::new(body.into_bytes()),
         headers,
     }
 });

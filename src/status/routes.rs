@@ -1,12 +1,17 @@
 //! Which request gets which answer.
 
-use super::http::{BadRequest, Method, Request, Response};
+use super::bodies::{Document, Source};
+use super::hosts::{self, Peer};
+use super::http::{BadRequest, Body, Method, Request, Response};
 use super::page::PAGE;
 use super::shared::Shared;
-use super::view::{self, EventsBody, StatusBody};
 use super::{Facts, accept, metrics};
 use crate::pool::{Health, Moment};
 use serde_json::{Value, json};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+const VARY: &str = "Vary: Accept\r\n";
 
 /// The status of the pool as it is known now.
 struct Known<'a> {
@@ -14,24 +19,45 @@ struct Known<'a> {
     facts: &'a Facts,
     now: Moment,
     accept: &'a [u8],
+    /// The settings are shown to who asks.
+    with_settings: bool,
+}
+
+/// What a request gets.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// This, at once.
+    Ready(Response),
+    /// A document that is shared, and may have to be rendered.
+    Shared(Document, Source),
 }
 
 /// Answers a request from what is known now.
-pub(super) fn answer(request: &Request, shared: &Shared, facts: &Facts, now: Moment) -> Response {
-    let view: fn(&Known<'_>) -> Response = match request.path.as_slice() {
+pub(super) fn answer(
+    request: &Request,
+    peer: Peer,
+    shared: &Shared,
+    facts: &Facts,
+    now: Moment,
+) -> Answer {
+    if !hosts::is_allowed(request, peer, &facts.allowed_hosts) {
+        let text = "this server is not asked by that name; see APP_ALLOWED_HOSTS";
+        return Answer::Ready(error(421, text));
+    }
+    let view: fn(&Known<'_>) -> Answer = match request.path.as_slice() {
         b"/" => first_page,
         b"/status" => status,
-        b"/events" => events,
-        b"/history" => history,
-        b"/metrics" => metrics,
-        b"/healthz" => healthz,
-        b"/readyz" => readyz,
+        b"/events" => |known| known.document(Document::Events),
+        b"/history" => |known| known.document(Document::History),
+        b"/metrics" => |known| Answer::Ready(metrics(known)),
+        b"/healthz" => |known| Answer::Ready(healthz(known)),
+        b"/readyz" => |known| Answer::Ready(readyz(known)),
         _ => {
-            return error(
+            return Answer::Ready(error(
                 404,
                 "there is nothing here; see /, /status, /events, /history, /metrics, /healthz \
                  and /readyz",
-            );
+            ));
         }
     };
     match request.method {
@@ -40,63 +66,53 @@ pub(super) fn answer(request: &Request, shared: &Shared, facts: &Facts, now: Mom
             facts,
             now,
             accept: &request.accept,
+            with_settings: facts.show_settings || hosts::is_from_here(request, peer),
         }),
-        Method::Other => error(405, "only GET and HEAD are answered"),
+        Method::Other => Answer::Ready(error(405, "only GET and HEAD are answered")),
     }
 }
 
-/// Answers what is no request; `None`: nobody is there to be answered.
-pub(super) fn answer_bad(bad: &BadRequest) -> Option<Response> {
+/// The answer that carries a document.
+pub(super) fn document(document: Document, body: Body) -> Response {
+    Response {
+        status: 200,
+        content_type: Response::JSON,
+        headers: match document {
+            Document::Summary => VARY.into(),
+            Document::Status { .. } | Document::Events | Document::History => "".into(),
+        },
+        body,
+    }
+}
+
+/// Answers what is no request.
+pub(super) fn answer_bad(bad: &BadRequest) -> Response {
     match bad {
-        BadRequest::Silent => None,
-        BadRequest::Slow => Some(error(408, "the request did not end in time")),
-        BadRequest::LongTarget => Some(error(414, "the URL is too long")),
-        BadRequest::LongHead => Some(error(431, "the head of the request is too long")),
-        BadRequest::Malformed => Some(error(400, "this is not an HTTP request")),
-        BadRequest::Version => Some(error(505, "only HTTP/1.0 and HTTP/1.1 are spoken here")),
+        BadRequest::Slow => error(408, "the request did not end in time"),
+        BadRequest::LongTarget => error(414, "the URL is too long"),
+        BadRequest::LongHead => error(431, "the head of the request is too long"),
+        BadRequest::Malformed => error(400, "this is not an HTTP request"),
+        BadRequest::Version => error(505, "only HTTP/1.0 and HTTP/1.1 are spoken here"),
     }
 }
 
 /// A page for whoever prefers one; the summary for everybody else.
-fn first_page(known: &Known<'_>) -> Response {
-    const VARY: &str = "Vary: Accept\r\n";
-    if accept::prefers_html(known.accept) {
-        return Response {
-            status: 200,
-            content_type: "text/html; charset=utf-8",
-            headers: format!("{VARY}{}", PAGE.headers),
-            body: PAGE.body.clone(),
-        };
+fn first_page(known: &Known<'_>) -> Answer {
+    if !accept::prefers_html(known.accept) {
+        return known.document(Document::Summary);
     }
-    let latest = known.shared.latest();
-    let view = view::summary_view(&latest, known.facts, known.is_healthy(), known.now);
-    Response {
-        headers: VARY.to_owned(),
-        ..respond(200, &view)
-    }
+    Answer::Ready(Response {
+        status: 200,
+        content_type: "text/html; charset=utf-8",
+        headers: format!("{VARY}{}", PAGE.headers).into(),
+        body: Arc::clone(&PAGE.body),
+    })
 }
 
-fn status(known: &Known<'_>) -> Response {
-    let body = StatusBody {
-        snapshot: &known.shared.latest(),
-        facts: known.facts,
-        healthy: known.is_healthy(),
-        now: known.now,
-    };
-    // People read it in a terminal.
-    let text = serde_json::to_vec_pretty(&body);
-    written(text)
-}
-
-fn events(known: &Known<'_>) -> Response {
-    written(serde_json::to_vec(&EventsBody(
-        &known.shared.latest(),
-        known.now,
-    )))
-}
-
-fn history(known: &Known<'_>) -> Response {
-    respond(200, &known.shared.history(known.now))
+fn status(known: &Known<'_>) -> Answer {
+    known.document(Document::Status {
+        with_settings: known.with_settings,
+    })
 }
 
 fn metrics(known: &Known<'_>) -> Response {
@@ -117,8 +133,8 @@ fn metrics(known: &Known<'_>) -> Response {
     Response {
         status: 200,
         content_type,
-        headers: "Vary: Accept\r\n".to_owned(),
-        body: text.into_bytes(),
+        headers: VARY.into(),
+        body: Arc::new(text.into_bytes()),
     }
 }
 
@@ -158,6 +174,11 @@ fn readyz(known: &Known<'_>) -> Response {
 }
 
 impl Known<'_> {
+    fn document(&self, document: Document) -> Answer {
+        let source = Source::new(self.shared, self.is_healthy(), self.now);
+        Answer::Shared(document, source)
+    }
+
     fn is_healthy(&self) -> bool {
         self.now.since(self.shared.last_heartbeat()) <= self.facts.healthy_within
     }
@@ -171,22 +192,7 @@ fn respond(status: u16, body: &Value) -> Response {
     Response {
         status,
         content_type: Response::JSON,
-        headers: String::new(),
-        body: format!("{body}\n").into_bytes(),
-    }
-}
-
-fn written(json: serde_json::Result<Vec<u8>>) -> Response {
-    match json {
-        Ok(mut body) => {
-            body.push(b'\n');
-            Response {
-                status: 200,
-                content_type: Response::JSON,
-                headers: String::new(),
-                body,
-            }
-        }
-        Err(failure) => error(500, &failure.to_string()),
+        headers: Cow::Borrowed(""),
+        body: Arc::new(format!("{body}\n").into_bytes()),
     }
 }

@@ -47,6 +47,7 @@ pub fn status_view(snapshot: &Snapshot, facts: &Facts, healthy: bool, now: Momen
         facts,
         healthy,
         now,
+        with_settings: true,
     };
     // Nothing in it can fail to become JSON.
     serde_json::to_value(body).unwrap_or_default()
@@ -59,6 +60,7 @@ pub(super) struct StatusBody<'a> {
     pub(super) facts: &'a Facts,
     pub(super) healthy: bool,
     pub(super) now: Moment,
+    pub(super) with_settings: bool,
 }
 
 impl Serialize for StatusBody<'_> {
@@ -77,7 +79,10 @@ impl Serialize for StatusBody<'_> {
         let events = snapshot.events.newest_first().take(IN_STATUS);
         let events = events.map(|event| event_view(event, now));
         map.serialize_entry("events", &Lazily::new(events))?;
-        map.serialize_entry("settings", &settings_view(self.facts))?;
+        let settings = self.with_settings.then(|| settings_view(self.facts));
+        map.serialize_entry("settings", &settings)?;
+        let hint = (!self.with_settings).then_some(SETTINGS_HINT);
+        map.serialize_entry("settings_hint", &hint)?;
         map.end()
     }
 }
@@ -177,6 +182,9 @@ impl<I: Iterator<Item: Serialize>> Serialize for Lazily<I> {
         serializer.collect_seq(self.0.take().into_iter().flatten())
     }
 }
+
+const SETTINGS_HINT: &str =
+    "shown to this machine only; APP_SHOW_SETTINGS=true shows them to everybody who reaches this";
 
 fn settings_view(facts: &Facts) -> Map<String, Value> {
     let settings = facts.settings.iter();

@@ -422,6 +422,9 @@ pub(crate) fn serve(day: Day) -> StatusServer {
         settings: settings
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
+        allowed_hosts: Vec::new(),
+        show_settings: false,
+        max_connections: 64,
         healthy_within: Duration::from_secs(150),
         pool: "gateway".to_owned(),
         wall_clock: || CloudTime(CLOUD_START),

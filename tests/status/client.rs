@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use simplescalevm::pool::Moment;
-use simplescalevm::status::{Shared, StatusError, StatusServer};
+use simplescalevm::status::{Facts, Shared, StatusError, StatusServer};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// As many servers as the tests of one process run at the same time, at most.
-pub(crate) const SERVERS_AT_MOST: usize = 16;
+pub(crate) const SERVERS_AT_MOST: usize = 24;
 
 #[derive(Debug)]
 pub(crate) struct Daemon {
@@ -25,6 +25,16 @@ impl Daemon {
     }
 
     pub(crate) fn start_on(host: &str, port: u16) -> Result<Self, StatusError> {
+        Self::start_as(host, port, crate::pool::facts())
+    }
+
+    pub(crate) fn start_with(change: impl FnOnce(&mut Facts)) -> Self {
+        let mut facts = crate::pool::facts();
+        change(&mut facts);
+        Self::start_as("127.0.0.1", 0, facts).unwrap()
+    }
+
+    fn start_as(host: &str, port: u16, facts: Facts) -> Result<Self, StatusError> {
         let shared = Arc::new(Shared::default());
         let seconds = Arc::new(AtomicU64::new(0));
         let told = Arc::clone(&seconds);
@@ -32,7 +42,7 @@ impl Daemon {
             host,
             port,
             Arc::clone(&shared),
-            crate::pool::facts(),
+            facts,
             Arc::new(move || Moment(Duration::from_secs(told.load(Ordering::Relaxed)))),
         )?;
         Ok(Self {
@@ -143,12 +153,12 @@ impl Stopwatch {
     }
 }
 
-/// How many threads of this process have a name.
-pub(crate) fn threads_named(name: &str) -> usize {
+/// How many threads of this process belong to a status server.
+pub(crate) fn threads_of_the_server() -> usize {
     let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten();
     tasks
         .filter_map(|task| std::fs::read_to_string(task.ok()?.path().join("comm")).ok())
-        .filter(|comm| comm.trim() == name)
+        .filter(|comm| comm.starts_with("status"))
         .count()
 }
 

@@ -23,6 +23,9 @@ pub(crate) fn facts() -> Facts {
             ("OS_PASSWORD".to_owned(), "(secret)".to_owned()),
             ("APP_PORT".to_owned(), "8000".to_owned()),
         ],
+        allowed_hosts: Vec::new(),
+        show_settings: false,
+        max_connections: 64,
         healthy_within: Duration::from_secs(60),
         pool: "gateway".to_owned(),
         wall_clock: || CloudTime(CLOUD_START + 5_000),
@@ -187,6 +190,36 @@ pub(crate) fn rich() -> Snapshot {
     };
     memory.creation_answered(3, Err(quota), at(1_394));
     snapshot(&policy, &memory)
+}
+
+/// So many replicas that answer.
+pub(crate) fn large(count: usize) -> Snapshot {
+    let policy = Policy::default();
+    let mut memory = Memory::default();
+    let old = CLOUD_START - 86_400;
+    let servers = (0..count).map(|n| {
+        let state = ServerState::Running(address(u8::try_from(n % 250).unwrap()));
+        server(&format!("{n:06}"), state, old)
+    });
+    let listing = Listing {
+        servers: servers.collect(),
+        external_addresses: Vec::new(),
+        ..listing(1)
+    };
+    memory.observe(&policy, &listing);
+    let mut supply = Supply::default();
+    let plan = plan(&policy, &memory, &listing, at(1));
+    supply.take(&plan.assessment, 0, true, at(1));
+    Snapshot {
+        taken: at(1),
+        last_list: Some(at(0)),
+        cloud_time: memory.cloud_time(at(1)),
+        capacity: policy.capacity.get(),
+        supply,
+        plan,
+        records: memory.records().cloned().collect(),
+        ..Snapshot::default()
+    }
 }
 
 fn snapshot(policy: &Policy, memory: &Memory) -> Snapshot {

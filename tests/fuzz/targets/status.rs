@@ -19,7 +19,7 @@ pub fn check(data: &[u8]) {
         let answer = exchange(server, data);
         if !answer.is_empty() {
             let status = status_of(&answer);
-            let known = [200, 400, 404, 405, 408, 414, 431, 503, 505];
+            let known = [200, 400, 404, 405, 408, 414, 421, 431, 503, 505];
             assert!(known.contains(&status), "{status}");
         }
         let health = exchange(server, b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -34,6 +34,9 @@ fn start() -> StatusServer {
         provider: "openstack",
         settings: Vec::new(),
         healthy_within: Duration::from_secs(1 << 40),
+        allowed_hosts: Vec::new(),
+        show_settings: false,
+        max_connections: 32,
         pool: String::new(),
         wall_clock: || CloudTime(0),
         log_lines_dropped: || 0,
