@@ -490,7 +490,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             .take(FAULTS_READ_IN_A_CYCLE)
             .collect();
         for id in unread {
-            if self.is_stopping() {
+            if self.is_stopping() || self.parts.clock.now() < self.quiet_until {
                 return;
             }
             let fault = match self.parts.provider.fault(&id) {

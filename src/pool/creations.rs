@@ -2,9 +2,9 @@
 
 use super::{
     Backoff, BackoffCause, CreateFailure, CreationMark, Inquiry, Instance, Looked, Moment, Policy,
-    ReplicaId,
+    ReplicaId, Server,
 };
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What the provider said when it accepted a creation.
@@ -28,6 +28,8 @@ pub(super) struct Creations {
     held_until: Option<Moment>,
     /// The newest creation whose servers may be without a mark.
     unmarked: u64,
+    /// The provider took the mark of the last creation that it accepted.
+    marks_work: bool,
     backoff: Option<Backoff>,
     /// The newest creation that has already lengthened the backoff.
     blamed: Option<u64>,
@@ -109,21 +111,19 @@ impl UnseenCreation {
 
     /// Waits on if the first server is there, or nobody knows, and lists have shown none of it. Once they do, the
     /// rest has its usual time from then.
-    fn wait_on(&mut self, listed: &BTreeSet<&ReplicaId>, inquiry: &Inquiry, now: Moment) {
+    fn wait_on(&mut self, listed: &BTreeMap<&ReplicaId, bool>, inquiry: &Inquiry, now: Moment) {
         let Some(first) = &self.first else {
             return;
         };
-        let is_listed = listed.contains(first);
-        if is_listed && !self.was_listed {
-            self.was_listed = true;
-            if self.lags {
-                self.until = now + Policy::CREATION_SETTLES_WITHIN;
-            }
-        }
-        let may_be_there = inquiry
-            .of(first)
-            .is_some_and(|looked| *looked != Looked::Gone);
+        // One of which the list tells nothing but its id is there, too.
+        let is_untold = listed.get(first) == Some(&false);
+        self.was_listed |= listed.get(first) == Some(&true);
+        let looked = inquiry.of(first);
+        let may_be_there = is_untold || looked.is_some_and(|looked| *looked != Looked::Gone);
         let in_time = now.since(self.answered) < Self::LONGEST_LAG;
+        if self.was_listed && std::mem::take(&mut self.lags) {
+            self.until = now + Policy::CREATION_SETTLES_WITHIN;
+        }
         if self.is_overdue(now) && !self.was_listed && may_be_there && in_time {
             self.lags = true;
             self.until = now + Policy::CREATION_SETTLES_WITHIN;
@@ -185,7 +185,13 @@ impl Creations {
             Ok(accepted) => (accepted, None),
             Err(failure) => (Accepted::default(), Some(failure)),
         };
-        if !accepted.marked {
+        // What was sent with marks before is so now, also where it is not known what came of it.
+        let marked = match &failure {
+            None => accepted.marked,
+            Some(_) => self.marks_work,
+        };
+        self.marks_work = marked;
+        if !marked {
             self.unmarked = self.sent;
         }
         if failure.is_none_or(|f| f.outcome_unknown) {
@@ -194,7 +200,7 @@ impl Creations {
                 ordered: count,
                 unseen: count,
                 accepted: failure.is_none(),
-                marked: accepted.marked,
+                marked,
                 first: accepted.first,
                 answered: now,
                 until: now + Policy::CREATION_SETTLES_WITHIN,
@@ -212,11 +218,22 @@ impl Creations {
         }
     }
 
-    /// A list shows a server for the first time: whose it is. One with a mark is matched exactly; one without goes to
-    /// the first creation that may have made it.
-    pub(super) fn server_shown(&mut self, mark: Option<CreationMark>, here: Instance) -> Stems {
-        let is_of = |c: &&mut UnseenCreation| match mark {
-            Some(mark) => c.number == mark.number,
+    /// A list, or asking for it by its id, shows a server for the first time: whose it is. One with a mark is matched
+    /// exactly; one without goes to the first creation that may have made it.
+    pub(super) fn server_shown(
+        &mut self,
+        server: &Server,
+        is_listed: bool,
+        here: Instance,
+    ) -> Stems {
+        let mark = server.marks.creation;
+        let firsts = self.unseen.iter().map(|c| (c.number, c.first.as_ref()));
+        let by_id = firsts
+            .filter(|(_, first)| *first == Some(&server.id))
+            .map(|(number, _)| number)
+            .next();
+        let is_of = |c: &&mut UnseenCreation| match mark.map(|mark| mark.number).or(by_id) {
+            Some(number) => c.number == number,
             None => !c.marked && c.unseen > 0,
         };
         match mark {
@@ -235,10 +252,16 @@ impl Creations {
         }
         if let Some(creation) = self.unseen.iter_mut().find(is_of) {
             creation.unseen = creation.unseen.saturating_sub(1);
+            creation.was_listed |= is_listed;
             return Stems::Ours(mark.map_or(self.unmarked, |mark| mark.number));
         }
         mark.filter(|mark| mark.number <= self.sent)
             .map_or(Stems::Foreign, |mark| Stems::Ours(mark.number))
+    }
+
+    /// Whether an accepted creation, not all of whose servers have shown, was answered with this id.
+    pub(super) fn is_first(&self, id: &ReplicaId) -> bool {
+        self.unseen.iter().any(|c| c.first.as_ref() == Some(id))
     }
 
     /// The newest creation that may have made a server without a mark.
@@ -265,9 +288,15 @@ impl Creations {
         self.held_until = self.held_until.max(Some(until));
     }
 
-    /// Ends the wait for servers that have shown, or that should have by now. Servers that were
+    /// Ends the wait for servers that have shown (`listed`: whether the list told more of them than
+    /// their ids), or that should have by now. Servers that were
     /// accepted and do not show may cost money all the same, so they are no reason to hurry.
-    pub(super) fn settle(&mut self, listed: &BTreeSet<&ReplicaId>, inquiry: &Inquiry, now: Moment) {
+    pub(super) fn settle(
+        &mut self,
+        listed: &BTreeMap<&ReplicaId, bool>,
+        inquiry: &Inquiry,
+        now: Moment,
+    ) {
         for creation in &mut self.unseen {
             creation.wait_on(listed, inquiry, now);
         }

@@ -7,20 +7,34 @@ use std::time::Duration;
 /// What a replica's answers have shown since it came up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Trial {
-    came_up: Option<CameUp>,
-    had_free: bool,
+    /// Since it first said that it is not done.
+    came_up: Option<Span>,
+    /// Since it first had a free resource.
+    had_free: Option<Span>,
     /// It was busy after it had had a free resource: somebody took it.
     was_taken: bool,
     proven: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct CameUp {
-    at: Moment,
+struct Span {
+    from: Moment,
     /// How long that took, from its creation.
     took: Duration,
     /// When it last said that it is not done.
-    last_good: Moment,
+    until: Moment,
+}
+
+impl Span {
+    fn lasts(&self) -> Duration {
+        self.until.since(self.from)
+    }
+
+    /// Whether it is longer than what it took to get there.
+    fn is_a_boot(&self, grace: Duration) -> bool {
+        let longest = grace.max(Trial::SHORTEST_LIFE);
+        self.lasts() >= self.took.clamp(Trial::SHORTEST_LIFE, longest)
+    }
 }
 
 /// What an answer has shown for the first time.
@@ -49,22 +63,24 @@ impl Trial {
         age: Duration,
         grace: Duration,
     ) -> Shown {
-        let had_free = self.had_free;
+        let had_free = self.had_free.is_some();
         if !answer.termination {
-            let first = CameUp {
-                at,
+            let first = Span {
+                from: at,
                 took: age,
-                last_good: at,
+                until: at,
             };
-            self.came_up.get_or_insert(first).last_good = at;
-            self.was_taken |= self.had_free && answer.free == 0;
-            self.had_free |= answer.free > 0;
+            self.came_up.get_or_insert(first).until = at;
+            self.was_taken |= had_free && answer.free == 0;
+            if had_free || answer.free > 0 {
+                self.had_free.get_or_insert(first).until = at;
+            }
         }
         let was_proven = self.proven;
         self.proven |= self.comes_to_something(answer, grace);
         if self.proven && !was_proven {
             Shown::Proven
-        } else if self.had_free && !had_free {
+        } else if self.had_free.is_some() && !had_free {
             Shown::Free
         } else {
             Shown::Nothing
@@ -72,29 +88,25 @@ impl Trial {
     }
 
     fn comes_to_something(&self, answer: Answer, grace: Duration) -> bool {
-        let lived = self.lived();
-        let long_enough = self.has_lived_for_a_boot(grace);
-        let was_called = self.was_taken && lived >= Self::SHORTEST_CALL;
-        // One that nobody has seen free was busy for a whole boot, and has ended by itself: that was a call.
-        let has_served = answer.termination && long_enough;
-        was_called || has_served || (self.had_free && long_enough)
-    }
-
-    fn lived(&self) -> Duration {
-        self.came_up
-            .map_or(Duration::ZERO, |up| up.last_good.since(up.at))
+        match self.had_free {
+            Some(free) => {
+                let was_called = self.was_taken && free.lasts() >= Self::SHORTEST_CALL;
+                was_called || free.is_a_boot(grace)
+            }
+            // One that nobody has seen free was busy for a whole boot, and has ended by itself: that was a call.
+            None => answer.termination && self.has_lived_for_a_boot(grace),
+        }
     }
 
     /// Whether it has answered for longer than it took to come up.
     fn has_lived_for_a_boot(&self, grace: Duration) -> bool {
-        let longest = grace.max(Self::SHORTEST_LIFE);
-        self.came_up
-            .is_some_and(|up| self.lived() >= up.took.clamp(Self::SHORTEST_LIFE, longest))
+        let span = self.had_free.or(self.came_up);
+        span.is_some_and(|span| span.is_a_boot(grace))
     }
 
     /// When it first said that it is not done.
     pub(super) fn came_up_at(&self) -> Option<Moment> {
-        self.came_up.map(|up| up.at)
+        self.came_up.map(|up| up.from)
     }
 
     pub(super) fn is_proven(&self) -> bool {
@@ -103,7 +115,7 @@ impl Trial {
 
     /// It has come up, and has had no free resource, and that not for long yet.
     pub(super) fn was_never_free(&self, grace: Duration) -> bool {
-        self.came_up.is_some() && !self.had_free && !self.has_lived_for_a_boot(grace)
+        self.came_up.is_some() && self.had_free.is_none() && !self.has_lived_for_a_boot(grace)
     }
 
     /// It has come up, and if it ends now, it has ended early.
@@ -166,6 +178,9 @@ mod tests {
         assert_eq!(after(&ended, 30), (proven, false));
         let early = [(0, 0, false), (20, 0, false), (22, 0, true)];
         assert_eq!(after(&early, 30), (nothing, true));
+        // Busy while it starts, free for a moment, done.
+        let late = [(0, 0, false), (90, 1, false), (92, 0, true)];
+        assert_eq!(after(&late, 30), (nothing, true));
         // Done from the first moment: it has not come up at all.
         assert_eq!(after(&[(0, 0, true), (400, 0, true)], 30), (nothing, false));
     }

@@ -77,7 +77,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             let value = time.map_or_else(|| "unknown".to_owned(), utc);
             match self.parts.provider.mark(&id, SERVED_KEY, &value) {
                 Ok(()) => self.memory.marked(&id),
-                Err(error) if is_refusal(error.kind) => {
+                Err(error) if is_refusal(error.kind) && error.retry_after.is_none() => {
                     self.marks_are_refused = true;
                     self.memory.marks_are_refused();
                     log::warn!(

@@ -430,11 +430,10 @@ impl Provider for SimCloud {
         let quota = matches!(&result, Err(e) if e.kind == ProviderErrorKind::Quota);
         world.judge.created(life, number, outcome, quota, now);
         let first = result?;
-        world.judge.first_of_creation(life, number, first.as_ref());
-        Ok(Accepted {
-            first,
-            marked: world.scenario.with_marks,
-        })
+        let marked = world.scenario.with_marks;
+        let judge = &mut world.judge;
+        judge.first_of_creation(life, number, first.as_ref(), marked);
+        Ok(Accepted { first, marked })
     }
 
     fn show(&mut self, replica: &ReplicaId) -> Result<Option<Server>, ProviderError> {

@@ -130,6 +130,7 @@ impl Judge {
     pub(crate) fn life(&mut self, life: usize) -> &mut Life {
         while self.lives.len() <= life {
             self.lives.push(Life {
+                threshold: self.policy.failure_threshold,
                 instance: instance_of(self.lives.len()),
                 ..Life::default()
             });
@@ -230,7 +231,7 @@ impl Judge {
         round: u64,
     ) {
         let life = self.life(number);
-        life.settle_list(now);
+        life.settle_list();
         let heard = life.heard.get_mut(&target.replica);
         let is_free = heard.is_some_and(|heard| heard.round.replace(round).is_none());
         if !is_free {
@@ -283,6 +284,11 @@ impl Judge {
         if let Some(heard) = life.heard.get_mut(replica) {
             heard.leaving_since.get_or_insert(now);
         }
+        // Nobody can be asked for the rest of its creation any more.
+        let first = |c: &&mut Creation| c.first.as_ref() == Some(replica);
+        if let Some(creation) = life.creations.iter_mut().find(first) {
+            creation.gone = true;
+        }
         life.accepted.1 += 1;
     }
 
@@ -300,6 +306,7 @@ impl Judge {
             outcome: None,
             shown: 0,
             settled: false,
+            marked: false,
             first: None,
             listed: false,
             gone: false,
@@ -313,10 +320,12 @@ impl Judge {
         number: usize,
         request: u64,
         id: Option<&ReplicaId>,
+        marked: bool,
     ) {
         let creations = self.life(number).creations.iter_mut();
         for creation in creations.filter(|c| c.number == request) {
             creation.first = id.cloned();
+            creation.marked = marked;
         }
     }
 
@@ -357,7 +366,7 @@ impl Judge {
     /// What is shown is complete, has its reasons, and is what happened.
     pub(crate) fn shown(&mut self, number: usize, now: u64, snapshot: &Snapshot) {
         let life = self.life(number);
-        life.settle_list(now);
+        life.settle_list();
         // A record outlives a list only while that waits to be confirmed.
         let most = life.heard.len();
         let told = (snapshot.created, snapshot.deleted);

@@ -45,6 +45,9 @@ pub(crate) struct Heard {
     /// It was asked for, and is not there.
     pub(crate) gone: bool,
     pub(crate) leaving_since: Option<u64>,
+    pub(crate) untold_since: Option<u64>,
+    /// Nobody has known of it for long.
+    pub(crate) given_up: bool,
 }
 
 impl Heard {
@@ -159,6 +162,8 @@ pub(crate) struct Creation {
     pub(crate) shown: u64,
     /// Its time to show is over.
     pub(crate) settled: bool,
+    /// Its servers carry its mark.
+    pub(crate) marked: bool,
     /// Its first server, if the answer told it.
     pub(crate) first: Option<ReplicaId>,
     /// A list has shown one of it.
@@ -188,6 +193,7 @@ pub(crate) const DELETION_SETTLES_MS: u64 = 60_000;
 pub(crate) const KNOWN_BETWEEN_LISTS_MS: u64 = 60_000;
 const KNOWN_FOR_MS: u64 = 300_000;
 const KNOWN_FOR_S: i64 = 300;
+const GIVEN_UP_AFTER_MS: u64 = 900_000;
 
 /// One process of a scaler, from its start to its end.
 #[derive(Debug, Default)]
@@ -211,6 +217,9 @@ pub(crate) struct Life {
     pub(crate) given: BTreeSet<ReplicaId>,
     /// How many replicas the last list should have had.
     pub(crate) expected: usize,
+    pub(crate) threshold: u32,
+    /// Servers that were ordered of a broken image.
+    pub(crate) ordered: u64,
     /// Its process, as marks name it.
     pub(crate) instance: Instance,
     pub(crate) quiet_until: u64,
@@ -254,7 +263,7 @@ impl Life {
                 _ => Some((ahead, is_exact)),
             };
         }
-        self.settle_list(now);
+        self.settle_list();
         for (id, heard) in &mut self.heard {
             let is_expected = !self.deleted.contains_key(id) && !heard.leaves;
             heard.untold = !servers.contains_key(id) && is_expected;
@@ -272,6 +281,9 @@ impl Life {
         }
         self.leave_addresses_of_others(&servers);
         for creation in &mut self.creations {
+            let first = creation.first.as_ref();
+            let server = first.and_then(|id| servers.get(id));
+            creation.listed |= server.is_some_and(|s| s.state != ServerState::Unknown);
             let until = creation.waits_until();
             creation.settled |= until.is_some_and(|until| asked >= until);
         }
@@ -330,7 +342,8 @@ impl Life {
             heard.leaving_since.get_or_insert(now);
         }
         heard.server = Some(server.clone());
-        (heard.untold, heard.gone) = (false, false);
+        (heard.untold, heard.gone, heard.untold_since) = (false, false, None);
+        heard.given_up = false;
         let accepted = self.deleted.get(&server.id);
         let settled = accepted.is_some_and(|at| asked >= at + DELETION_SETTLES_MS);
         if settled && !heard.leaves && server.state != ServerState::Unknown {
@@ -354,13 +367,19 @@ impl Life {
         let is_young = is_young || server.created > self.newest;
         let mark = server.marks.creation;
         let here = self.instance;
-        let is_of = |c: &&mut Creation| match mark {
-            Some(mark) => mark.instance == here && c.number == mark.number,
-            None => c.is_open(),
+        let firsts = self.creations.iter();
+        let by_id = firsts
+            .filter(|c| c.is_open() && c.first.as_ref() == Some(&server.id))
+            .map(|c| c.number)
+            .next();
+        let is_of = |c: &&mut Creation| match (mark, by_id) {
+            (Some(mark), _) => mark.instance == here && c.number == mark.number,
+            (None, Some(number)) => c.number == number,
+            (None, None) => c.is_open() && !c.marked,
         };
         if let Some(creation) = self.creations.iter_mut().find(is_of) {
-            creation.listed |= is_list && creation.first.as_ref() == Some(&server.id);
-            if is_new && (is_young || mark.is_some()) {
+            creation.listed |= is_list && is_new;
+            if is_new && (is_young || mark.is_some() || by_id.is_some()) {
                 creation.shown += 1;
             }
         }
@@ -373,12 +392,28 @@ impl Life {
     }
 
     /// What was asked for beside the last list is known now: whether that list is believed.
-    pub(crate) fn settle_list(&mut self, now: u64) {
+    pub(crate) fn settle_list(&mut self) {
         let Some(listed) = self.listed.as_mut().filter(|l| !l.settled) else {
             return;
         };
         listed.settled = true;
-        let untold = self.heard.values().filter(|h| h.untold && !h.gone).count();
+        let now = listed.ended;
+        let threshold = self.threshold;
+        for heard in self.heard.values_mut().filter(|h| h.untold && !h.gone) {
+            let since = *heard.untold_since.get_or_insert(now);
+            let runs = heard.server.as_ref().is_some_and(|s| {
+                matches!(s.state, ServerState::Running(_)) || (heard.ran && heard.address_seen)
+            });
+            let answers = heard.answer.is_some() && heard.failures < threshold && runs;
+            // To the scaler it may be a list later.
+            heard.gone |= heard.given_up && !answers;
+            heard.given_up = !answers && now - since >= GIVEN_UP_AFTER_MS;
+        }
+        let untold = self
+            .heard
+            .values()
+            .filter(|h| h.untold && !h.gone && !h.given_up)
+            .count();
         listed.shrunken = untold >= 2 && untold * 2 > self.expected;
         // What leaves, and what the list lacks, is only gone by a list that is believed.
         let shrunken = listed.shrunken;
@@ -418,8 +453,11 @@ impl Life {
                     heard.gone = true;
                 }
                 let first = |c: &&mut Creation| c.first.as_ref() == Some(id);
+                let asked = self.list_began.unwrap_or(now);
                 if let Some(creation) = self.creations.iter_mut().find(first) {
                     creation.gone = true;
+                    let until = creation.waits_until();
+                    creation.settled |= until.is_some_and(|until| asked >= until);
                 }
             }
             None => {}

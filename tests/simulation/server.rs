@@ -70,6 +70,8 @@ pub(crate) struct Vm {
     pub(crate) marks: Marks,
     /// In which way its image is broken, and for how long after it is up it does not show.
     pub(crate) breaks: Option<(Broken, u64)>,
+    /// It shows by now.
+    pub(crate) broke: bool,
 }
 
 impl Vm {
@@ -89,7 +91,9 @@ impl Vm {
     /// Whether it answers: it runs, it does not hang.
     pub(crate) fn answers(&self, now: u64) -> bool {
         let awake = matches!(self.guest, Guest::HalfUp | Guest::Up);
-        self.runs() && awake && self.ip.is_some() && now >= self.hung_until
+        let is_silent = self.broke && matches!(self.breaks, Some((Broken::FreeThenSilent, _)));
+        let answers = awake && !is_silent && now >= self.hung_until;
+        self.runs() && answers && self.ip.is_some()
     }
 
     pub(crate) fn free(&self) -> u64 {

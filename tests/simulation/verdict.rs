@@ -37,7 +37,7 @@ impl World {
     fn check_deed(&mut self, life: usize, deed: String) -> Option<Listed> {
         let now = self.now;
         let known = self.judge.life(life);
-        known.settle_list(now);
+        known.settle_list();
         let listed = known.listed.clone();
         let turn = known.turn;
         let is_new = known.done.insert(deed.clone());
@@ -312,7 +312,7 @@ impl World {
             self.check_amount(life, count, &listed);
         }
         self.check_waits(life, count);
-        self.check_bill(life);
+        self.check_bill(life, count);
         if self.quiet {
             self.check_surplus(life, count);
         }
@@ -345,7 +345,7 @@ impl World {
         let sure: u64 = known
             .heard
             .iter()
-            .filter(|(id, _)| !known.deleted.contains_key(*id))
+            .filter(|(id, heard)| !known.deleted.contains_key(*id) && !heard.given_up)
             .map(
                 |(id, heard)| match (heard.server.as_ref(), self.servers.get(id)) {
                     (Some(s), Some(vm)) if vm.exists() => {
@@ -367,7 +367,9 @@ impl World {
         };
         let members = members.filter(counts).count() as u64;
         if sum >= policy.floor {
-            let text = format!("{count}, although {sure} and {awaited} servers are there");
+            let open = self.judge.lives[life].creations.clone();
+            let text =
+                format!("{count}, although {sure} and {awaited} servers are there: {open:?}");
             self.judge.violated(life, now, Invariant::Storm, text);
         }
         let pool = members + awaited + count;
@@ -407,26 +409,30 @@ impl World {
         }
     }
 
-    /// Bound: of a broken image, so many creations as fit in if each waits twice as long as the one before it, up to
-    /// 15 min; twice that, because what is free for a moment looks as if it had been taken; and eight for those that
-    /// were under way, or that were made while an image worked.
-    fn check_bill(&mut self, life: usize) {
+    /// Bound: of a broken image, the servers of so many creations for the whole floor as fit in if each waits twice as
+    /// long as the one before it, up to 15 min; twice that, because what is free for a moment looks as if it had been
+    /// taken; and eight for those that were under way, or that were made while an image worked.
+    fn check_bill(&mut self, life: usize, count: u64) {
         let faults = self.scenario.faults;
         // Lies look like answers of a replica that works, and a quota that was used up ends its wait early. What this
         // process did not make has no part in its waits.
         let other = [Fault::ProbeLies, Fault::Quota, Fault::GuestHangs];
         let is_broken = faults.has(Fault::BrokenImage) && !self.quiet;
-        if !is_broken || other.into_iter().any(|fault| faults.has(fault)) {
+        // What is busy for a minute and then ends cannot be told from a call.
+        let boots_for_long = self.scenario.boot_ms.1 > 50_000 || faults.has(Fault::SlowBoot);
+        if !is_broken || boots_for_long || other.into_iter().any(|fault| faults.has(fault)) {
             return;
         }
         let now = self.now;
         let lasts = (now - self.started[life]) / 1_000;
         let known = self.judge.life(life);
-        let creations = known.creations_sent + 1;
+        known.ordered += count;
+        let ordered = known.ordered;
         let doublings = u64::from((lasts / 10 + 1).ilog2()) + 1;
         let most = 2 * (doublings.min(8) + lasts / 900) + 8;
-        if creations > most {
-            let text = format!("{creations} creations in {lasts} s");
+        let policy = &self.scenario.policy;
+        if ordered > most * policy.floor.div_ceil(policy.capacity.get()) {
+            let text = format!("{ordered} servers in {lasts} s");
             self.judge.violated(life, now, Invariant::Bill, text);
         }
     }

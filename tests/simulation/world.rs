@@ -150,7 +150,7 @@ pub(crate) struct World {
 /// The cloud's clock at the start, in seconds.
 const CLOUD_START: i64 = 1_700_000_000;
 /// Addresses are used again, the first free one first, as clouds do.
-const ADDRESSES: u8 = 250;
+const ADDRESSES: u16 = 5_000;
 /// How long a flip waits for its probe at the most, and how far apart two of them are at least.
 pub(crate) const FLIP_LASTS_MS: u64 = 60_000;
 /// When the operator deletes a guest whose service never runs: later than nearly any history ends.
@@ -410,6 +410,7 @@ impl World {
             said_done_ms: None,
             marks: Marks::default(),
             breaks: None,
+            broke: false,
         };
         self.servers.insert(id.clone(), vm);
         self.note(3, || format!("server {id} is made by {maker:?}"));
@@ -480,7 +481,7 @@ impl World {
     fn give_address(&mut self, id: &ReplicaId) {
         let used: Vec<Ipv4Addr> = self.servers.values().filter_map(|vm| vm.ip).collect();
         let ip = (1..ADDRESSES)
-            .map(|last| Ipv4Addr::new(10, 0, 0, last))
+            .map(|number| Ipv4Addr::from(0x0a00_0000 | u32::from(number)))
             .find(|ip| !used.contains(ip));
         if let Some(vm) = self.servers.get_mut(id) {
             vm.ip = vm.ip.or(ip);
@@ -540,13 +541,16 @@ impl World {
     /// It shows that the image is broken.
     fn breaks(&mut self, id: &ReplicaId, broken: Broken) {
         let now = self.now;
-        let Some(vm) = self.servers.get_mut(id).filter(|vm| vm.is_up()) else {
+        let Some(vm) = self.servers.get_mut(id).filter(|vm| vm.exists()) else {
             return;
         };
+        vm.broke = true;
+        if vm.nova != Nova::Active {
+            return;
+        }
         match broken {
-            Broken::NeverFree => {}
+            Broken::NeverFree | Broken::FreeThenSilent => {}
             Broken::FreeThenDone | Broken::BusyThenDone => vm.drained = true,
-            Broken::FreeThenSilent => vm.hung_until = u64::MAX,
             Broken::FreeThenOff => {
                 vm.nova = Nova::Stopped;
                 vm.power_off();

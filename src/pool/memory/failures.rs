@@ -1,6 +1,6 @@
 //! Which creations came to nothing, by what became of their servers.
 
-use super::super::{BackoffCause, Failed, Moment, Phase, Policy, Record, assess};
+use super::super::{BackoffCause, Failed, Moment, Phase, Policy, Record, ServerState, assess};
 use super::Memory;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -31,19 +31,7 @@ impl Memory {
 
     /// Servers that went without having been deleted here are failures if they had come to nothing.
     pub(super) fn blame_vanished(&mut self, policy: &Policy, gone: &[Arc<Record>], now: Moment) {
-        let grace = policy.startup_grace;
-        let cause = |record: &Record| {
-            let is_ours = record.creation > 0 && record.is_expected();
-            let trial = &record.trial;
-            if !is_ours || trial.is_proven() {
-                None
-            } else if trial.would_end_early(grace) {
-                Some(BackoffCause::EndedEarly)
-            } else {
-                let came_up = record.has_served || record.has_answered;
-                (!came_up).then_some(BackoffCause::NeverCameUp)
-            }
-        };
+        let cause = |record: &Record| vanished(policy, record);
         let failed = gone.iter().filter_map(|r| Some((r.creation, cause(r)?)));
         let Some((creation, cause)) = failed.max() else {
             return;
@@ -72,6 +60,9 @@ impl Memory {
     ) -> Option<BackoffCause> {
         let grace = policy.startup_grace;
         let is_ours = record.creation > 0;
+        if record.server.state == ServerState::Leaving {
+            return vanished(policy, record);
+        }
         if record.has_served {
             let trial = &record.trial;
             if !is_ours || trial.is_proven() {
@@ -102,5 +93,18 @@ impl Memory {
             }
             _ => None,
         }
+    }
+}
+
+/// Why one that goes, or has gone, and was not deleted here is a failure, if it is.
+fn vanished(policy: &Policy, record: &Record) -> Option<BackoffCause> {
+    let is_ours = record.creation > 0 && record.delete_accepted.is_none();
+    let came_up = record.has_served || record.has_answered;
+    if !is_ours {
+        None
+    } else if record.trial.would_end_early(policy.startup_grace) {
+        Some(BackoffCause::EndedEarly)
+    } else {
+        (!came_up).then_some(BackoffCause::NeverCameUp)
     }
 }

@@ -55,13 +55,14 @@ impl Memory {
         };
         self.drop_gone(policy, is_gone, arrived);
         self.moves.listed(now);
-        for server in listing.servers.iter().chain(found) {
+        let seen = listing.servers.iter().map(|server| (server, false));
+        for (server, asked) in seen.chain(found.into_iter().map(|server| (server, true))) {
             match self.records.contains_key(&server.id) {
                 true => self.update(policy, server, (now, arrived)),
                 // A server of which the provider cannot say anything is only of the pool if it
                 // was before.
                 false if server.state == ServerState::Unknown => {}
-                false => self.admit(server, previous_list, arrived),
+                false => self.admit((server, asked), previous_list, arrived),
             }
         }
         let lists = self.lists;
@@ -71,6 +72,8 @@ impl Memory {
         }
         self.forget_addresses_of_others(listing);
         self.blame_failed_creations(policy, now);
+        let told = |s: &Server| s.state != ServerState::Unknown;
+        let listed = listing.servers.iter().map(|s| (&s.id, told(s))).collect();
         self.creations.settle(&listed, inquiry, now);
         self.first_list = self.first_list.or(listing.cloud_time);
         let newest = listing.servers.iter().filter_map(|server| server.created);
@@ -128,7 +131,8 @@ impl Memory {
         let listed: BTreeSet<&ReplicaId> = listing.servers.iter().map(|s| &s.id).collect();
         let ordered = self.creations.overdue_firsts(listing.taken);
         let mut questions: Vec<ReplicaId> = ordered
-            .filter(|id| !listed.contains(*id) && self.record(id).is_none())
+            .filter(|id| !listed.contains(*id))
+            .filter(|id| !self.record(id).is_some_and(Record::is_expected))
             .cloned()
             .collect();
         let mut missing: Vec<(u64, &ReplicaId)> = self
@@ -222,7 +226,12 @@ impl Memory {
         }
     }
 
-    fn admit(&mut self, server: &Server, previous_list: Option<(CloudTime, Moment)>, now: Moment) {
+    fn admit(
+        &mut self,
+        (server, asked): (&Server, bool),
+        previous_list: Option<(CloudTime, Moment)>,
+        now: Moment,
+    ) {
         let is_young = match (previous_list, server.created) {
             (Some((_, list)), Some(created)) => self
                 .clocks
@@ -235,7 +244,8 @@ impl Memory {
         let is_new = is_young || is_newest;
         let left_out = self.gone.came_back(&server.id);
         let mark = server.marks.creation;
-        let is_own = mark.is_some_and(|mark| mark.instance == self.instance);
+        let is_own = mark.is_some_and(|mark| mark.instance == self.instance)
+            || self.creations.is_first(&server.id);
         let since_first_list = match (self.first_list, server.created) {
             (Some(first), Some(created)) => created >= first,
             _ => false,
@@ -245,7 +255,11 @@ impl Memory {
         let born_here = left_out.is_none() && (is_own || (is_young && since_first_list));
         let stems = match left_out {
             Some(past) => Stems::Ours(past.creation),
-            None if is_own || is_new => self.creations.server_shown(mark, self.instance),
+            None if is_own || is_new => {
+                let is_listed = !asked;
+                self.creations
+                    .server_shown(server, is_listed, self.instance)
+            }
             // It was there before, and a list had left it out, or could not say whose it is.
             None => Stems::Ours(0),
         };
