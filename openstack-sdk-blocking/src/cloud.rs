@@ -333,7 +333,9 @@ impl Cloud {
             request
                 .headers
                 .push(("x-auth-token", token.expose().to_owned()));
-            let response = self.send(service, path, &request)?;
+            let response = self.send(service, path, &request);
+            request.wipe();
+            let response = response?;
             if response.status != 401 {
                 return Ok(response);
             }
@@ -393,10 +395,18 @@ impl Cloud {
         request
             .headers
             .push(("content-type", "application/json".to_owned()));
-        request.body = Some(identity::login_body(&self.config).to_string().into_bytes());
-        self.try_without_project(state, &request)?;
+        let mut login = identity::login_body(&self.config);
+        request.body = Some(login.to_string().into_bytes());
+        identity::wipe(&mut login);
+        let tried = self.try_without_project(state, &request);
+        if tried.is_err() {
+            request.wipe();
+        }
+        tried?;
         let sent_at = monotonic_now();
-        let response = self.send(service, &path, &request)?;
+        let response = self.send(service, &path, &request);
+        request.wipe();
+        let response = response?;
         if !(200..300).contains(&response.status) {
             let redactor = self.redactor(None);
             let target = self.target(&request.url);
@@ -448,13 +458,14 @@ impl Cloud {
         if request.method != Method::Get || left.is_zero() {
             return Err(lost);
         }
-        let again = Request {
+        let mut again = Request {
             timeout: left,
             fresh_connection: true,
             ..request.clone()
         };
-        self.exchange(service, path, &again)
-            .map_err(|(_, error)| error)
+        let outcome = self.exchange(service, path, &again);
+        again.wipe();
+        outcome.map_err(|(_, error)| error)
     }
 
     fn exchange(

@@ -36,7 +36,7 @@ fn level(event: &Event) -> Level {
         EventKind::Incomplete | EventKind::Contradiction | EventKind::Foreign => Level::Warn,
         _ if event.error.is_some() => Level::Error,
         EventKind::Error => Level::Error,
-        EventKind::Blocked | EventKind::Doubted => Level::Warn,
+        EventKind::Blocked | EventKind::Doubted | EventKind::CutShort => Level::Warn,
         // What served is lost to callers, and nothing of this daemon's doing.
         EventKind::State
             if matches!(event.states.1, Some("unreachable" | "failed" | "unknown")) =>

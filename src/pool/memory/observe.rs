@@ -163,7 +163,7 @@ impl Memory {
         self.records.retain(|id, record| {
             let stays = !is_gone(id);
             if !stays {
-                schedule.moved(id, record.due(), None);
+                schedule.moved(id, record.waits(), None);
                 self.gone.went(record, now);
                 gone.push(Arc::clone(record));
             }
@@ -242,7 +242,7 @@ impl Memory {
             untold_since: None,
         };
         record.note_creating(now);
-        self.schedule.moved(&server.id, None, record.due());
+        self.schedule.moved(&server.id, None, record.waits());
         self.records.insert(server.id.clone(), Arc::new(record));
     }
 
