@@ -5,16 +5,16 @@
 mod support;
 
 use simplescalevm::pool::{
-    CloudTime, ExternalAddress, Listing, Moment, Policy, ProbeResult, ProbeTarget, ReplicaId,
+    Accepted, CloudTime, Instance, Marks, ExternalAddress, Listing, Moment, Policy, ProbeResult, ProbeTarget, ReplicaId,
     Server, ServerState, Snapshot,
 };
 use simplescalevm::probe::{ProbeJob, ProbePool, ProbeSettings, Protocol, TlsSettings};
-use simplescalevm::provider::{Provider, ProviderError};
+use simplescalevm::provider::{Order, Provider, ProviderError, Standby};
 use simplescalevm::scaler::{Clock, Parts, Probes, Scaler, Watcher};
 use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::num::{NonZeroU16, NonZeroU64, NonZeroUsize};
+use std::num::{NonZeroU16, NonZeroUsize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -66,7 +66,19 @@ impl Provider for Still {
         })
     }
 
-    fn create(&mut self, _: NonZeroU64) -> Result<(), ProviderError> {
+    fn external_addresses(&mut self) -> Result<Vec<ExternalAddress>, ProviderError> {
+        Ok(Vec::new())
+    }
+
+    fn create(&mut self, _: &Order) -> Result<Accepted, ProviderError> {
+        Ok(Accepted::default())
+    }
+
+    fn show(&mut self, _: &ReplicaId) -> Result<Option<Server>, ProviderError> {
+        Ok(None)
+    }
+
+    fn mark(&mut self, _: &ReplicaId, _: &str, _: &str) -> Result<(), ProviderError> {
         Ok(())
     }
 
@@ -74,7 +86,11 @@ impl Provider for Still {
         Ok(())
     }
 
-    fn move_address(&mut self, _: &ExternalAddress, _: &ReplicaId) -> Result<(), ProviderError> {
+    fn move_address(
+        &mut self,
+        _: &ExternalAddress,
+        _: &Standby,
+    ) -> Result<(), ProviderError> {
         Ok(())
     }
 
@@ -137,6 +153,7 @@ fn server(number: u16, is_living: bool) -> Server {
         created: Some(CloudTime(1)),
         launched: Some(CloudTime(1)),
         image: None,
+        marks: Marks::default(),
     }
 }
 
@@ -173,6 +190,7 @@ fn probes_of_the_living(dead: u16) -> f64 {
             floor: 1,
             ..Policy::default()
         },
+        instance: Instance::default(),
         scaling_interval: Duration::from_secs(60),
         stop: Arc::new(AtomicBool::new(false)),
     });

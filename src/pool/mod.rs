@@ -42,8 +42,8 @@ pub use contradictions::take_out_contradictions;
 pub use creations::Accepted;
 pub use event::{CycleStep, Event, EventKind, Events, Note, Numbers, Quota};
 pub use foreign::{
-    LONGEST_NAME, LONGEST_TEXT, bounded, is_unseen, short_name, short_text, shown, visible, visible_json,
-    visible_lines,
+    LONGEST_NAME, LONGEST_TEXT, bounded, is_unseen, short_name, short_text, shown, visible,
+    visible_json, visible_lines,
 };
 pub use inquiry::{Inquiry, Looked};
 pub use invariants::{Violation, violations};
