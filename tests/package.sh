@@ -48,7 +48,8 @@ settings=/etc/simplescalevm/simplescalevm.env
 
 echo "== installation"
 inside dpkg --install /package.deb
-for wanted in "755 root:root /usr/bin/simplescalevm" "750 root:simplescalevm /etc/simplescalevm" \
+template=/usr/lib/systemd/system/simplescalevm@.service
+for wanted in "755 root:root /usr/bin/simplescalevm" "644 root:root $template" "750 root:simplescalevm /etc/simplescalevm" \
     "640 root:simplescalevm $settings" "644 root:root /usr/lib/systemd/system/simplescalevm.service"; do
     found=$(inside stat --format '%a %U:%G %n' "${wanted##* }")
     [ "$found" = "$wanted" ] || fail "$found, not $wanted"
@@ -56,8 +57,13 @@ done
 # A slim Debian leaves documents and manual pages out.
 if inside dpkg --verify simplescalevm | grep -v ' /usr/share/'; then fail "files are not as packed"; fi
 if inside sh -c 'command -v systemd-analyze' >/dev/null; then
-    inside systemd-analyze verify --man=no /usr/lib/systemd/system/simplescalevm.service
+    inside systemd-analyze verify --man=no /usr/lib/systemd/system/simplescalevm.service "$template"
 fi
+# The template differs from the service in its name and its settings, and in nothing else.
+differs=$(inside diff /usr/lib/systemd/system/simplescalevm.service "$template" | grep '^>' || true)
+expected='> Description=SimpleScaleVM, keeper of a pool of OpenStack VMs (%i)
+> ExecStart=/usr/bin/simplescalevm --env-file /etc/simplescalevm/%i.env'
+[ "$differs" = "$expected" ] || fail "the template's own lines: $differs"
 status=0
 "${service[@]}" 2>"$work/log" || status=$?
 cat "$work/log"
@@ -93,6 +99,36 @@ for _ in $(seq 150); do
     sleep 0.1
 done
 "${service[@]}" healthcheck || fail "healthcheck"
+# No other process of its user may look into its memory, where the password is.
+owner=$(stat --format %U "/proc/$(pgrep --full --newest '^/usr/bin/simplescalevm --env-file')/environ")
+[ "$owner" = root ] || fail "its memory is open to $owner"
+
+echo "== a second pool, as an instance of the template"
+instance=$(sed -n 's/^ExecStart=//p' "$root$template")
+read -ra second < <(sed 's/%i/turn/' <<<"$instance")
+sed -e "s/^APP_PORT=.*/APP_PORT=$((port + 1))/" -e 's/^OPENSTACK_METADATA_VALUE=.*/OPENSTACK_METADATA_VALUE=turn/' \
+    "$root$settings" >"$root/etc/simplescalevm/turn.env"
+inside chown --reference "$settings" /etc/simplescalevm/turn.env
+inside chmod --reference "$settings" /etc/simplescalevm/turn.env
+turn=("${service[@]:0:$((${#service[@]} - ${#exec_start[@]}))}" "${second[@]}")
+"${turn[@]}" 2>"$work/turn" &
+other=$!
+started+=("$other")
+for _ in $(seq 150); do
+    [ "$(grep -c 'serving' "$work/turn" || true)" -ge 3 ] && break
+    sleep 0.1
+done
+"${turn[@]}" healthcheck || fail "healthcheck of the second one"
+grep -q 'pool=turn' "$work/turn" || fail "the second one keeps another pool"
+# It says that there is no reload, and stays.
+kill -HUP "$other" "$daemon"
+sleep 1
+kill -TERM "$other"
+status=0
+wait "$other" || status=$?
+[ "$status" -eq 0 ] || fail "the second one ended with $status"
+grep -q 'SIGHUP' "$work/turn" || fail "SIGHUP is not told"
+rm "$root/etc/simplescalevm/turn.env"
 kill -TERM "$daemon"
 status=0
 wait "$daemon" || status=$?

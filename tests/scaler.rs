@@ -5,6 +5,8 @@
 mod addresses;
 #[path = "scaler/bench.rs"]
 mod bench;
+#[path = "scaler/lookout.rs"]
+mod lookout;
 #[path = "scaler/supply.rs"]
 mod supply;
 
@@ -21,7 +23,7 @@ fn a_list_precedes_every_plan_that_is_applied() {
     bench.turn();
     bench.did("list, create 2");
     // What was just done is not done again before a list shows what came of it.
-    bench.wait(s(5));
+    bench.wait(s(4));
     bench.turn();
     bench.did("");
 }

@@ -406,7 +406,9 @@ impl Cloud {
             request
                 .headers
                 .push(("x-auth-token", token.expose().to_owned()));
-            let response = self.send(service, path, &request, again(&mut sink))?;
+            let response = self.send(service, path, &request, again(&mut sink));
+            request.wipe();
+            let response = response?;
             if response.status != 401 {
                 return Ok(response);
             }
@@ -469,13 +471,18 @@ impl Cloud {
         request
             .headers
             .push(("content-type", "application/json".to_owned()));
-        request.body = Some(identity::login_body(&self.config).to_string().into_bytes());
+        let mut login = identity::login_body(&self.config);
+        request.body = Some(login.to_string().into_bytes());
+        identity::wipe(&mut login);
         request.max_body_bytes = MAX_LOGIN_BYTES;
         if let Err(refused) = self.try_without_project(state, &request) {
+            request.wipe();
             return Err(state.waits.add(refused, self.now()));
         }
         let sent_at = self.now();
-        let response = self.send(service, &path, &request, None)?;
+        let response = self.send(service, &path, &request, None);
+        request.wipe();
+        let response = response?;
         if !(200..300).contains(&response.status) {
             let redactor = self.redactor(None);
             let target = self.target(&request.url);
@@ -533,13 +540,14 @@ impl Cloud {
         if request.method != Method::Get || left.is_zero() {
             return Err(lost);
         }
-        let anew = Request {
+        let mut anew = Request {
             timeout: left,
             fresh_connection: true,
             ..request.clone()
         };
-        self.exchange(service, path, &anew, sink)
-            .map_err(|(_, error)| error)
+        let outcome = self.exchange(service, path, &anew, sink);
+        anew.wipe();
+        outcome.map_err(|(_, error)| error)
     }
 
     fn exchange(

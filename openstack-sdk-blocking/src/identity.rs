@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
+use zeroize::Zeroize;
 
 use serde_json::{Value, json};
 
@@ -86,6 +87,16 @@ pub(crate) fn login_body(config: &CloudConfig) -> Value {
         }
     }
     json!({ "auth": auth })
+}
+
+/// Overwrites every text of a body that has been sent.
+pub(crate) fn wipe(body: &mut Value) {
+    match body {
+        Value::String(text) => text.zeroize(),
+        Value::Array(values) => values.iter_mut().for_each(wipe),
+        Value::Object(fields) => fields.values_mut().for_each(wipe),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 fn user_json(user: &UserRef) -> Value {

@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use serde_json::Value;
+use zeroize::Zeroize;
 
 use crate::secret::Secret;
 use crate::url;
@@ -25,6 +26,12 @@ const MAX_CHARS: usize = 20_000;
 pub(crate) struct Redactor {
     /// In every spelling in which an echo may have them, the longest first.
     hidden: Vec<Vec<char>>,
+}
+
+impl Drop for Redactor {
+    fn drop(&mut self) {
+        self.hidden.zeroize();
+    }
 }
 
 impl Redactor {

@@ -1,15 +1,17 @@
 use std::fmt;
+use zeroize::Zeroizing;
 
 /// A value that must not be shown: a password, a token, an application credential's secret.
 ///
 /// `Debug` prints `***` and there is no `Display`, so it cannot slip into a log line or an error.
+/// Its memory is overwritten with zeros when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Wraps a value.
     pub fn new(value: impl Into<String>) -> Self {
-        Self(value.into())
+        Self(Zeroizing::new(value.into()))
     }
 
     /// The value itself, for the one place that sends it.
@@ -26,13 +28,13 @@ impl fmt::Debug for Secret {
 
 impl From<String> for Secret {
     fn from(value: String) -> Self {
-        Self(value)
+        Self(Zeroizing::new(value))
     }
 }
 
 impl From<&str> for Secret {
     fn from(value: &str) -> Self {
-        Self(value.to_owned())
+        Self(Zeroizing::new(value.to_owned()))
     }
 }
 

@@ -101,6 +101,8 @@ pub fn man_page(settings: &[ManSetting]) -> String {
          .TP\n.I .env\nSettings, in the working directory.\n\
          .TP\n.I /etc/simplescalevm/simplescalevm.env\n\
          Settings of the service of the Debian package.\n\
+         .TP\n.I /etc/simplescalevm/NAME.env\n\
+         Settings of its instance simplescalevm@NAME: one daemon for each pool.\n\
          .SH SEE ALSO\n.BR openstack (1),\n.BR systemd (1)\n",
     );
     text

@@ -32,6 +32,8 @@ pub enum ProbeFailure {
     Status(u16),
     /// The body is not JSON.
     NotJson,
+    /// The body is text in an encoding that JSON does not have.
+    Encoding(&'static str),
     /// The body is JSON, but no object.
     NotAnObject,
     /// A key is missing.
@@ -69,7 +71,7 @@ impl ProbeFailure {
             Self::Tls(_) => "tls",
             Self::NotHttp(_) => "not_http",
             Self::Status(_) => "status",
-            Self::NotJson => "not_json",
+            Self::NotJson | Self::Encoding(_) => "not_json",
             Self::NotAnObject => "not_an_object",
             Self::KeyMissing(_) => "key_missing",
             Self::BadValue { .. } => "bad_value",
@@ -91,6 +93,7 @@ impl fmt::Display for ProbeFailure {
             Self::NotHttp(why) => write!(f, "not an HTTP answer: {why}"),
             Self::Status(status) => write!(f, "HTTP status {status}"),
             Self::NotJson => f.write_str("the body is not JSON"),
+            Self::Encoding(name) => write!(f, "the body is in {name}, and JSON has to be in UTF-8"),
             Self::NotAnObject => f.write_str("the body is JSON but not an object"),
             Self::KeyMissing(key) => write!(f, "key {key} is missing"),
             Self::BadValue { key, value } => write!(f, "key {key} has the bad value {value}"),

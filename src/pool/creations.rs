@@ -34,6 +34,8 @@ pub(super) struct Creations {
     /// The newest creation that has already lengthened the backoff.
     blamed: Option<u64>,
     probation: Probation,
+    /// How many servers of how many the quota let through, until that was told.
+    cut_short: Option<(u64, u64)>,
 }
 
 /// Creations whose replicas came to nothing since the last one that came to something. A first good answer ends the
@@ -305,13 +307,19 @@ impl Creations {
             .iter()
             .filter(|c| c.is_overdue(now))
             .max_by_key(|c| c.number)
-            .map(|c| (c.number, c.cause()));
+            .map(|c| (c.number, c.cause(), (c.ordered - c.unseen, c.ordered)));
         self.unseen.retain(|c| c.unseen > 0 && now < c.until);
         // One of which nothing is missing stays known while another of the same batch might show.
         self.others.retain(|batch| now < batch.until);
-        if let Some((number, cause)) = lost {
+        if let Some((number, cause, part)) = lost {
+            self.cut_short = (cause == BackoffCause::Quota).then_some(part);
             self.blame(number, cause, now);
         }
+    }
+
+    /// How many servers of how many the cloud made of a creation that it had accepted; told once.
+    pub(super) fn cut_short(&mut self) -> Option<(u64, u64)> {
+        self.cut_short.take()
     }
 
     /// A server of this creation came to nothing. The servers of one creation count once, and

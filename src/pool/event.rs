@@ -18,6 +18,8 @@ pub enum EventKind {
     Gone,
     /// Replicas were asked for.
     Create,
+    /// Of the replicas that were asked for, only a part was made.
+    CutShort,
     /// A replica's deletion was asked for.
     Delete,
     /// An external address was moved.
@@ -64,6 +66,7 @@ impl EventKind {
             Self::State => "replica-state",
             Self::Gone => "replica-gone",
             Self::Create => "create",
+            Self::CutShort => "create-partial",
             Self::Delete => "delete",
             Self::Move => "move-address",
             Self::Blocked => "blocked",

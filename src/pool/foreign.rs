@@ -1,6 +1,8 @@
 //! Text from outside (names, answers, error bodies), made fit to be shown: it cannot break a line, move a cursor, turn
 //! the reading order round or hide a part of itself, and it is of bounded length.
 
+use std::borrow::Cow;
+
 /// The longest name that a sentence repeats, in characters.
 pub const LONGEST_NAME: usize = 64;
 /// The longest other text, in characters.
@@ -33,6 +35,16 @@ pub fn visible(text: &str) -> String {
         }
     }
     out
+}
+
+/// The same without a copy where all of it is seen, which is nearly always.
+#[must_use]
+pub fn shown(text: &str) -> Cow<'_, str> {
+    if text.contains(is_unseen) {
+        Cow::Owned(visible(text))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 /// The same, line by line: the ends of the lines stay.

@@ -193,10 +193,15 @@ impl Memory {
     /// Changes a record, and with it its place among those that wait for a probe.
     fn change<T>(&mut self, id: &ReplicaId, change: impl FnOnce(&mut Record) -> T) -> Option<T> {
         let record = Arc::make_mut(self.records.get_mut(id)?);
-        let before = record.due();
+        let before = record.waits();
         let outcome = change(record);
-        self.schedule.moved(id, before, record.due());
+        self.schedule.moved(id, before, record.waits());
         Some(outcome)
+    }
+
+    /// A creation of which the quota let only a part through: how many servers of how many. Told once.
+    pub fn creation_cut_short(&mut self) -> Option<(u64, u64)> {
+        self.creations.cut_short()
     }
 
     /// Notes that a creation of `count` servers is sent: servers that show from now on may stem from it. Returns the

@@ -8,6 +8,7 @@ mod answer;
 mod answers;
 mod assess;
 mod backoff;
+mod builds;
 mod clocks;
 mod contradictions;
 mod creations;
@@ -37,13 +38,14 @@ mod words;
 pub use answer::{Answer, ProbeFailure, ProbeResult};
 pub use assess::{Assessed, Assessment, Phase, assess};
 pub use backoff::{Backoff, BackoffCause, CreateFailure};
+pub use builds::Builds;
 pub use clocks::{ClockOddity, OddClock};
 pub use contradictions::take_out_contradictions;
 pub use creations::Accepted;
 pub use event::{CycleStep, Event, EventKind, Events, Note, Numbers, Quota};
 pub use foreign::{
-    LONGEST_NAME, LONGEST_TEXT, bounded, is_unseen, short_name, short_text, visible, visible_json,
-    visible_lines,
+    LONGEST_NAME, LONGEST_TEXT, bounded, is_unseen, short_name, short_text, shown, visible,
+    visible_json, visible_lines,
 };
 pub use inquiry::{Inquiry, Looked};
 pub use invariants::{Violation, violations};

@@ -225,6 +225,11 @@ impl Record {
         waits.then_some(self.probe.at)
     }
 
+    /// The same with its place among those that wait.
+    pub(super) fn waits(&self) -> Option<(bool, Moment)> {
+        self.due().map(|at| (self.failures > 0, at))
+    }
+
     /// For how long lists have shown it being created in the same way, without the last one: that
     /// alone may be an old one.
     pub(super) fn time_shown_creating(&self) -> Duration {

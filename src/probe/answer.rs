@@ -30,7 +30,8 @@ pub fn read_answer(
     if body.len() > MAX_BODY_BYTES {
         return Err(ProbeFailure::TooLarge);
     }
-    let whole: &RawValue = serde_json::from_slice(body).map_err(|_| ProbeFailure::NotJson)?;
+    let whole: &RawValue =
+        serde_json::from_slice(without_mark(body)).map_err(|_| not_json(body))?;
     if !whole.get().starts_with('{') {
         return Err(ProbeFailure::NotAnObject);
     }
@@ -40,6 +41,28 @@ pub fn read_answer(
         free: read_key(&object, capacity_key, read_capacity)?,
         termination: read_key(&object, termination_key, read_termination)?,
     })
+}
+
+/// Without the byte order mark that programs on Windows write before UTF-8, and without the whitespace before and between:
+/// a file with a mark may have been put together with another one.
+fn without_mark(body: &[u8]) -> &[u8] {
+    const MARK: &[u8] = "\u{feff}".as_bytes();
+    let mut rest = body.trim_ascii_start();
+    while let Some(after) = rest.strip_prefix(MARK) {
+        rest = after.trim_ascii_start();
+    }
+    rest
+}
+
+/// Whose text begins with a mark of another encoding, or has a zero byte where a brace or blank would be, was written with
+/// the wrong encoding.
+fn not_json(body: &[u8]) -> ProbeFailure {
+    match body {
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => ProbeFailure::Encoding("UTF-32"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => ProbeFailure::Encoding("UTF-16"),
+        [0, a, 0, b, ..] | [a, 0, b, 0, ..] if *a > 0 && *b > 0 => ProbeFailure::Encoding("UTF-16"),
+        _ => ProbeFailure::NotJson,
+    }
 }
 
 /// At most `max_chars` characters of a text from outside, fit for one line of a log.
@@ -281,6 +304,14 @@ mod tests {
             ("<html>", Err(NotJson)),
             (r#"{"capacity":NaN,"data.done":0}"#, Err(NotJson)),
             (r#"{"capacity":1,"data.done":0,}"#, Err(NotJson)),
+            ("\u{feff}{\"capacity\":1,\"data.done\":0}", Ok((1, false))),
+            (
+                " \n\u{feff}\r\n\u{feff}\t{\"capacity\":1,\"data.done\":0}",
+                Ok((1, false)),
+            ),
+            ("\u{feff}", Err(NotJson)),
+            ("\u{feff}[]", Err(NotAnObject)),
+            ("{\u{feff}\"capacity\":1,\"data.done\":0}", Err(NotJson)),
         ];
         for (body, expected) in table {
             check(body, &expected);
@@ -292,6 +323,29 @@ mod tests {
         assert_eq!(
             read_answer(&vec![b' '; MAX_BODY_BYTES + 1], "a", "b"),
             Err(TooLarge)
+        );
+    }
+
+    #[test]
+    fn another_encoding_is_told() {
+        let text = r#"{"capacity":1,"done":0}"#;
+        let units = |mark: &str| format!("{mark}{text}").encode_utf16().collect::<Vec<_>>();
+        for mark in ["", "\u{feff}"] {
+            let little: Vec<u8> = units(mark).iter().flat_map(|u| u.to_le_bytes()).collect();
+            let big: Vec<u8> = units(mark).iter().flat_map(|u| u.to_be_bytes()).collect();
+            for body in [little, big] {
+                let failure = read_answer(&body, "capacity", "done").unwrap_err();
+                assert_eq!(failure, ProbeFailure::Encoding("UTF-16"));
+                assert_eq!(failure.kind(), "not_json");
+                let told = failure.to_string();
+                assert_eq!(told, "the body is in UTF-16, and JSON has to be in UTF-8");
+            }
+        }
+        let wide = |c: char| u32::from(c).to_le_bytes();
+        let body: Vec<u8> = "\u{feff}{}".chars().flat_map(wide).collect();
+        assert_eq!(
+            read_answer(&body, "a", "b"),
+            Err(ProbeFailure::Encoding("UTF-32"))
         );
     }
 

@@ -41,13 +41,13 @@ pub const fn for_the_rest(limit: usize) -> usize {
 /// Enough for a TLS handshake in a debug build, which needs most.
 const STACK_BYTES: usize = 256 * 1024;
 
-/// There are [`MAX_UNDER_WAY`] probes already.
+/// There is no room for the probe: there are [`MAX_UNDER_WAY`] already, or half as many of suspects and this is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Full;
 
 impl fmt::Display for Full {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{MAX_UNDER_WAY} probes are waiting already")
+        f.write_str("too many probes are waiting already")
     }
 }
 
@@ -74,13 +74,14 @@ pub struct Report(Inner);
 
 #[derive(Debug)]
 enum Inner {
-    Done(Vec<ProbeResult>),
+    /// Results, and how many of them are of suspects.
+    Done(Vec<ProbeResult>, usize),
     Died(Box<WorkerDied>),
 }
 
 impl Report {
-    pub(super) fn done(results: Vec<ProbeResult>) -> Self {
-        Self(Inner::Done(results))
+    pub(super) fn done(results: Vec<ProbeResult>, of_suspects: usize) -> Self {
+        Self(Inner::Done(results, of_suspects))
     }
 
     pub(super) fn died(thread: String) -> Self {
@@ -101,6 +102,8 @@ pub struct ProbePool {
     /// Those of which a thread may have a connection.
     known: HashSet<ReplicaId>,
     under_way: usize,
+    suspects_under_way: usize,
+    max_under_way: usize,
     workers: Vec<Worker>,
     reports: Receiver<Report>,
     finished: VecDeque<ProbeResult>,
@@ -118,6 +121,8 @@ impl ProbePool {
         let mut pool = Self {
             known: HashSet::new(),
             under_way: 0,
+            suspects_under_way: 0,
+            max_under_way: MAX_UNDER_WAY,
             workers: Vec::with_capacity(count),
             reports,
             finished: VecDeque::new(),
@@ -157,9 +162,22 @@ impl ProbePool {
         Ok(pool)
     }
 
+    /// The same pool with room for fewer probes.
+    #[must_use]
+    pub fn with_room_for(mut self, probes: usize) -> Self {
+        self.max_under_way = probes.min(MAX_UNDER_WAY);
+        self
+    }
+
     /// Hands a job to its thread. Never waits.
+    ///
+    /// INVARIANT: suspects have half of the places at most, but for those that hold an external address: each takes its
+    /// whole time, and thousands of them would leave no place for those that live.
     pub fn submit(&mut self, job: ProbeJob) -> Result<(), Full> {
-        if self.under_way >= MAX_UNDER_WAY {
+        let is_suspect = job.suspect;
+        let has_share =
+            !is_suspect || job.urgent || self.suspects_under_way < self.max_under_way / 2;
+        if self.under_way >= self.max_under_way || !has_share {
             return Err(Full);
         }
         if !self.known.contains(&job.replica) {
@@ -171,6 +189,7 @@ impl ProbePool {
         sent.map_err(|_| Full)?;
         worker.bell.ring().map_err(|_| Full)?;
         self.under_way += 1;
+        self.suspects_under_way += usize::from(is_suspect);
         Ok(())
     }
 
@@ -183,8 +202,9 @@ impl ProbePool {
     /// Reads a report: the results in it are then with [`Self::finished`].
     pub fn take(&mut self, report: Report) -> Result<(), WorkerDied> {
         match report.0 {
-            Inner::Done(results) => {
+            Inner::Done(results, of_suspects) => {
                 self.under_way = self.under_way.saturating_sub(results.len());
+                self.suspects_under_way = self.suspects_under_way.saturating_sub(of_suspects);
                 self.finished.extend(results);
                 Ok(())
             }

@@ -114,6 +114,8 @@ pub(super) struct Shard {
     serial: u64,
     again: Vec<usize>,
     results: Vec<ProbeResult>,
+    /// How many of the results are of suspects.
+    results_of_suspects: usize,
     now: Moment,
 }
 
@@ -134,6 +136,7 @@ impl Shard {
             serial: 0,
             again: Vec::new(),
             results: Vec::new(),
+            results_of_suspects: 0,
             now: Moment::START,
         }
     }
@@ -157,7 +160,9 @@ impl Shard {
             self.turn(&events);
             if !self.results.is_empty() {
                 let results = std::mem::take(&mut self.results);
-                if self.parts.reports.send(Report::done(results)).is_err() {
+                let of_suspects = std::mem::take(&mut self.results_of_suspects);
+                let report = Report::done(results, of_suspects);
+                if self.parts.reports.send(report).is_err() {
                     return;
                 }
             }
@@ -300,6 +305,7 @@ impl Shard {
                     (number, slot)
                 }
                 Err(error) => {
+                    self.results_of_suspects += usize::from(job.suspect);
                     self.results.push(ProbeResult {
                         replica: job.replica,
                         round: job.round,
@@ -448,6 +454,7 @@ impl Shard {
         if let Some(exchange) = slot.exchange.take() {
             self.busy -= 1;
             self.busy_suspects -= usize::from(exchange.suspect);
+            self.results_of_suspects += usize::from(exchange.suspect);
             self.results.push(ProbeResult {
                 replica: slot.replica.clone(),
                 round: exchange.round,

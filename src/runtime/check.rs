@@ -128,7 +128,10 @@ fn remedy(failure: &ProbeFailure) -> &'static str {
         }
         ProbeFailure::NotHttp(_) => "is REPLICA_API_PROTOCOL (http or https) right?",
         ProbeFailure::Status(_) => "is REPLICA_API_PATH right? Then look at the log of its service",
-        ProbeFailure::NotJson | ProbeFailure::NotAnObject | ProbeFailure::TooLarge => {
+        ProbeFailure::NotJson
+        | ProbeFailure::Encoding(_)
+        | ProbeFailure::NotAnObject
+        | ProbeFailure::TooLarge => {
             "it has to answer with a JSON object: is REPLICA_API_PATH right?"
         }
         ProbeFailure::KeyMissing(_) | ProbeFailure::BadValue { .. } => {

@@ -313,6 +313,12 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                     Err(error) => Err(error.as_create_failure()),
                 };
                 let now = self.parts.clock.now();
+                if !outcome
+                    .as_ref()
+                    .is_err_and(|failure| !failure.outcome_unknown)
+                {
+                    self.lookout.asked(now);
+                }
                 self.memory.creation_answered(count.get(), outcome, now);
                 self.tell_name_changes();
                 result.map(drop)

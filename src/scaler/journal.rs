@@ -379,6 +379,18 @@ impl Journal {
         }
     }
 
+    /// The quota let only a part of a creation through.
+    pub(super) fn cut_short(&mut self, when: When, (made, ordered): (u64, u64)) {
+        let text = format!(
+            "{made} of {ordered} replicas that were asked for have been made: the project's quota lets no more through"
+        );
+        let event = Event {
+            reason: Some("quota"),
+            ..Event::new(EventKind::CutShort, text)
+        };
+        self.keep(when, event);
+    }
+
     pub(super) fn refused(
         &mut self,
         when: When,

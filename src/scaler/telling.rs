@@ -41,7 +41,8 @@ fn level(event: &Event) -> Level {
         | EventKind::MassTermination
         | EventKind::StuckDeleting
         | EventKind::OverCapacity
-        | EventKind::ClockJump => Level::Warn,
+        | EventKind::ClockJump
+        | EventKind::CutShort => Level::Warn,
         // What served is lost to callers, and nothing of this daemon's doing.
         EventKind::State
             if matches!(event.states.1, Some("unreachable" | "failed" | "unknown")) =>

@@ -6,11 +6,12 @@ use super::view_plan::{action_view, blocked_view, going_because, plan_view};
 use crate::pool::{
     Backoff, Blocked, Creating, CycleReport, ExternalAddress, Failed, Finding, Health, Holder,
     Incident, Moment, Outcome, Phase, ProbeFailure, Record, ReplicaId, ServerState, Snapshot,
-    Words, delete_reason, surplus_in_words, utc,
+    Words, delete_reason, shown, surplus_in_words, utc, visible,
 };
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -213,7 +214,7 @@ struct ReplicaView<'a> {
     detail: Option<&'a str>,
     external_addresses: Vec<IpAddr>,
     failures: Option<u32>,
-    fault: Option<&'a str>,
+    fault: Option<Cow<'a, str>>,
     free: Option<u64>,
     full_seconds: Option<u64>,
     has_served: Option<bool>,
@@ -223,7 +224,7 @@ struct ReplicaView<'a> {
     last_probe_seconds_ago: Option<u64>,
     latency_ms: Option<u64>,
     locked: bool,
-    name: &'a str,
+    name: Cow<'a, str>,
     outdated: Option<bool>,
     reason: Option<&'static str>,
     reason_text: Option<&'static str>,
@@ -283,17 +284,18 @@ fn replicas_view<'a>(
             // An empty fault was asked for and is not there.
             fault: record
                 .and_then(|r| r.fault.as_deref())
-                .filter(|fault| !fault.is_empty()),
+                .filter(|fault| !fault.is_empty())
+                .map(shown),
             free: answer.map(|a| a.free),
             full_seconds: record.and_then(|r| r.full_since).map(since),
             has_served: record.map(|r| r.has_served),
             id: id.as_str(),
-            last_failure: failure.map(ToString::to_string),
+            last_failure: failure.map(|failure| visible(&failure.to_string())),
             last_failure_kind: failure.map(ProbeFailure::kind),
             last_probe_seconds_ago: last_probe.map(|(at, _)| since(at)),
             latency_ms: last_probe.map(|(_, latency)| milliseconds(latency)),
             locked: assessed.locked,
-            name: &assessed.name,
+            name: shown(&assessed.name),
             outdated: record.and_then(|r| snapshot.is_outdated(r)),
             reason: reason.map(|r| r.name()),
             reason_text: reason.map(|r| delete_reason(*r)),

@@ -1,7 +1,7 @@
 //! Events as JSON.
 
 use super::view::seconds;
-use crate::pool::{Event, Moment, ReplicaId, utc};
+use crate::pool::{Event, Moment, ReplicaId, shown, utc};
 use serde_json::{Value, json};
 
 /// How many events `/status` has; `/events` has all that are kept.
@@ -16,7 +16,7 @@ pub(super) fn event_view(event: &Event, now: Moment) -> Value {
         "seconds_ago": seconds(now.since(event.at)),
         "event": event.kind.name(),
         "replica": event.replica.as_ref().map(ReplicaId::as_str),
-        "name": event.name.as_deref(),
+        "name": event.name.as_deref().map(shown),
         "reason": event.reason,
         "outcome": event.outcome,
         "from_state": event.states.0,

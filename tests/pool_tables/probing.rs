@@ -239,6 +239,22 @@ fn holders_go_first_and_suspects_last() {
 }
 
 #[test]
+fn however_many_suspects_wait_the_living_come_before_them() {
+    let mut world = World::new();
+    let names: Vec<String> = (0..600).map(|number| format!("a{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).chain(["z"]).collect();
+    world.serving(&names);
+    for name in &names[..600] {
+        world.fails(name, 1);
+    }
+    world.wait(10);
+    let due = world.memory.due_probes(&BTreeSet::new(), world.now);
+    let order: Vec<&str> = due.iter().map(|t| t.replica.as_str()).collect();
+    assert_eq!(order.first(), Some(&"z"));
+    assert!(order.len() > 1);
+}
+
+#[test]
 fn new_replica_is_probed_as_soon_as_it_runs() {
     let mut world = World::new();
     world.add("a", BUILDING, 0);

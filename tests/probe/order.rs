@@ -143,3 +143,30 @@ fn the_death_of_a_thread_is_reported() {
     assert_eq!(pool.take(report), Err(died.clone()));
     assert_eq!(pool.stop(), Err(died));
 }
+
+#[test]
+fn suspects_leave_half_of_the_places_to_the_living() {
+    let mut net = Net::new(31);
+    let silent = net.serve(1, servers::silent).0;
+    let living = net.serve(2, always(ok(GOOD))).0;
+    let mut pool = pool(&net, LONG).with_room_for(40);
+    let suspect = |urgent| ProbeJob {
+        suspect: true,
+        urgent,
+        ..job(silent)
+    };
+    let suspects = (0..100).take_while(|_| pool.submit(suspect(false)).is_ok());
+    assert_eq!(suspects.count(), 20);
+    // A holder of an external address has its place all the same.
+    pool.submit(suspect(true)).unwrap();
+    for _ in 0..3 {
+        for _ in 0..19 {
+            pool.submit(job(living)).unwrap();
+        }
+        assert!(pool.submit(job(living)).is_err());
+        for _ in 0..19 {
+            assert_eq!(next(&mut pool).outcome, good());
+        }
+    }
+    pool.stop().unwrap();
+}

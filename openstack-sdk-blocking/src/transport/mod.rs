@@ -14,6 +14,7 @@ use std::fmt;
 use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
+use zeroize::Zeroize;
 
 use crate::cause::Cause;
 use crate::proxy::Proxies;
@@ -136,6 +137,16 @@ pub struct Request {
     /// The exchange must not begin on a kept connection, which the server may just be closing: for requests that
     /// change something and must therefore not be sent again blindly.
     pub fresh_connection: bool,
+}
+
+impl Request {
+    /// Overwrites what it holds in confidence: the body of a login, the token of any other request.
+    pub(crate) fn wipe(&mut self) {
+        self.body.zeroize();
+        for (_, value) in &mut self.headers {
+            value.zeroize();
+        }
+    }
 }
 
 impl fmt::Debug for Request {

@@ -214,7 +214,7 @@ impl Memory {
         self.records.retain(|id, record| {
             let stays = !is_gone(id);
             if !stays {
-                schedule.moved(id, record.due(), None);
+                schedule.moved(id, record.waits(), None);
                 self.gone.went(record, now);
                 gone.push(Arc::clone(record));
             }
@@ -329,7 +329,7 @@ impl Memory {
         record.note_creating(now);
         record.note_failed(now);
         record.note_times(self.clocks, now);
-        self.schedule.moved(&server.id, None, record.due());
+        self.schedule.moved(&server.id, None, record.waits());
         self.records.insert(server.id.clone(), Arc::new(record));
     }
 

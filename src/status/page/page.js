@@ -395,7 +395,7 @@ function showAddresses() {
 
 /* `all`: what /events had and what came since, the newest first, once somebody wants `whole`. */
 const events = { all: null, limit: 30, whole: false };
-const TAGS = { create: 'create', delete: 'delete', 'move-address': 'address', blocked: 'waits', error: 'error', recovered: 'recovered', 'list-doubted': 'doubt', 'list-incomplete': 'doubt', contradiction: 'doubt', 'foreign-creation': 'foreign', 'image-changed': 'image', 'flavor-changed': 'flavor', 'network-changed': 'network', 'security-groups-changed': 'groups', found: 'found', 'replica-new': 'new', 'replica-state': 'state', 'replica-gone': 'gone' };
+const TAGS = { create: 'create', 'create-partial': 'part', delete: 'delete', 'move-address': 'address', blocked: 'waits', error: 'error', recovered: 'recovered', 'list-doubted': 'doubt', 'list-incomplete': 'doubt', contradiction: 'doubt', 'foreign-creation': 'foreign', 'image-changed': 'image', 'flavor-changed': 'flavor', 'network-changed': 'network', 'security-groups-changed': 'groups', 'mass-termination': 'many', 'stuck-deleting': 'stuck', 'over-capacity': 'over', 'clock-jump': 'clock', found: 'found', 'replica-new': 'new', 'replica-state': 'state', 'replica-gone': 'gone' };
 
 /* The newest events and those that were fetched, the newest first. */
 function joined() {
