@@ -3,6 +3,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::disallowed_methods,
     reason = "a test fails by panicking"
 )]
 
@@ -219,7 +220,9 @@ fn two_daemons_on_one_pool_are_told() {
     // If both began with an empty pool, both are told; otherwise the second one finds what the first one made.
     let lost = || {
         let ids = ids(&cloud);
-        ids.iter().for_each(|id| _ = cloud.set_capacity(id, 0));
+        for id in &ids {
+            _ = cloud.set_capacity(id, 0);
+        }
     };
     one.wait("the word of it", || {
         lost();

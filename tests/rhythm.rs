@@ -1,6 +1,7 @@
 //! When replicas are asked: the living whatever the dead do, new ones as soon as they run.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "the clock of the tests")]
 
 mod support;
 
@@ -200,9 +201,9 @@ fn probes_of_the_living(dead: u16) -> f64 {
         select.recv(scaler.probes().0.reports());
         let _ = select.ready_timeout(next.since(time.now()));
     }
-    let asked = answered.load(Ordering::Relaxed) - before;
+    let asked = u32::try_from(answered.load(Ordering::Relaxed) - before).unwrap();
     scaler.into_probes().0.stop().unwrap();
-    asked as f64 / f64::from(LIVING)
+    f64::from(asked) / f64::from(LIVING)
 }
 
 #[test]

@@ -104,6 +104,7 @@ fn serve(mut stream: TcpStream, port: u16, body: Body) {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of answers")]
 fn an_answer_of_any_size_takes_little_memory() {
     const SERVER: &str = r#"{"id":"m","metadata":{"group":"scaled"}}"#;
     let body = |status, begin, part, end| Body {

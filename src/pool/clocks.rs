@@ -110,6 +110,10 @@ impl Clocks {
         u64::try_from(ago).ok().map(Duration::from_secs)
     }
 
+    #[expect(
+        clippy::unused_self,
+        reason = "ages are asked of the clocks, by whatever they are told"
+    )]
     pub(super) fn age(self, record: &Record, now: Moment) -> Duration {
         let age = record.age_when_seen.unwrap_or_default();
         age.saturating_add(now.since(record.first_seen))

@@ -54,6 +54,7 @@ const CREDIT: u8 = 3;
 
 /// A creation of which not every server has shown in a list yet.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct UnseenCreation {
     number: u64,
     ordered: u64,

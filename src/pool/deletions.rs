@@ -31,11 +31,13 @@ pub(super) fn plan_deletions(
         } else if !memory.is_listed(record) {
             let missing = memory.untold();
             Some(DeleteBlock::ShrunkenList { missing })
-        } else if let Some(until) = memory
+        } else if let Some(wait) = memory
             .waits_for_confirmation(&record.server.id)
             .filter(|_| reason == DeleteReason::Termination)
         {
-            Some(DeleteBlock::MassTermination { until })
+            Some(DeleteBlock::MassTermination {
+                until: wait.until(),
+            })
         } else if reason == DeleteReason::UnreachableTimeout && !anyone_answers {
             Some(DeleteBlock::NobodyAnswers)
         } else {

@@ -14,7 +14,7 @@ use super::{
     gone::Gone,
     moves::Moves,
     schedule::Schedule,
-    terminations::{MassTermination, Terminations},
+    terminations::{MassTermination, Terminations, Wait},
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -274,7 +274,7 @@ impl Memory {
 
     /// Whether a replica is one of many that say at once that they are done, so that it has to say so
     /// once more; and from when on, if that is known.
-    pub(super) fn waits_for_confirmation(&self, id: &ReplicaId) -> Option<Option<Moment>> {
+    pub(super) fn waits_for_confirmation(&self, id: &ReplicaId) -> Option<Wait> {
         self.terminations.wait(id)
     }
 

@@ -27,10 +27,23 @@ struct Turned {
     is_silent: bool,
 }
 
+/// What the deletion of one of many that have turned waits for.
 #[derive(Debug, Clone, Copy)]
-enum Wait {
+pub(super) enum Wait {
+    /// A list that shows it.
     ForList,
+    /// An answer to a probe from this moment on.
     Until(Moment),
+}
+
+impl Wait {
+    /// From when on its answer counts, if that is known.
+    pub(super) fn until(self) -> Option<Moment> {
+        match self {
+            Self::ForList => None,
+            Self::Until(moment) => Some(moment),
+        }
+    }
 }
 
 /// The replicas that have turned to "done" of late.
@@ -54,11 +67,8 @@ impl Terminations {
     }
 
     /// Whether a replica's termination has to be confirmed once more, and from when on.
-    pub(super) fn wait(&self, id: &ReplicaId) -> Option<Option<Moment>> {
-        match self.turned.get(id)?.waits? {
-            Wait::ForList => Some(None),
-            Wait::Until(moment) => Some(Some(moment)),
-        }
+    pub(super) fn wait(&self, id: &ReplicaId) -> Option<Wait> {
+        self.turned.get(id)?.waits
     }
 
     /// Whether a list is wanted that shows those that have turned. Each is a reason for one list.

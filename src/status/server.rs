@@ -82,20 +82,20 @@ impl StatusServer {
         });
         let (jobs, to_render) = sync_channel(Loop::JOBS);
         let (done, finished) = sync_channel(Loop::JOBS);
-        let renderer = Renderer {
+        let worker = Renderer {
             context: Arc::clone(&context),
             jobs: to_render,
             done,
             waker: Arc::clone(&waker),
             rendered: Arc::default(),
         };
-        let rendered = Arc::clone(&renderer.rendered);
+        let rendered = Arc::clone(&worker.rendered);
         let spawn = |name: &str| {
             let thread = thread::Builder::new().name(name.to_owned());
             thread.stack_size(Self::STACK_BYTES)
         };
         spawn("status-render")
-            .spawn(move || renderer.run())
+            .spawn(move || worker.run())
             .map_err(cannot)?;
         let stop = Arc::new(AtomicBool::new(false));
         let serving = Loop {
@@ -499,12 +499,11 @@ impl Talk {
         let mut later = Vec::new();
         let mut newest = None;
         for (number, source) in queue.later {
-            match self.bodies.find(document, &source) {
-                Some(body) => self.send(number, &routes::document(document, body), now),
-                None => {
-                    later.push(number);
-                    newest = Some(source);
-                }
+            if let Some(body) = self.bodies.find(document, &source) {
+                self.send(number, &routes::document(document, body), now);
+            } else {
+                later.push(number);
+                newest = Some(source);
             }
         }
         if let Some(source) = newest {

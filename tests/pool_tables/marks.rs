@@ -68,7 +68,7 @@ fn nothing_that_may_have_served_goes_for_its_silence() {
     type Change = fn(&mut World);
     let cases: [(&str, Change); 6] = [
         ("the mark of having served", |w| {
-            w.server("a").marks.served = true
+            w.server("a").marks.served = true;
         }),
         ("no mark", |w| w.server("a").marks.creation = None),
         ("a process that could not mark what serves", |w| {

@@ -26,7 +26,7 @@ fn born_here(world: &mut World, name: &str) {
 #[test]
 fn a_whole_pool_in_error_that_still_answers_loses_nothing_and_creates_nothing() {
     for state in [ERROR, STOPPED] {
-        let word = if state == ERROR { "error" } else { "stopped" };
+        let reason = if state == ERROR { "error" } else { "stopped" };
         let mut world = World::floor(4);
         world.serving(&GROUP);
         world.free("d", 0);
@@ -36,7 +36,7 @@ fn a_whole_pool_in_error_that_still_answers_loses_nothing_and_creates_nothing() 
         }
         let blocked: Vec<String> = GROUP
             .iter()
-            .map(|name| format!("no delete {name} {word}: still-answers"))
+            .map(|name| format!("no delete {name} {reason}: still-answers"))
             .collect();
         for _ in 0..3 {
             world.wait(30);

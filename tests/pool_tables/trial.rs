@@ -194,9 +194,8 @@ const GOOD: [(&str, Turn, u64); 4] = [
         "a service that is busy starting for some seconds",
         |w, name, up| {
             _ = match up {
-                0..8 => w.free(name, 0),
                 8..100 => w.free(name, 1),
-                100..160 => w.free(name, 0),
+                0..160 => w.free(name, 0),
                 _ => w.done(name),
             }
         },

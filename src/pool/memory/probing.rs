@@ -1,7 +1,9 @@
 //! Which replicas are to be asked, and what their answers change.
 
 use super::super::record::{NextProbe, Record};
-use super::super::{Moment, Phase, Policy, ProbeResult, ReplicaId, assess, trial::Shown};
+use super::super::{
+    Moment, Phase, Policy, ProbeResult, ReplicaId, assess, terminations::Wait, trial::Shown,
+};
 use super::Memory;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -89,7 +91,7 @@ impl Memory {
         };
         let asked = result.finished - result.latency;
         self.terminations.answered(policy, record, asked);
-        if let Some(Some(until)) = self.terminations.wait(id) {
+        if let Some(until) = self.terminations.wait(id).and_then(Wait::until) {
             self.change(id, |record| record.probe.at = record.probe.at.max(until));
         }
     }

@@ -23,7 +23,7 @@ pub fn check(data: &[u8]) {
             assert!(parsed.as_ref().map_or(true, |value| !value.is_object()));
         }
         Err(ProbeFailure::NotJson | ProbeFailure::Encoding(_)) => {
-            assert!(parsed.is_err(), "serde_json takes it")
+            assert!(parsed.is_err(), "serde_json takes it");
         }
         Err(ProbeFailure::TooLarge) => assert!(body.len() > MAX_BODY_BYTES),
         Err(ProbeFailure::KeyMissing(_)) => {
