@@ -66,7 +66,12 @@ fn is_token(segment: &str) -> bool {
     let is_word = |word: &str| word.len() < 20;
     let has_both = segment.contains(char::is_lowercase) && segment.contains(char::is_uppercase);
     let length = segment.len();
+    let letters: Vec<char> = segment.chars().collect();
+    let rises = letters
+        .windows(2)
+        .filter(|w| w[0].is_lowercase() && w[1].is_uppercase());
     (mixed && length >= 6)
+        || rises.count() >= 4
         || (length >= 16 && (digit.is_some() || has_both))
         || !segment.split(['-', '_', '.']).all(is_word)
 }

@@ -20,6 +20,10 @@ fn every_setting_wrong_at_once() {
     let wrong = [
         ("APP_HOST", "nowhere"),
         ("APP_PORT", "65536"),
+        ("APP_ALLOWED_HOSTS", "a,b\tc"),
+        ("APP_SHOW_SETTINGS", "perhaps"),
+        ("REPLICA_CAPACITY_LIMIT", "0"),
+        ("REPLICA_TERMINATION_CONFIRMATIONS", "0"),
         ("LOG_LEVEL", "loud"),
         ("LOG_FORMAT", "xml"),
         ("REPLICA_CAPACITY", "0"),

@@ -189,7 +189,7 @@ fn neutron_and_glance_page_in_their_own_ways() {
                     json!({"floatingips": [fip("b")],
                     "floatingips_links": [{"rel": "previous", "href": "http://x/?marker=b&page_reverse=True"}]})
                 }
-                ("/image/v2/images", "") => {
+                ("/image/v2/images", "limit=1000") => {
                     json!({"images": [{"id": "i"}], "next": "/v2/images?marker=i"})
                 }
                 ("/image/v2/images", "marker=i") => {
