@@ -282,7 +282,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             .records()
             .zip(self.plan.assessment.replicas.iter())
             .any(|(record, assessed)| {
-                assessed.phase == Phase::Checking
+                matches!(assessed.phase, Phase::Checking | Phase::Finishing { .. })
                     || (assessed.address.is_some() && record.last_probe.is_none())
             })
     }

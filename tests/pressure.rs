@@ -11,6 +11,7 @@
 mod support;
 
 use serde_json::json;
+use simplescalevm::status::StatusServer;
 use simplescalevm_mock::MockCloud;
 use std::fs;
 use std::io::Write;
@@ -135,7 +136,7 @@ fn a_besieged_status_page_does_not_hold_the_loop_up() {
     // Threads and descriptors that are just ending are still seen.
     let limit = threads_before + STATUS_THREADS + 8;
     assert!(most_threads <= limit, "{most_threads} threads");
-    let limit = descriptors_before + STATUS_THREADS + 8;
+    let limit = descriptors_before + StatusServer::MAX_CONNECTIONS + 8;
     assert!(
         most_descriptors <= limit,
         "{most_descriptors} descriptors, {descriptors_before} before"

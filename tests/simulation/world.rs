@@ -545,7 +545,8 @@ impl World {
             return;
         };
         vm.broke = true;
-        if vm.nova != Nova::Active {
+        // An error state switches no guest off, and what is broken breaks all the same.
+        if !matches!(vm.nova, Nova::Active | Nova::Error) {
             return;
         }
         match broken {
