@@ -157,11 +157,15 @@ pub(crate) fn rich() -> Snapshot {
     memory.observe(&policy, &listing(0));
     memory.observe(&policy, &listing(1_300));
     probe(&mut memory, &policy, "done", answer(1, false), 1_302);
-    probe(&mut memory, &policy, "done", answer(0, true), 1_390);
+    for second in [1_389, 1_390] {
+        probe(&mut memory, &policy, "done", answer(0, true), second);
+    }
     probe(&mut memory, &policy, "full", answer(0, false), 1_302);
     probe(&mut memory, &policy, "full", answer(0, false), 1_391);
     probe(&mut memory, &policy, "locked", answer(1, false), 1_302);
-    probe(&mut memory, &policy, "locked", answer(0, true), 1_390);
+    for second in [1_389, 1_390] {
+        probe(&mut memory, &policy, "locked", answer(0, true), second);
+    }
     probe(&mut memory, &policy, "serving", answer(1, false), 1_391);
     probe(
         &mut memory,
