@@ -198,6 +198,8 @@ const GIVEN_UP_AFTER_MS: u64 = 900_000;
 /// One process of a scaler, from its start to its end.
 #[derive(Debug, Default)]
 pub(crate) struct Life {
+    /// When a list first showed a server leaving.
+    pub(crate) left: BTreeMap<ReplicaId, u64>,
     pub(crate) turn: u64,
     pub(crate) turn_began: u64,
     pub(crate) listed: Option<Listed>,
@@ -339,7 +341,10 @@ impl Life {
         }
         heard.leaves = server.state == ServerState::Leaving;
         if heard.leaves {
-            heard.leaving_since.get_or_insert(now);
+            // A list of servers is no list while that of the addresses fails, so that what it lacked is
+            // not forgotten by the scaler.
+            let first = self.left.entry(server.id.clone()).or_insert(now);
+            heard.leaving_since.get_or_insert(*first);
         }
         heard.server = Some(server.clone());
         (heard.untold, heard.gone, heard.untold_since) = (false, false, None);

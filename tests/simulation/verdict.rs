@@ -164,8 +164,12 @@ impl World {
             server.state != ServerState::Leaving && !known.deleted.contains_key(&server.id)
         };
         let there = listed.servers.values().filter(is_there).count();
+        // What was asked for beside the list, and is not there, is none of them.
         let turned = known.heard.iter().filter(|(id, heard)| {
-            !known.deleted.contains_key(*id) && heard.has_just_turned(&policy)
+            listed.servers.contains_key(*id)
+                && !heard.gone
+                && !known.deleted.contains_key(*id)
+                && heard.has_just_turned(&policy)
         });
         let turned = turned.count();
         heard.has_just_turned(&policy) && turned >= 3 && turned * 2 > there
