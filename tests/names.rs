@@ -216,3 +216,41 @@ fn a_pool_stays_in_its_region() {
     daemon.wait("the error", || daemon.log().contains(error));
     assert_eq!(counter(&cloud, "created"), 3);
 }
+
+#[test]
+fn the_log_names_target_cause_and_remedy_as_check_does() {
+    let cloud = quick_cloud(|_| {});
+    let check = |more: &[(&'static str, &str)], parts: &[&str]| {
+        let daemon = Daemon::start(&cloud, more);
+        for part in parts {
+            daemon.wait(part, || daemon.log().contains(part));
+        }
+        assert_eq!(counter(&cloud, "created"), 0);
+    };
+    check(
+        &[("OS_REGION_NAME", "regionone-x")],
+        &[
+            "in region regionone-x; its endpoints: ",
+            "did you mean RegionOne?",
+            "-> set OS_REGION_NAME to one of: RegionOne",
+        ],
+    );
+    check(
+        &[("OS_PROJECT_NAME", "scalers")],
+        &[
+            "and at the project (OS_PROJECT_ID",
+            "they have no project scalers; there are: scaler; did you mean scaler?",
+            "no file at ",
+        ],
+    );
+    check(
+        &[("OS_AUTH_URL", "http://127.0.0.1:9/v3")],
+        &["no connection to 127.0.0.1:9", "-> is OS_AUTH_URL right"],
+    );
+    check(
+        &[("OPENSTACK_FLAVOR", "d2-9")],
+        &[
+            "OPENSTACK_FLAVOR=d2-9: there is no flavor of that name or id; did you mean d2-8? -> openstack flavor list",
+        ],
+    );
+}
