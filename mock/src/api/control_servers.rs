@@ -1,6 +1,7 @@
 //! The control API's part about servers, floating IPs and images.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
@@ -85,6 +86,12 @@ pub(super) fn change(state: &mut State, id: &str, fields: &Value) -> Result<(), 
             "hidden" => server.hidden = flag()?,
             "down_cell" => server.down_cell = flag()?,
             "no_address" => server.no_address = flag()?,
+            "addresses" => {
+                let texts = value.as_array().ok_or("addresses: a list is wanted")?;
+                let all = texts.iter().map(|text| text.as_str()?.parse().ok());
+                let all: Option<Vec<IpAddr>> = all.collect();
+                state.set_addresses(id, &all.ok_or("addresses: IP addresses are wanted")?);
+            }
             "task_state" => server.task_state = value.as_str().map(str::to_owned),
             "name" => value
                 .as_str()
