@@ -90,7 +90,8 @@ fn of_two_writers_that_both_get_200_only_the_next_list_tells() {
     cloud.add_fault(&slow).unwrap();
     cloud.clear_log();
     cloud.set_termination(done.as_str().unwrap(), true).unwrap();
-    let hits = || cloud.control("GET", "faults", &Value::Null).unwrap()["rules"][0]["hits"].clone();
+    let hits =
+        || cloud.control("GET", "faults", &Value::Null).unwrap()["faults"][0]["hits"].clone();
     daemon.wait("the slow request", || hits() == 1);
     // Meanwhile, another writer makes the step that the daemon wanted to make.
     change_address(&cloud, 0, &json!({ "description": "server" }));
