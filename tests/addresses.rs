@@ -154,3 +154,83 @@ fn a_renamed_network_hides_neither_old_replicas_nor_new_ones() {
     daemon.wait_for_available(3);
     assert_eq!(counter(&cloud, "created"), 6);
 }
+
+/// Its state as the daemon shows it.
+fn state_of(daemon: &Daemon, id: &Value) -> Value {
+    let status = daemon.get("/status").unwrap();
+    let replicas = status["replicas"].as_array().unwrap();
+    let found = replicas.iter().find(|replica| replica["id"] == *id);
+    found.map_or(Value::Null, |replica| replica["state"].clone())
+}
+
+fn first_address(server: &Value) -> String {
+    server["addresses"][0].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_replica_whose_address_another_server_has_now_is_not_deleted_on_its_word() {
+    let cloud = quick_cloud(|_| {});
+    // Lists are far apart: in between, another one answers at the first one's address.
+    let more = [
+        ("OPENSTACK_NETWORK", "internal"),
+        ("REPLICA_TERMINATION_CONFIRMATIONS", "1"),
+    ];
+    let daemon = Daemon::start(&cloud, &more);
+    daemon.wait_for_available(3);
+    let servers = cloud.servers();
+    let (lost, taker) = (&servers[0], &servers[1]);
+    let address = first_address(lost);
+    let stranger = json!({ "name": "stranger", "network": "internal", "booted": true });
+    let stranger = cloud.add_servers(&stranger).unwrap().remove(0);
+    for taker in [taker["id"].as_str().unwrap(), &stranger] {
+        let lost = lost["id"].as_str().unwrap();
+        cloud.set_termination(taker, true).unwrap();
+        cloud.set_server(lost, &json!({ "addresses": [] })).unwrap();
+        let given = json!({ "addresses": [address] });
+        cloud.set_server(taker, &given).unwrap();
+        daemon.wait("it is left alone", || {
+            state_of(&daemon, &json!(lost)) == "held"
+        });
+    }
+    let deleted = cloud.log("method=DELETE");
+    let lost = lost["id"].as_str().unwrap();
+    let is_lost = |entry: &Value| entry["path"].as_str().is_some_and(|p| p.ends_with(lost));
+    assert!(!deleted.iter().any(is_lost), "{deleted:#?}");
+}
+
+#[test]
+fn a_further_address_on_its_port_does_not_make_a_replica_unreachable() {
+    let cloud = quick_cloud(|c| c.floating_ips = 1);
+    let more = [
+        ADDRESSED[0],
+        ADDRESSED[1],
+        ADDRESSED[2],
+        ("REPLICA_UNREACHABLE_TIMEOUT", "1"),
+    ];
+    let daemon = Daemon::start(&cloud, &more);
+    daemon.wait("the address held", || !holder(&cloud, 0).is_null());
+    daemon.wait_for_available(3);
+    let holder_before = holder(&cloud, 0);
+    let id = holder_before.as_str().unwrap();
+    let server = cloud.servers().into_iter().find(|s| s["id"] == id).unwrap();
+    let old = first_address(&server);
+    // Nothing listens there, and Nova shows it first.
+    let both = json!({ "addresses": ["127.77.0.1", old] });
+    cloud.set_server(id, &both).unwrap();
+    let deaf = json!({ "deaf_at": ["127.77.0.1"] });
+    cloud.set_server(id, &deaf).unwrap();
+    let lists = || requests(&cloud, "GET", "/servers/detail");
+    let before = lists();
+    daemon.wait("some lists and probes", || lists() >= before + 6);
+    assert_eq!(state_of(&daemon, &holder_before), "serving");
+    assert_eq!(holder(&cloud, 0), holder_before);
+    // After a restart, it is not known any more which of them answers.
+    drop(daemon);
+    let daemon = Daemon::start(&cloud, &more);
+    daemon.wait_for_available(3);
+    let before = lists();
+    daemon.wait("more of them", || lists() >= before + 6);
+    assert_eq!(state_of(&daemon, &holder_before), "serving");
+    assert_eq!(holder(&cloud, 0), holder_before);
+    assert_eq!(counter(&cloud, "created"), 3);
+}

@@ -197,6 +197,11 @@ impl Provider for OpenStack {
             .iter()
             .filter_map(|server| self.member(server))
             .collect();
+        let strangers = list.servers.iter();
+        let strangers = strangers.filter(|server| self.member(server).is_none());
+        let not_alone = strangers
+            .flat_map(|server| self.addresses_of(server))
+            .collect();
         let listed: BTreeSet<&ReplicaId> = servers.iter().map(|server| &server.id).collect();
         self.ports.retain(|id, _| listed.contains(id));
         self.ports_asked.retain(|id| listed.contains(id));
@@ -210,6 +215,7 @@ impl Provider for OpenStack {
             cloud_time: list.date.map(CloudTime),
             servers,
             external_addresses: Vec::new(),
+            not_alone,
             image: self.image(),
         })
     }

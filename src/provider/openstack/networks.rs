@@ -10,6 +10,7 @@ use crate::pool::{Creating, Moment, ServerState};
 use crate::provider::ProviderError;
 use openstack_sdk_blocking::{PortQuery, Server as NovaServer};
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// For so many servers of a list, at most, ports are asked for.
@@ -61,6 +62,15 @@ impl OpenStack {
             self.network_names.learn(&name);
         }
         Ok(())
+    }
+
+    /// A server's addresses on the wanted network. One that is being deleted may have given them back.
+    pub(super) fn addresses_of(&self, server: &NovaServer) -> Vec<IpAddr> {
+        let (names, ip_version) = (self.network_names.ours(), self.template.ip_version);
+        if state::read(server, names, ip_version) == Some(ServerState::Leaving) {
+            return Vec::new();
+        }
+        state::fixed_addresses(server, names, ip_version).collect()
     }
 
     /// Asks Neutron where Nova's answer leaves open whether a server of the pool is on the wanted
