@@ -42,6 +42,7 @@ fn listing(size: u32, now: Moment) -> Listing {
         marks: simplescalevm::pool::Marks::default(),
     });
     Listing {
+        not_alone: std::collections::BTreeSet::new(),
         taken: now,
         cloud_time: Some(CloudTime(100_000)),
         servers: servers.collect(),

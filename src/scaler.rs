@@ -490,7 +490,10 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let memory = &self.memory;
         self.parts.probes.forget(&|id| memory.record(id).is_none());
         self.holders = listing.holders();
+        // There may be thousands of them, and they are taken in.
+        listing.not_alone = BTreeSet::new();
         self.listing = Some(listing);
+        self.tell_several_addresses();
         self.pace.changed();
     }
 

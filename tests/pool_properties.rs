@@ -257,6 +257,7 @@ fn empty_list() -> Listing {
         cloud_time: None,
         servers: Vec::new(),
         external_addresses: Vec::new(),
+        not_alone: std::collections::BTreeSet::new(),
         image: None,
     }
 }

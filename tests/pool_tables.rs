@@ -11,6 +11,8 @@ mod contradictions;
 mod many;
 #[path = "pool_tables/marks.rs"]
 mod marks;
+#[path = "pool_tables/one_address.rs"]
+mod one_address;
 #[path = "pool_tables/listing.rs"]
 mod section_2_1_listing;
 #[path = "pool_tables/probing.rs"]

@@ -59,6 +59,7 @@ struct Still(Vec<Server>);
 impl Provider for Still {
     fn list(&mut self, now: Moment) -> Result<Listing, ProviderError> {
         Ok(Listing {
+            not_alone: std::collections::BTreeSet::new(),
             taken: now,
             cloud_time: None,
             servers: self.0.clone(),

@@ -1,6 +1,9 @@
 //! A list that contradicts itself: nothing is done about what it says twice in different ways.
 
-use super::{ExternalAddress, ExternalAddressId, Holder, Listing, ReplicaId, Server, ServerState};
+use super::record::NO_ADDRESS;
+use super::{
+    Creating, ExternalAddress, ExternalAddressId, Holder, Listing, ReplicaId, Server, ServerState,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -13,7 +16,7 @@ pub fn take_out_contradictions(
 ) -> Vec<String> {
     let mut told = Vec::new();
     listing.servers = one_of_each_server(std::mem::take(&mut listing.servers), &mut told);
-    one_server_for_each_address(&mut listing.servers, known_at, &mut told);
+    one_server_for_each_address(listing, known_at, &mut told);
     let addresses = std::mem::take(&mut listing.external_addresses);
     listing.external_addresses = one_of_each_address(addresses, &mut told);
     told
@@ -50,44 +53,79 @@ fn one_of_each_server(servers: Vec<Server>, told: &mut Vec<String>) -> Vec<Serve
     kept
 }
 
-/// The answer of one address never speaks for two. The replica that was there before keeps it.
+/// The answer of one address never speaks for two: an address that another server has too, of the
+/// pool or not, is no place to ask a replica at.
 fn one_server_for_each_address(
-    servers: &mut [Server],
+    listing: &mut Listing,
     known_at: impl Fn(&ReplicaId) -> Option<IpAddr>,
     told: &mut Vec<String>,
 ) {
-    let mut at: BTreeMap<IpAddr, Vec<usize>> = BTreeMap::new();
-    for (index, server) in servers.iter().enumerate() {
-        if let ServerState::Running(address) = server.state {
-            at.entry(address).or_default().push(index);
+    let strangers = std::mem::take(&mut listing.not_alone);
+    let mut at: BTreeMap<IpAddr, Vec<ReplicaId>> = BTreeMap::new();
+    for server in &listing.servers {
+        for address in addresses_of(server) {
+            at.entry(address).or_default().push(server.id.clone());
         }
     }
-    for (address, indices) in at.into_iter().filter(|(_, all)| all.len() > 1) {
-        let was_there = |index: &&usize| {
-            let server = servers.get(**index);
-            server.is_some_and(|server| known_at(&server.id) == Some(address))
+    let not_alone = |address: &IpAddr, own: &ReplicaId| {
+        let mut ids = at.get(address).into_iter().flatten();
+        strangers.contains(address) || ids.any(|id| id != own)
+    };
+    for (address, ids) in &at {
+        let is_strangers = strangers.contains(address);
+        if ids.len() < 2 && !is_strangers {
+            continue;
+        }
+        let others = if is_strangers {
+            ", and of one that is not of the pool"
+        } else {
+            ""
         };
-        let mut before = indices.iter().filter(was_there);
-        let keeps = match (before.next(), before.next()) {
-            (Some(only), None) => Some(*only),
-            _ => None,
-        };
-        let ids: Vec<&str> = indices
-            .iter()
-            .filter_map(|index| servers.get(*index))
-            .map(|server| server.id.as_str())
-            .collect();
+        let count = ids.len();
+        let plural = if count == 1 { "" } else { "s" };
+        let ids: Vec<&str> = ids.iter().map(ReplicaId::as_str).collect();
+        let ids = ids.join(", ");
         told.push(format!(
-            "{address} is the address of {} servers: {}",
-            ids.len(),
-            ids.join(", ")
+            "{address} is the address of {count} server{plural}: {ids}{others}"
         ));
-        for index in indices.into_iter().filter(|index| Some(*index) != keeps) {
-            if let Some(server) = servers.get_mut(index) {
+    }
+    for server in &mut listing.servers {
+        let own = server.id.clone();
+        let before = server.addresses.len();
+        server.addresses.retain(|address| !not_alone(address, &own));
+        match server.state {
+            ServerState::Running(address) if not_alone(&address, &own) => {
+                // Nothing is known of it, unless it has an address of its own besides.
+                let other = server.addresses.first().copied();
+                server.state = other.map_or(ServerState::Unknown, ServerState::Running);
+            }
+            ServerState::Failed(_) if server.addresses.is_empty() && before > 0 => {
                 server.state = ServerState::Unknown;
             }
+            // It has no address any more, and what it had is another server's.
+            ServerState::Creating(Creating::NoAddress)
+                if known_at(&own).is_some_and(|address| not_alone(&address, &own)) =>
+            {
+                server.state = ServerState::Held(NO_ADDRESS.to_owned());
+            }
+            _ => {}
         }
     }
+    listing.not_alone = strangers;
+    let shared = at.into_iter().filter(|(_, ids)| ids.len() > 1);
+    listing.not_alone.extend(shared.map(|(address, _)| address));
+}
+
+/// Where a server is, as the list shows it. One that is being deleted may have given its address back.
+fn addresses_of(server: &Server) -> BTreeSet<IpAddr> {
+    if server.state == ServerState::Leaving {
+        return BTreeSet::new();
+    }
+    let running = match server.state {
+        ServerState::Running(address) => Some(address),
+        _ => None,
+    };
+    server.addresses.iter().copied().chain(running).collect()
 }
 
 fn one_of_each_address(

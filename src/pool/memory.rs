@@ -8,7 +8,7 @@ use super::clocks::{Clocks, OddClock};
 use super::record::Record;
 use super::{
     Accepted, Backoff, BackoffCause, CloudTime, CreateFailure, CreationMark, DeleteReason,
-    Instance, Moment, Policy, ReplicaId, ServerState,
+    Instance, Moment, Policy, ReplicaId,
     answers::Answers,
     creations::Creations,
     gone::Gone,
@@ -100,13 +100,10 @@ impl Memory {
         self.records.get(id).map(Arc::as_ref)
     }
 
-    /// Where a replica runs, as last listed.
+    /// Where a replica is, or was last.
     #[must_use]
     pub fn address_of(&self, id: &ReplicaId) -> Option<IpAddr> {
-        match self.record(id)?.server.state {
-            ServerState::Running(address) => Some(address),
-            _ => None,
-        }
+        self.record(id)?.last_address
     }
 
     /// Whether the last list has it.

@@ -162,6 +162,9 @@ pub struct Listing {
     pub servers: Vec<Server>,
     /// The external addresses of the pool; empty without external address management.
     pub external_addresses: Vec<ExternalAddress>,
+    /// Addresses on the wanted network that are no replica's alone: a server outside the pool has
+    /// them, or several servers do.
+    pub not_alone: BTreeSet<IpAddr>,
     /// The id of the image that a new server would be made from; `None`: not known.
     pub image: Option<Arc<str>>,
 }

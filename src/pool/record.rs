@@ -10,6 +10,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The word for a server that is shown without an address, and whose last one is another's by now.
+pub(super) const NO_ADDRESS: &str = "no-address";
+
 /// What is remembered of one replica. It is dropped when the replica is gone from the lists.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
@@ -69,6 +72,10 @@ pub struct Record {
     pub(super) asked_in_vain: Option<Moment>,
     /// Where it was last asked while the provider showed it running.
     pub(super) last_address: Option<IpAddr>,
+    /// Where it has answered.
+    pub(super) answered_at: Option<IpAddr>,
+    /// Which of several addresses is asked, as long as none has answered.
+    pub(super) address_turn: usize,
     /// Since when, and in how many lists, the provider has shown it as failed without a break.
     pub(super) shown_failed: Option<(Moment, u32)>,
     /// How lists have shown it being created, if the last one did.
@@ -165,6 +172,40 @@ impl Record {
         matches!(self.server.state, ServerState::Failed(_))
             && self.server.addresses.is_empty()
             && self.last_address.is_some()
+    }
+
+    /// Whether it has several addresses, and none of those that are listed has answered.
+    fn has_to_choose(&self) -> bool {
+        let listed = &self.server.addresses;
+        let knows = self.answered_at.is_some_and(|at| listed.contains(&at));
+        listed.len() > 1 && !knows
+    }
+
+    /// Where one that runs is asked: where it has answered, as long as that is listed. A further
+    /// address on its port changes nothing.
+    fn chosen_address(&self, first: IpAddr) -> IpAddr {
+        let listed = &self.server.addresses;
+        if let Some(at) = self.answered_at.filter(|at| listed.contains(at)) {
+            return at;
+        }
+        let turn = self.address_turn.checked_rem(listed.len());
+        let chosen = turn.and_then(|turn| listed.get(turn));
+        chosen.copied().unwrap_or(first)
+    }
+
+    /// An address has not answered; where there is another one, it is asked next. Returns whether
+    /// all have been asked by now.
+    fn all_were_asked(&mut self) -> bool {
+        if !matches!(self.server.state, ServerState::Running(_)) || !self.has_to_choose() {
+            return true;
+        }
+        let count = self.server.addresses.len();
+        self.address_turn = (self.address_turn + 1).checked_rem(count).unwrap_or(0);
+        if let Some(next) = self.server.addresses.get(self.address_turn) {
+            self.server.state = ServerState::Running(*next);
+            self.last_address = Some(*next);
+        }
+        self.address_turn == 0
     }
 
     /// Whether it has been leaving for so long that the cloud may never be done with it.
@@ -312,15 +353,35 @@ impl Record {
         if *self.name != *server.name {
             self.name = server.name.as_str().into();
         }
-        let was_asked = self.probe_address().is_some();
+        let was_at = self.probe_address();
+        let was_asked = was_at.is_some();
         let was = std::mem::replace(&mut self.server, server.clone()).state;
         // Nova at times shows a server that runs without its addresses. It is asked where it was
         // last, and neither counts as a new one nor goes for having no address for too long.
-        if matches!(was, ServerState::Running(_) | ServerState::Failed(_))
+        let had_one = match &was {
+            ServerState::Running(_) | ServerState::Failed(_) => true,
+            ServerState::Held(word) => word == NO_ADDRESS,
+            _ => false,
+        };
+        if had_one
             && self.server.state == ServerState::Creating(Creating::NoAddress)
             && let Some(address) = self.last_address
         {
             self.server.state = ServerState::Running(address);
+        }
+        if let ServerState::Running(first) = self.server.state {
+            self.server.state = ServerState::Running(self.chosen_address(first));
+        }
+        let is_elsewhere = was_at
+            .zip(self.probe_address())
+            .is_some_and(|(a, b)| a != b);
+        if is_elsewhere {
+            // What was heard there says nothing of it here.
+            self.probe = NextProbe {
+                at: arrived,
+                under_way: None,
+            };
+            self.forget_answers();
         }
         self.may_have_run |= !matches!(self.server.state, ServerState::Creating(_));
         self.note_creating(arrived);
@@ -380,7 +441,10 @@ impl Record {
 
     /// Its last address is another server's by now: what answers there says nothing of this one.
     pub(super) fn leave_its_address(&mut self) {
-        self.last_address = None;
+        if self.is_asked_at_its_last_address() {
+            self.last_address = None;
+        }
+        self.answered_at = None;
         self.probe.under_way = None;
         self.forget_answers();
     }
@@ -420,6 +484,7 @@ impl Record {
                 false
             }
             Ok(answer) => {
+                self.answered_at = self.probe_address();
                 self.answer = Some(*answer);
                 let is_full = answer.free == 0 && !answer.termination;
                 let since = self.full_since.unwrap_or(result.finished);
@@ -444,6 +509,12 @@ impl Record {
             }
             Err(failure) => {
                 let started = result.finished - result.latency;
+                let soon = policy.probe_interval.min(Policy::RETRY_AFTER_FAILED_PROBE);
+                if !self.all_were_asked() {
+                    self.last_failure = Some(failure.clone());
+                    self.probe.at = started + soon;
+                    return false;
+                }
                 let goes_on = self
                     .silent_until
                     .is_some_and(|last| started.since(last) <= policy.asked_within());
@@ -459,7 +530,6 @@ impl Record {
                 if self.failures >= policy.failure_threshold {
                     self.unreachable_since.get_or_insert(result.finished);
                 } else {
-                    let soon = policy.probe_interval.min(Policy::RETRY_AFTER_FAILED_PROBE);
                     // Counted from its start, as the interval is: what did not answer in time
                     // has been waited for already.
                     self.probe.at = started + soon;

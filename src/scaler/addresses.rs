@@ -6,9 +6,10 @@ use super::{
     chain,
 };
 use crate::pool::{
-    Action, ExternalAddress, Listing, Moment, MoveReason, ReplicaId, ServerState, standbys,
+    Action, ExternalAddress, Listing, Moment, MoveReason, Record, ReplicaId, short_name, standbys,
 };
 use crate::provider::{Provider, ProviderError, Standby};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// For how long the last list of the servers says who is of the pool, where only an external
@@ -44,6 +45,8 @@ pub(super) struct AddressService {
     /// When its addresses may be listed by themselves.
     next_list: Moment,
     failures: u32,
+    /// Replicas that were told to have several addresses of their own.
+    several_told: BTreeSet<ReplicaId>,
 }
 
 impl AddressService {
@@ -89,13 +92,10 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     }
 
     pub(super) fn standby(&self, id: &ReplicaId) -> Standby {
-        let address = self.memory.record(id).and_then(|r| match r.server.state {
-            ServerState::Running(address) => Some(address),
-            _ => None,
-        });
+        let record = self.memory.record(id);
         Standby {
             replica: id.clone(),
-            address,
+            address: record.and_then(Record::probe_address),
         }
     }
 
@@ -108,6 +108,24 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             let (address, name) = (words.external_address(&address), words.replica(&to));
             let text = format!("{address} is on {name}: the move of unknown outcome was made");
             self.journal.move_confirmed(when, to, text);
+        }
+    }
+
+    /// Replicas with several addresses on the network are told once each.
+    pub(super) fn tell_several_addresses(&mut self) {
+        let memory = &self.memory;
+        let told = &mut self.addresses.several_told;
+        told.retain(|id| memory.record(id).is_some());
+        for record in memory.records() {
+            let (id, addresses) = (&record.server.id, &record.server.addresses);
+            if addresses.len() > 1 && told.insert(id.clone()) {
+                let name = short_name(&record.server.name);
+                let all: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                log::info!(
+                    "replica {name} [{id}] has several addresses on OPENSTACK_NETWORK: {}",
+                    all.join(", ")
+                );
+            }
         }
     }
 

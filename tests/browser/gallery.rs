@@ -185,6 +185,7 @@ fn snapshot(day: Day, second: u64, count: u64) -> Snapshot {
             servers
         },
         external_addresses: addresses(day),
+        not_alone: std::collections::BTreeSet::new(),
         image: Some("image-new".into()),
     };
     memory.observe(&policy, &listing(second - 300));

@@ -243,6 +243,7 @@ pub(crate) fn listing(event: &Event, now: Moment) -> Option<Listing> {
         cloud_time: with_time.then(|| cloud_time(now)),
         servers,
         external_addresses: holders.iter().enumerate().map(external).collect(),
+        not_alone: std::collections::BTreeSet::new(),
         image: None,
     })
 }

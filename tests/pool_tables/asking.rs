@@ -83,6 +83,7 @@ fn who_has_waited_longest_is_asked_for_first() {
     let mut world = pool();
     let all = [id("a"), id("b"), id("c"), id("d")];
     let empty = simplescalevm::pool::Listing {
+        not_alone: std::collections::BTreeSet::new(),
         taken: world.now,
         cloud_time: None,
         servers: Vec::new(),

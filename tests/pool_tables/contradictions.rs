@@ -17,13 +17,16 @@ fn listing(
         cloud_time: None,
         servers,
         external_addresses,
+        not_alone: std::collections::BTreeSet::new(),
         image: None,
     }
 }
 
 fn at(world: &mut World, name: &str, last: u8) {
     let address = IpAddr::V4(Ipv4Addr::new(127, 0, 0, last));
-    world.server(name).state = ServerState::Running(address);
+    let server = world.server(name);
+    server.state = ServerState::Running(address);
+    server.addresses = vec![address];
 }
 
 fn floating_ip(id: &str, holder: Holder) -> ExternalAddress {
@@ -95,7 +98,7 @@ fn one_address_does_not_speak_for_two_servers() {
     let list = listing(vec![b, a], Vec::new(), &world);
     let (told, _) = take_in(&mut world, list);
     assert_eq!(told, 1);
-    // The one that was there before keeps it, and the other is none that counts.
+    // The one that was there before stays what it counts, and the other is none that counts.
     assert!(world.memory.address_of(&id("a")).is_some());
     assert!(world.memory.record(&id("b")).is_none());
     // Where it is not known whose it is, it is nobody's.

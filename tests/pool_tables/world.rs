@@ -86,6 +86,7 @@ impl World {
                 cloud_time: None,
                 servers: Vec::new(),
                 external_addresses: Vec::new(),
+                not_alone: std::collections::BTreeSet::new(),
                 image: None,
             },
         }
@@ -201,6 +202,15 @@ impl World {
         self.list_some_at(names, self.cloud_now())
     }
 
+    /// Lists everything, after the list was changed in this way.
+    pub(crate) fn list_with(&mut self, change: impl FnOnce(&mut Listing, &Memory)) -> bool {
+        let all: Vec<String> = self.servers.keys().cloned().collect();
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        self.listing = self.listing_of(&all, self.cloud_now());
+        change(&mut self.listing, &self.memory);
+        self.memory.observe(&self.policy, &self.listing)
+    }
+
     fn list_some_at(&mut self, names: &[&str], cloud_time: CloudTime) -> bool {
         self.listing = self.listing_of(names, cloud_time);
         self.memory.observe(&self.policy, &self.listing)
@@ -212,6 +222,7 @@ impl World {
             cloud_time: Some(cloud_time),
             servers: names.iter().map(|n| self.servers[*n].clone()).collect(),
             external_addresses: self.addresses.clone(),
+            not_alone: std::collections::BTreeSet::new(),
             image: None,
         }
     }

@@ -119,6 +119,7 @@ impl Provider for Shared {
             cloud_time: Some(CloudTime(state.cloud_time)),
             servers: state.servers.values().cloned().collect(),
             external_addresses: Vec::new(),
+            not_alone: std::collections::BTreeSet::new(),
             image: None,
         })
     }

@@ -335,6 +335,7 @@ fn true_list(world: &World) -> Listing {
         cloud_time: Some(CloudTime(world.cloud_time())),
         servers: servers.collect(),
         external_addresses: addresses.collect(),
+        not_alone: std::collections::BTreeSet::new(),
         image: None,
     }
 }

@@ -79,6 +79,7 @@ fn listing(taken: u64) -> Listing {
     let old = CLOUD_START - 86_400;
     let running = |number| ServerState::Running(address(number));
     Listing {
+        not_alone: std::collections::BTreeSet::new(),
         taken: at(taken),
         cloud_time: Some(CloudTime(CLOUD_START + taken)),
         servers: vec![

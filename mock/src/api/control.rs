@@ -102,6 +102,11 @@ pub(crate) fn run(
         }
         ("GET", ["callers"]) => Ok(state.callers.to_json()),
         ("POST", ["images"]) => Ok(json!({ "id": servers::add_image(state, body) })),
+        ("PUT", ["networks", which]) => {
+            let name = body["name"].as_str().ok_or("a name is wanted")?;
+            let renamed = state.rename_network(which, name);
+            renamed.then(|| json!({})).ok_or_else(|| NOT_FOUND.into())
+        }
         (
             "POST" | "DELETE",
             [

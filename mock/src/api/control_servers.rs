@@ -1,6 +1,7 @@
 //! The control API's part about servers, floating IPs and images.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
@@ -85,6 +86,12 @@ pub(super) fn change(state: &mut State, id: &str, fields: &Value) -> Result<(), 
             "hidden" => server.hidden = flag()?,
             "down_cell" => server.down_cell = flag()?,
             "no_address" => server.no_address = flag()?,
+            "addresses" => state.set_addresses(id, &addresses(value)?),
+            "deaf_at" => {
+                for address in addresses(value)? {
+                    state.by_address.remove(&address);
+                }
+            }
             "task_state" => server.task_state = value.as_str().map(str::to_owned),
             "name" => value
                 .as_str()
@@ -105,6 +112,15 @@ pub(super) fn change(state: &mut State, id: &str, fields: &Value) -> Result<(), 
         }
     }
     Ok(())
+}
+
+fn addresses(value: &Value) -> Result<Vec<IpAddr>, String> {
+    let texts = value.as_array().ok_or("a list of IP addresses is wanted")?;
+    let all: Option<Vec<IpAddr>> = texts
+        .iter()
+        .map(|text| text.as_str()?.parse().ok())
+        .collect();
+    all.ok_or_else(|| "IP addresses are wanted".to_owned())
 }
 
 fn metadata(value: &Value) -> Result<BTreeMap<String, String>, String> {

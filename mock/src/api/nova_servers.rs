@@ -265,8 +265,9 @@ pub(super) fn addresses(call: &Call<'_>, server: &Server) -> Value {
             let version = if address.is_ipv4() { 4 } else { 6 };
             json!({ "version": version, "addr": address.to_string(), "OS-EXT-IPS:type": kind, "OS-EXT-IPS-MAC:mac_addr": port.mac })
         };
+        let name = server.old_network_names.get(&network.id);
         let list = networks
-            .entry(network.name.clone())
+            .entry(name.unwrap_or(&network.name).clone())
             .or_insert_with(|| json!([]));
         if let Some(list) = list.as_array_mut() {
             list.extend(

@@ -159,6 +159,51 @@ impl State {
         id
     }
 
+    /// Gives a server's first port these addresses in this order, or takes its port away.
+    pub(crate) fn set_addresses(&mut self, server: &str, addresses: &[IpAddr]) {
+        let Some(port) = self.server(server).and_then(|s| s.ports.first().cloned()) else {
+            return;
+        };
+        if addresses.is_empty() {
+            self.delete_port(&port);
+            if let Some(server) = self.server_mut(server) {
+                server.ports.retain(|id| *id != port);
+            }
+            return;
+        }
+        let Some(own) = self.ports.get_mut(&port) else {
+            return;
+        };
+        let subnet = own.fixed_ips.first().map(|(subnet, _)| subnet.clone());
+        let with_subnet = |address: &IpAddr| (subnet.clone().unwrap_or_default(), *address);
+        let new = addresses.iter().map(with_subnet).collect();
+        let old = std::mem::replace(&mut own.fixed_ips, new);
+        own.revision += 1;
+        for (_, address) in old {
+            if self.by_address.get(&address) == Some(&port) {
+                self.by_address.remove(&address);
+            }
+        }
+        for address in addresses {
+            self.by_address.insert(*address, port.clone());
+        }
+    }
+
+    /// Renames a network. Nova goes on showing the old name for the servers that are there.
+    pub(crate) fn rename_network(&mut self, which: &str, name: &str) -> bool {
+        let found = |network: &&mut Network| network.name == which || network.id == which;
+        let Some(network) = self.networks.iter_mut().find(found) else {
+            return false;
+        };
+        let id = network.id.clone();
+        let old = std::mem::replace(&mut network.name, name.to_owned());
+        for server in self.servers.values_mut() {
+            let known = server.old_network_names.entry(id.clone());
+            known.or_insert_with(|| old.clone());
+        }
+        true
+    }
+
     pub(crate) fn delete_port(&mut self, id: &str) {
         let holders: Vec<String> = self
             .floating_ips

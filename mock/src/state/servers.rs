@@ -47,6 +47,8 @@ pub(crate) struct Server {
     pub(crate) hidden: bool,
     pub(crate) down_cell: bool,
     pub(crate) no_address: bool,
+    /// Networks by id whose names Nova has not looked at since they were renamed.
+    pub(crate) old_network_names: BTreeMap<String, String>,
 }
 
 impl Server {
@@ -187,6 +189,7 @@ impl State {
             hidden: false,
             down_cell: false,
             no_address: false,
+            old_network_names: BTreeMap::new(),
         };
         self.by_id.insert(id.clone(), seq);
         self.servers.insert(seq, server);

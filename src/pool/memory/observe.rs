@@ -6,7 +6,7 @@ use super::super::{
     ServerState, assess, creations::Stems, trial::Trial,
 };
 use super::{Memory, ShrunkenList};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,20 +107,28 @@ impl Memory {
         }
     }
 
-    /// A failed server that is shown without an address is asked where it was last, but only until
-    /// another server has that address: one address never speaks for two.
+    /// What was heard at an address says nothing of a replica any more once another server has it,
+    /// of the pool or not: one address never speaks for two.
     fn forget_addresses_of_others(&mut self, listing: &Listing) {
-        let asked: Vec<(ReplicaId, IpAddr)> = self
-            .records
-            .values()
-            .filter(|record| record.is_asked_at_its_last_address())
-            .filter_map(|record| Some((record.server.id.clone(), record.last_address?)))
-            .collect();
-        for (id, address) in asked {
-            let mut others = listing.servers.iter().filter(|server| server.id != id);
-            if others.any(|server| server.addresses.contains(&address)) {
-                self.change(&id, Record::leave_its_address);
-            }
+        let mut holders: BTreeMap<IpAddr, &ReplicaId> = BTreeMap::new();
+        for server in &listing.servers {
+            let own = server
+                .addresses
+                .iter()
+                .map(|address| (*address, &server.id));
+            holders.extend(own);
+        }
+        let has_left = |record: &&Arc<Record>| {
+            let own = &record.server.id;
+            record.last_address.is_some_and(|address| {
+                let holder = holders.get(&address);
+                listing.not_alone.contains(&address) || holder.is_some_and(|id| *id != own)
+            })
+        };
+        let left = self.records.values().filter(has_left);
+        let left: Vec<ReplicaId> = left.map(|record| record.server.id.clone()).collect();
+        for id in left {
+            self.change(&id, Record::leave_its_address);
         }
     }
 
@@ -310,6 +318,8 @@ impl Memory {
                 ServerState::Running(address) => Some(address),
                 _ => None,
             },
+            answered_at: None,
+            address_turn: 0,
             shown_failed: None,
             shown_creating: None,
             frozen_count: 0,

@@ -28,15 +28,21 @@ pub(super) fn name_of(template: &ServerTemplate, part: &str) -> String {
 }
 
 impl OpenStack {
-    /// A server as the pool sees it, if it is of the pool, or if Nova cannot tell.
-    pub(super) fn member(&self, server: &NovaServer, network: &str) -> Option<Server> {
+    pub(super) fn is_of_the_pool(&self, server: &NovaServer) -> bool {
         let template = &self.template;
+        let value = server.metadata.get(&template.metadata_key);
+        value == Some(&template.metadata_value)
+    }
+
+    /// A server as the pool sees it, if it is of the pool, or if Nova cannot tell.
+    pub(super) fn member(&self, server: &NovaServer) -> Option<Server> {
+        let template = &self.template;
+        let (networks, ip_version) = (self.network_names.ours(), template.ip_version);
         let key = &template.metadata_key;
-        let state = state::read(server, network, template.ip_version);
+        let state = state::read(server, networks, ip_version);
         let is_untold = !server.tells_metadata
             || server.is_unread(&format!("metadata.{key}"))
             || (state == Some(ServerState::Unknown) && server.metadata.is_empty());
-        let is_of_the_pool = server.metadata.get(key) == Some(&template.metadata_value);
         let id = ReplicaId::new(&server.id);
         let state = match state {
             _ if is_untold => ServerState::Unknown,
@@ -45,11 +51,11 @@ impl OpenStack {
             // One that is seen for the first time is of the pool all the same.
             None => ServerState::Held("unreadable".to_owned()),
         };
-        (is_of_the_pool || is_untold).then(|| Server {
+        (self.is_of_the_pool(server) || is_untold).then(|| Server {
             id,
             name: server.name.clone(),
             state,
-            addresses: state::fixed_addresses(server, network, template.ip_version).collect(),
+            addresses: state::fixed_addresses(server, networks, ip_version).collect(),
             // A lock that cannot be read may be one.
             locked: server.locked.unwrap_or(server.is_unread("locked")),
             created: server.created_at.map(CloudTime),

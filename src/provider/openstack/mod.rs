@@ -4,6 +4,7 @@ mod check;
 mod error;
 mod lookup;
 mod marks;
+mod networks;
 mod remedy;
 mod state;
 
@@ -12,6 +13,7 @@ pub use lookup::ServerTemplate;
 
 use self::error::failed;
 use self::lookup::Resolved;
+use self::networks::NetworkNames;
 use super::{NameChange, Order, Provider, ProviderError, ProviderErrorKind, Standby};
 use crate::pool::{
     Accepted, CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Moment, Quota,
@@ -33,8 +35,7 @@ pub struct OpenStack {
     resolved: Option<Resolved>,
     /// The names that stand for something else than before.
     changes: Vec<NameChange>,
-    /// The name under which Nova shows the servers' addresses on the wanted network.
-    network_name: Option<String>,
+    network_names: NetworkNames,
     /// Those of the pool, as last listed.
     known: BTreeSet<ReplicaId>,
     /// The port of each replica that an external address was moved to or may be moved to.
@@ -55,7 +56,7 @@ impl OpenStack {
             external_addresses,
             resolved: None,
             changes: Vec::new(),
-            network_name: None,
+            network_names: NetworkNames::default(),
             known: BTreeSet::new(),
             ports: BTreeMap::new(),
             ports_asked: BTreeSet::new(),
@@ -180,28 +181,26 @@ impl OpenStack {
             max_count: Some(u32::try_from(order.count.get()).unwrap_or(u32::MAX)),
         })
     }
-
-    fn network_name(&mut self) -> Result<String, ProviderError> {
-        if let Some(name) = &self.network_name {
-            return Ok(name.clone());
-        }
-        let name = self.template.network_name(&self.cloud)?;
-        Ok(self.network_name.insert(name).clone())
-    }
 }
 
 impl Provider for OpenStack {
     fn list(&mut self, now: Moment) -> Result<Listing, ProviderError> {
-        let network = self.network_name()?;
+        self.know_a_network_name()?;
         let list = self
             .cloud
             .compute()
             .list_servers(&ServerQuery::default())
             .map_err(failed("the servers cannot be listed"))?;
+        self.learn_network_names(&list.servers, now);
         let servers: Vec<Server> = list
             .servers
             .iter()
-            .filter_map(|server| self.member(server, &network))
+            .filter_map(|server| self.member(server))
+            .collect();
+        let strangers = list.servers.iter();
+        let strangers = strangers.filter(|server| self.member(server).is_none());
+        let not_alone = strangers
+            .flat_map(|server| self.addresses_of(server))
             .collect();
         let listed: BTreeSet<&ReplicaId> = servers.iter().map(|server| &server.id).collect();
         self.ports.retain(|id, _| listed.contains(id));
@@ -216,6 +215,7 @@ impl Provider for OpenStack {
             cloud_time: list.date.map(CloudTime),
             servers,
             external_addresses: Vec::new(),
+            not_alone,
             image: self.image(),
         })
     }
@@ -248,7 +248,7 @@ impl Provider for OpenStack {
         }
         // A name may stand for another object by now. The request was not carried out, so that
         // one with other ids may follow at once.
-        self.network_name = None;
+        self.network_names.forget();
         if was_cached {
             self.look_up()?;
             let anew = self.order(order)?;
@@ -263,9 +263,9 @@ impl Provider for OpenStack {
     }
 
     fn show(&mut self, replica: &ReplicaId) -> Result<Option<Server>, ProviderError> {
-        let network = self.network_name()?;
+        self.know_a_network_name()?;
         let server = match self.cloud.compute().server(replica.as_str()) {
-            Ok(server) => self.member(&server, &network),
+            Ok(server) => self.member(&server),
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(failed("the server cannot be read")(error)),
         };

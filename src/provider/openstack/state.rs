@@ -9,7 +9,7 @@ use std::net::IpAddr;
 /// Source: Compute API guide, "Server concepts"; `vm_state` and `task_state` as in
 /// `nova/compute/vm_states.py` and `task_states.py`. Where the extended status is hidden by
 /// policy, `status` stands in for it. None: what decides cannot be read.
-pub(super) fn read(server: &Server, network: &str, ip_version: u8) -> Option<ServerState> {
+pub(super) fn read(server: &Server, networks: &[String], ip_version: u8) -> Option<ServerState> {
     const VM_STATE: &str = "OS-EXT-STS:vm_state";
     const TASK_STATE: &str = "OS-EXT-STS:task_state";
     if server.is_partial() || server.is_unread(VM_STATE) || server.is_unread(TASK_STATE) {
@@ -18,13 +18,13 @@ pub(super) fn read(server: &Server, network: &str, ip_version: u8) -> Option<Ser
     if server.vm_state.is_none() && server.is_unread("status") {
         return None;
     }
-    let state = of_words(server, network, ip_version);
+    let state = of_words(server, networks, ip_version);
     let has_no_address = state == ServerState::Creating(Creating::NoAddress);
     let is_unread = has_no_address && server.is_unread("addresses");
     (!is_unread).then_some(state)
 }
 
-fn of_words(server: &Server, network: &str, ip_version: u8) -> ServerState {
+fn of_words(server: &Server, networks: &[String], ip_version: u8) -> ServerState {
     let task = server.task_state.as_deref().unwrap_or_default();
     let vm_state = server
         .vm_state
@@ -34,7 +34,7 @@ fn of_words(server: &Server, network: &str, ip_version: u8) -> ServerState {
         ("deleted" | "soft-delete", _) | (_, "deleting" | "soft-deleting") => ServerState::Leaving,
         ("unknown", _) => ServerState::Unknown,
         ("building", _) => ServerState::Creating(Creating::Building),
-        ("active", _) => match fixed_addresses(server, network, ip_version).next() {
+        ("active", _) => match fixed_addresses(server, networks, ip_version).next() {
             Some(address) => ServerState::Running(address),
             None => ServerState::Creating(Creating::NoAddress),
         },
@@ -48,14 +48,18 @@ fn of_words(server: &Server, network: &str, ip_version: u8) -> ServerState {
     }
 }
 
-/// The server's own addresses of the wanted version on the wanted network, in Nova's order.
+/// The server's own addresses of the wanted version on the wanted network, in Nova's order. Of that
+/// network's names, the first that Nova knows counts: a later one may be another network's by now.
 pub(super) fn fixed_addresses(
     server: &Server,
-    network: &str,
+    networks: &[String],
     ip_version: u8,
 ) -> impl Iterator<Item = IpAddr> {
-    let on_network = server.addresses.get(network).into_iter().flatten();
+    let mut known = networks.iter();
+    let on_network = known.find_map(|name| server.addresses.get(name));
     on_network
+        .into_iter()
+        .flatten()
         .filter(move |a| a.kind == AddressKind::Fixed && a.version == ip_version)
         .map(|a| a.addr)
 }
@@ -78,6 +82,10 @@ mod tests {
     use super::*;
     use crate::pool::ServerState::{Creating as OnItsWay, Held, Leaving, Running, Unknown};
     use openstack_sdk_blocking::Address;
+
+    fn names(name: &str) -> [String; 1] {
+        [name.to_owned()]
+    }
 
     fn server(status: &str, vm_state: Option<&str>, task: Option<&str>) -> Server {
         let address = |addr: &str, version, kind| Address {
@@ -107,7 +115,7 @@ mod tests {
     fn every_row_of_the_table() {
         let running = Running("127.0.0.5".parse().expect("an address"));
         let check = |vm_state: &str, task: Option<&str>, expected: ServerState| {
-            let read = read(&server("", Some(vm_state), task), "net", 4);
+            let read = read(&server("", Some(vm_state), task), &names("net"), 4);
             assert_eq!(read, Some(expected), "{vm_state} {task:?}");
         };
         check("active", Some("deleting"), Leaving);
@@ -141,20 +149,23 @@ mod tests {
     fn active_without_the_wanted_address_is_still_creating() {
         let active = server("ACTIVE", Some("active"), None);
         let no_address = OnItsWay(Creating::NoAddress);
-        assert_eq!(read(&active, "another", 4), Some(no_address.clone()));
+        assert_eq!(
+            read(&active, &names("another"), 4),
+            Some(no_address.clone())
+        );
         let v6 = Running("fd00::5".parse().expect("an address"));
-        assert_eq!(read(&active, "net", 6), Some(v6));
+        assert_eq!(read(&active, &names("net"), 6), Some(v6));
         let mut only_floating = active;
         only_floating
             .addresses
             .values_mut()
             .for_each(|all| all.truncate(1));
-        assert_eq!(read(&only_floating, "net", 4), Some(no_address));
+        assert_eq!(read(&only_floating, &names("net"), 4), Some(no_address));
     }
 
     #[test]
     fn status_stands_in_for_a_hidden_vm_state() {
-        let of = |status| read(&server(status, None, None), "net", 4).expect("a state");
+        let of = |status| read(&server(status, None, None), &names("net"), 4).expect("a state");
         assert_eq!(of("UNKNOWN"), Unknown);
         assert_eq!(of("BUILD"), OnItsWay(Creating::Building));
         assert_eq!(of("ERROR"), ServerState::Failed(Failed::Error));

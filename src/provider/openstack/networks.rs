@@ -1,0 +1,131 @@
+//! Under which names Nova shows the addresses on the wanted network.
+//!
+//! Nova's answer has the addresses by the network's name, as it was when Nova last looked: old for
+//! one server and new for another, where somebody has renamed the network. Neutron's ports have its
+//! id. So a name that is not known yet is told by a port.
+
+use super::error::failed;
+use super::{OpenStack, state};
+use crate::pool::{Creating, Moment, ServerState};
+use crate::provider::ProviderError;
+use openstack_sdk_blocking::{PortQuery, Server as NovaServer};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// For so many servers of a list, at most, ports are asked for.
+const ASKED_IN_A_LIST: usize = 3;
+/// A name may stand for another network by then.
+const NAMES_ARE_GOOD_FOR: Duration = Duration::from_secs(300);
+
+/// What is known of the names.
+#[derive(Debug, Default)]
+pub(super) struct NetworkNames {
+    /// The wanted network's, the one that was learned last first.
+    ours: Vec<String>,
+    /// Those of other networks.
+    others: BTreeSet<String>,
+    /// Since when the others are known.
+    since: Moment,
+}
+
+impl NetworkNames {
+    pub(super) fn ours(&self) -> &[String] {
+        &self.ours
+    }
+
+    /// The names in the settings may stand for something else by now.
+    pub(super) fn forget(&mut self) {
+        self.ours.clear();
+        self.others.clear();
+    }
+
+    fn learn(&mut self, name: &str) {
+        self.ours.retain(|known| known != name);
+        self.ours.insert(0, name.to_owned());
+    }
+
+    /// Whether a server may be on the wanted network under a name that is not known yet.
+    fn is_unclear(&self, server: &NovaServer, ip_version: u8) -> bool {
+        let state = state::read(server, &self.ours, ip_version);
+        let mut names = server.addresses.keys();
+        state == Some(ServerState::Creating(Creating::NoAddress))
+            && names.any(|name| !self.ours.contains(name) && !self.others.contains(name))
+    }
+}
+
+impl OpenStack {
+    /// The name by which the addresses are to be found, as the settings have it.
+    pub(super) fn know_a_network_name(&mut self) -> Result<(), ProviderError> {
+        if self.network_names.ours.is_empty() {
+            let name = self.template.network_name(&self.cloud)?;
+            self.network_names.learn(&name);
+        }
+        Ok(())
+    }
+
+    /// A server's addresses on the wanted network. One that is being deleted may have given them back.
+    pub(super) fn addresses_of(&self, server: &NovaServer) -> Vec<IpAddr> {
+        let (names, ip_version) = (self.network_names.ours(), self.template.ip_version);
+        if state::read(server, names, ip_version) == Some(ServerState::Leaving) {
+            return Vec::new();
+        }
+        state::fixed_addresses(server, names, ip_version).collect()
+    }
+
+    /// Asks Neutron where Nova's answer leaves open whether a server of the pool is on the wanted
+    /// network. If that fails, the next list asks again.
+    pub(super) fn learn_network_names(&mut self, servers: &[NovaServer], now: Moment) {
+        if now.since(self.network_names.since) >= NAMES_ARE_GOOD_FOR {
+            self.network_names.others.clear();
+            self.network_names.since = now;
+        }
+        for _ in 0..ASKED_IN_A_LIST {
+            let is_asked = |server: &&NovaServer| {
+                self.is_of_the_pool(server)
+                    && self
+                        .network_names
+                        .is_unclear(server, self.template.ip_version)
+            };
+            let Some(server) = servers.iter().find(is_asked) else {
+                return;
+            };
+            if let Err(error) = self.learn_from(server) {
+                let id = &server.id;
+                log::debug!("the network of server {id} cannot be told: {error}");
+                return;
+            }
+        }
+    }
+
+    fn learn_from(&mut self, server: &NovaServer) -> Result<(), ProviderError> {
+        let network = match &self.resolved {
+            Some(resolved) => resolved.network.clone(),
+            None => self.template.find_network(&self.cloud)?.id,
+        };
+        let query = PortQuery {
+            device_id: Some(server.id.clone()),
+            ..PortQuery::default()
+        };
+        let ports = self.cloud.network().ports(&query);
+        let ports = ports.map_err(failed("the server's ports cannot be listed"))?;
+        for (name, addresses) in &server.addresses {
+            let is_at = |port: &openstack_sdk_blocking::Port| {
+                let mut own = port.fixed_ips.iter().map(|ip| ip.ip_address);
+                own.any(|own| addresses.iter().any(|shown| shown.addr == own))
+            };
+            let is_ours = ports
+                .iter()
+                .any(|port| port.network_id.as_ref() == Some(&network) && is_at(port));
+            if is_ours && !self.network_names.ours.contains(name) {
+                log::info!(
+                    "Nova shows the addresses on OPENSTACK_NETWORK under another name: {name:?}"
+                );
+                self.network_names.learn(name);
+            } else if !is_ours {
+                self.network_names.others.insert(name.clone());
+            }
+        }
+        Ok(())
+    }
+}
