@@ -21,7 +21,7 @@ ctl.sh revoke                       user scaler's tokens are worth nothing now
 ctl.sh user disable|enable          user scaler cannot log in any more / can
 ctl.sh fault nova|neutron|keystone|placement JSON|off
                                     delays and errors, see plugin/osrig_fault.py;
-                                    nova-2 and so on: a second set of rules
+                                    nova-2, nova-any-word: further sets of rules
 ctl.sh slow SECONDS|off             every nova API request takes that longer
 ctl.sh reset                        all of these off again, all services up
 U

@@ -120,6 +120,8 @@ pub(crate) fn plan(context: &Context) {
         .map(|()| servers)
     });
     pool.replicas.set(address_of(&servers[1]), Behaviour::Done);
+    pool.replicas
+        .set(address_of(&servers[2]), Behaviour::Closed);
     // A termination flag counts only after the grace; here it is one from long ago.
     pool.set("REPLICA_STARTUP_GRACE", "0");
     let text = masked(

@@ -183,7 +183,7 @@ pub(crate) fn no_valid_host(context: &Context) {
     );
 }
 
-fn make_image(context: &Context, name: &str) -> String {
+pub(crate) fn make_image(context: &Context, name: &str) -> String {
     let order = json!({"name": name, "disk_format": "raw", "container_format": "bare", "visibility": "public"});
     let admin = &context.cloud.admin;
     let image = word(&admin.must("POST", "image", "/images", &order)["id"]);

@@ -105,6 +105,27 @@ impl Rig {
     }
 }
 
+/// Faults of one service until it goes.
+pub(crate) struct Faults<'a> {
+    rig: &'a Rig,
+    set: String,
+}
+
+impl<'a> Faults<'a> {
+    /// A set of rules of its own, which other scenarios' sets do not disturb.
+    pub(crate) fn new(rig: &'a Rig, service: &str, name: &str, rules: &Value) -> Self {
+        let set = format!("{service}-{name}");
+        rig.ctl(&["fault", &set, &rules.to_string()]);
+        Self { rig, set }
+    }
+}
+
+impl Drop for Faults<'_> {
+    fn drop(&mut self) {
+        self.rig.ctl(&["fault", &self.set, "off"]);
+    }
+}
+
 /// Takes a handle back when it goes, also after a failure.
 pub(crate) struct Undo<'a>(pub(crate) &'a Rig, pub(crate) &'static [&'static str]);
 
