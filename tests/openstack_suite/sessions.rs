@@ -83,6 +83,8 @@ pub(crate) fn address_given_away(context: &Context) {
     wait("the busy one", 30, || {
         expect(pool.probes_say(&id, "free"), &json!(0))
     });
+    // From here on nothing answers there, until the other server does.
+    pool.replicas.set(address, Behaviour::Closed);
     let path = format!("/servers/{id}/os-interface/{port}");
     pool.user.must("DELETE", "compute", &path, &Value::Null);
     wait("the end of the port", 60, || {
@@ -90,11 +92,15 @@ pub(crate) fn address_given_away(context: &Context) {
         let answer = pool.user.call("GET", "network", &path, &Value::Null)?;
         expect(answer.0, &404)
     });
-    pool.replicas.set(address, Behaviour::Done);
     let network = context.cloud.id_of("network", "networks", "internal");
     let network = json!({"uuid": network, "fixed_ip": address.to_string()});
     let metadata = json!({"group": pool.name});
     let other = pool.server_on("other", &metadata, &network);
+    pool.replicas.set(address, Behaviour::Free(1));
+    wait("the other server", 90, || {
+        expect(pool.probes_say(&other, "state"), &json!("serving"))
+    });
+    pool.replicas.set(address, Behaviour::Done);
     wait("the end of the other server", 60, || {
         expect(pool.ids().contains(&other), &false)
     });

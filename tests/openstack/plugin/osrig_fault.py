@@ -4,7 +4,8 @@ While $OSRIG_FAULT_DIR/journal exists, every request is written there as a line
 of JSON when it is answered: begin and end (seconds since 1970), service, method,
 path with query, status, user agent, a hash of the token, and (not for keystone)
 the first 4000 bytes of the body. A request whose real answer was withheld has
-both: "status" as the client saw it, "real" as the service meant it.
+both: "status" as the client saw it, "real" as the service meant it. A request
+that a rule delays has a line in $OSRIG_FAULT_DIR/held as soon as it arrives.
 
 It reads $OSRIG_FAULT_DIR/<service>.json and <service>-*.json at every request
 (missing: does nothing). A file holds one rule or a list of rules; the first rule that
@@ -146,6 +147,14 @@ class Fault(object):
         if rule is None:
             return self.app(environ, start_response)
         if rule.get('delay'):
+            if os.path.exists(self.journal):
+                body = read_body(environ)[:4000].decode('utf-8', 'replace')
+                line = json.dumps({
+                    'begin': time.time(), 'service': self.service,
+                    'method': environ['REQUEST_METHOD'],
+                    'path': path_of(environ), 'body': body})
+                with open(os.path.join(FAULT_DIR, 'held'), 'a') as f:
+                    f.write(line + '\n')
             time.sleep(rule['delay'])
         status = rule.get('status')
         if 'answer_has' in rule or 'hide' in rule:
