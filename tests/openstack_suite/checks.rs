@@ -3,6 +3,7 @@
 use super::cloud::{Session, word};
 use super::pool::{Context, Pool};
 use serde_json::{Value, json};
+use std::fmt::Write as _;
 
 /// What the tester made in the tenant's project and takes away again.
 struct Made<'a> {
@@ -115,7 +116,7 @@ pub(crate) fn cannot_work(context: &Context) {
             ],
         ),
     ];
-    let mut missed = Vec::new();
+    let (mut missed, mut all) = (Vec::new(), String::new());
     for (what, subject, settings) in &wrong {
         let mut pool = Pool::named(
             context,
@@ -129,9 +130,17 @@ pub(crate) fn cannot_work(context: &Context) {
         }
         let output = pool.run(&["check"]);
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let told = said
-            .lines()
-            .any(|line| line.starts_with("WRONG") && line.contains(subject));
+        let (mut told, mut is_wrong) = (false, false);
+        let _ = writeln!(all, "--- {what}");
+        for line in said.split_inclusive('\n') {
+            if !line.starts_with(' ') {
+                is_wrong = line.starts_with("WRONG");
+                told |= is_wrong && line.contains(subject);
+            }
+            if is_wrong {
+                all.push_str(line);
+            }
+        }
         if !told || output.status.code() != Some(1) {
             missed.push(format!("{what} (exit {:?}):\n{said}", output.status.code()));
         }
@@ -140,6 +149,10 @@ pub(crate) fn cannot_work(context: &Context) {
         missed.is_empty(),
         "check does not find:\n{}",
         missed.join("\n")
+    );
+    super::commands::compare(
+        "check-cannot.txt",
+        &super::commands::masked(&all, &scene.name),
     );
 }
 

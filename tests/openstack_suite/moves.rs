@@ -185,13 +185,13 @@ pub(crate) fn another_way_out(context: &Context) {
     drop(operators);
 }
 
-/// Three free addresses of a network that no router leads to, and a good one: the good one is given.
+/// Five free addresses of a network that no router leads to, and a good one: the good one is given.
 pub(crate) fn unroutable_ones(context: &Context) {
     let mut external = External::new(context, 1, 1);
     let user = Session::scaler();
     let away = context.cloud.id_of("network", "networks", "Ext-Net");
     let order = json!({"floating_network_id": away, "description": external.pool.name});
-    let unroutable = [(); 3].map(|()| Thing::new(&user, "floatingip", &order));
+    let unroutable = [(); 5].map(|()| Thing::new(&user, "floatingip", &order));
     external.pool.start();
     external.wait_assigned();
     external.pool.wait_up(1);
@@ -213,5 +213,5 @@ pub(crate) fn unroutable_ones(context: &Context) {
             "{address} is told by check:\n{said}"
         );
     }
-    context.note(format!("{end} tries with the three"));
+    context.note(format!("{end} tries with the five"));
 }

@@ -181,6 +181,10 @@ pub(crate) fn two_outages(context: &Context) {
     ));
     assert!(!second.is_empty(), "the second outage is told: {told:#?}");
     assert!(second[0].contains("500"), "with its cause: {second:#?}");
+    assert!(
+        !second[0].contains("in a row"),
+        "from the first one on: {second:#?}"
+    );
     // Counts in a row are of this outage, not of both.
     let count = |line: &String| {
         let words: Vec<&str> = line.split_whitespace().collect();
