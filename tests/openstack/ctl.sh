@@ -21,7 +21,7 @@ ctl.sh revoke                       user scaler's tokens are worth nothing now
 ctl.sh user disable|enable          user scaler cannot log in any more / can
 ctl.sh fault nova|neutron|keystone|placement JSON|off
                                     delays and errors, see plugin/osrig_fault.py;
-                                    nova-2 and so on: a second set of rules
+                                    nova-2, nova-any-word: further sets of rules
 ctl.sh slow SECONDS|off             every nova API request takes that longer
 ctl.sh reset                        all of these off again, all services up
 U
@@ -86,11 +86,11 @@ token-ttl)
 max-limit)
     sed -i "s/^max_limit = .*/max_limit = $1/" "$ETC/nova.conf"
     stop nova-api; start nova-api; ready nova-api ;;
-journal) if [ "$1" = on ]; then : > "$FAULT/journal"; else rm -f "$FAULT/journal"; fi ;;
+journal) if [ "$1" = on ]; then : > "$FAULT/journal"; else rm -f "$FAULT/journal" "$FAULT/held"; fi ;;
 fault) fault "$1" "$2" ;;
 slow) if [ "$1" = off ]; then fault nova off; else fault nova "{\"delay\": $1}"; fi ;;
 reset)
-    rm -f "$FAULT"/*.json "$FAULT/neutron-bind-fail" "$FAULT/journal"
+    rm -f "$FAULT"/*.json "$FAULT/neutron-bind-fail" "$FAULT/journal" "$FAULT/held"
     for s in $(services); do
         if alive "$s"; then read -r pid _ < "$RUN/$s.pid"; kill -CONT -- "-$pid"; fi
         start "$s"

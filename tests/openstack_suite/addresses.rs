@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// A pool with so many floating IPs of its own.
-struct External<'a> {
-    pool: Pool<'a>,
-    ips: Vec<String>,
+pub(crate) struct External<'a> {
+    pub(crate) pool: Pool<'a>,
+    pub(crate) ips: Vec<String>,
 }
 
 impl<'a> External<'a> {
-    fn new(context: &'a Context, floor: usize, ips: usize) -> Self {
+    pub(crate) fn new(context: &'a Context, floor: usize, ips: usize) -> Self {
         let mut pool = Pool::new(context, floor);
         pool.set("OPENSTACK_NETWORK", "internal");
         pool.set("EXTERNAL_ADDRESS_MANAGEMENT", "true");
@@ -30,7 +30,7 @@ impl<'a> External<'a> {
     }
 
     /// The server that has the floating IP, by its port; empty if nobody has.
-    fn holder(&self, ip: &str) -> String {
+    pub(crate) fn holder(&self, ip: &str) -> String {
         let ip = self.pool.user.get("network", &format!("/floatingips/{ip}"));
         let Some(port) = ip["floatingip"]["port_id"].as_str() else {
             return String::new();
@@ -45,12 +45,12 @@ impl<'a> External<'a> {
         }
     }
 
-    fn holders(&self) -> Vec<String> {
+    pub(crate) fn holders(&self) -> Vec<String> {
         self.ips.iter().map(|ip| self.holder(ip)).collect()
     }
 
     /// Waits until every floating IP is on a server of its own.
-    fn wait_assigned(&self) {
+    pub(crate) fn wait_assigned(&self) {
         wait("the floating IPs", PATIENCE_S, || {
             let holders = self.holders();
             let ids = self.pool.ids();
@@ -59,7 +59,7 @@ impl<'a> External<'a> {
         });
     }
 
-    fn changes(&self, ip: &str) -> Vec<super::rig::Entry> {
+    pub(crate) fn changes(&self, ip: &str) -> Vec<super::rig::Entry> {
         self.pool
             .context
             .rig

@@ -31,7 +31,7 @@ impl Session {
     pub(crate) fn new(user: &str, password: &str, project: &str) -> Self {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(Duration::from_secs(30)))
+            .timeout_global(Some(Duration::from_secs(100)))
             .max_idle_connections(0)
             .user_agent("tester")
             .build();
@@ -119,7 +119,24 @@ impl Session {
         }
     }
 
+    /// Sends a change that is meant for one revision of a thing of Neutron.
+    pub(crate) fn put_if_revision(&self, path: &str, revision: u64, body: &Value) -> Answer {
+        let condition = format!("revision_number={revision}");
+        self.send("PUT", "network", path, body, Some(&condition))
+    }
+
     fn call_once(&self, method: &str, service: &str, path: &str, body: &Value) -> Answer {
+        self.send(method, service, path, body, None)
+    }
+
+    fn send(
+        &self,
+        method: &str,
+        service: &str,
+        path: &str,
+        body: &Value,
+        condition: Option<&str>,
+    ) -> Answer {
         let login = self.login()?;
         let base = match service {
             "identity" => Rig::auth_url(),
@@ -142,6 +159,10 @@ impl Session {
             .header("X-Auth-Token", login.token)
             .header("OpenStack-API-Version", "compute 2.79")
             .header("Content-Type", kind);
+        let request = match condition {
+            Some(condition) => request.header("If-Match", condition),
+            None => request,
+        };
         let answer = match body {
             Value::Null => self.agent.run(request.body(()).map_err(|e| e.to_string())?),
             Value::String(raw) => self
@@ -193,6 +214,8 @@ impl Session {
         let mut endpoints = BTreeMap::new();
         for service in token["catalog"].as_array().into_iter().flatten() {
             let public = service["endpoints"].as_array().into_iter().flatten();
+            // One scenario gives the cloud a second region for a while.
+            let public = public.filter(|endpoint| endpoint["region"] == "RegionOne");
             for endpoint in public.filter(|endpoint| endpoint["interface"] == "public") {
                 endpoints.insert(word(&service["type"]), word(&endpoint["url"]));
             }

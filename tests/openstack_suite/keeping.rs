@@ -80,14 +80,16 @@ pub(crate) fn termination_is_deleted_and_replaced_once(context: &Context) {
 }
 
 pub(crate) fn error_is_deleted_and_replaced_once(context: &Context) {
-    replaced_once(context, |_, victim| {
+    replaced_once(context, |pool, victim| {
+        pool.replicas.set(address_of(victim), Behaviour::Closed);
         let error = json!({"os-resetState": {"state": "error"}});
         context.cloud.act(&word(&victim["id"]), &error);
     });
 }
 
 pub(crate) fn stopped_is_deleted_and_replaced_once(context: &Context) {
-    replaced_once(context, |_, victim| {
+    replaced_once(context, |pool, victim| {
+        pool.replicas.set(address_of(victim), Behaviour::Closed);
         context
             .cloud
             .act(&word(&victim["id"]), &json!({"os-stop": null}));

@@ -35,16 +35,25 @@ pub(crate) fn settings_arrive(context: &Context) {
     }
     pool.bring_up(1);
     let server = &pool.servers()[0];
+    // The daemon's own marks stand beside the pool's key.
+    let mut metadata = server["metadata"].as_object().expect("metadata").clone();
+    metadata.retain(|key, _| !key.starts_with("simplescalevm."));
+    let own_name = word(&server["name"]);
+    let part = own_name.strip_prefix(&format!("{name}-"));
+    assert!(
+        part.is_some_and(|part| !part.is_empty()),
+        "a name of its own: {own_name}"
+    );
     let seen = json!({
-        "metadata": server["metadata"], "key": server["key_name"],
+        "metadata": metadata, "key": server["key_name"],
         "flavor": server["flavor"]["original_name"], "image": server["image"]["id"],
-        "zone": server["OS-EXT-AZ:availability_zone"], "name": server["name"],
+        "zone": server["OS-EXT-AZ:availability_zone"],
         "user_data": server["OS-EXT-SRV-ATTR:user_data"],
     });
     let wanted = json!({
         "metadata": {"sipmediagw.group": name}, "key": "ops", "flavor": "s1-2",
         "image": context.cloud.id_of("image", "images", "Debian 11"),
-        "zone": "nova", "name": name, "user_data": ENCODED,
+        "zone": "nova", "user_data": ENCODED,
     });
     assert_eq!(seen, wanted);
     let networks: Vec<&String> = server["addresses"]
@@ -183,7 +192,7 @@ pub(crate) fn no_valid_host(context: &Context) {
     );
 }
 
-fn make_image(context: &Context, name: &str) -> String {
+pub(crate) fn make_image(context: &Context, name: &str) -> String {
     let order = json!({"name": name, "disk_format": "raw", "container_format": "bare", "visibility": "public"});
     let admin = &context.cloud.admin;
     let image = word(&admin.must("POST", "image", "/images", &order)["id"]);

@@ -1,19 +1,24 @@
 //! The scenarios on a real OpenStack, and what they are made of.
 
 mod addresses;
+mod checks;
 mod cloud;
 mod commands;
+mod elsewhere;
 mod keeping;
 mod login;
 mod making;
+mod moves;
 mod outages;
 mod pool;
 mod replicas;
+mod restarts;
 mod rig;
 pub(crate) mod runner;
+mod sessions;
 mod watch;
 
-use runner::{Alone, Scenario, Shared};
+use runner::{Alone, Patient, Scenario, Shared};
 
 /// All scenarios. The longest stand first, so that they run beside the others.
 pub(crate) const SCENARIOS: &[Scenario] = &[
@@ -80,6 +85,72 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         making::settings_arrive,
     ),
     ("IPv4 or IPv6", Shared, making::ip_version),
+    (
+        "newer image of the same name",
+        Patient,
+        restarts::newer_image,
+    ),
+    ("list that lags by 75 s", Patient, restarts::lagging_list),
+    (
+        "restart: never came up, has served",
+        Shared,
+        restarts::never_came_up,
+    ),
+    (
+        "ERROR while it answers",
+        Shared,
+        sessions::error_while_it_answers,
+    ),
+    ("done for one answer", Shared, sessions::done_once),
+    (
+        "address given to another server",
+        Shared,
+        sessions::address_given_away,
+    ),
+    (
+        "second, lower address on a port",
+        Shared,
+        sessions::second_address,
+    ),
+    (
+        "floating IP that cannot be moved",
+        Shared,
+        moves::no_way_out,
+    ),
+    (
+        "floating IP that only a third can take",
+        Shared,
+        moves::another_way_out,
+    ),
+    (
+        "free floating IPs without a route",
+        Shared,
+        moves::unroutable_ones,
+    ),
+    ("two writers of one floating IP", Shared, moves::two_writers),
+    (
+        "user's default project changes",
+        Shared,
+        elsewhere::default_project_changes,
+    ),
+    (
+        "seven of ten lists empty",
+        Shared,
+        restarts::half_empty_lists,
+    ),
+    (
+        "killed before the creation is carried out",
+        Shared,
+        restarts::killed_before_it_is_made,
+    ),
+    ("two outages within an hour", Shared, restarts::two_outages),
+    ("check of what cannot work", Shared, checks::cannot_work),
+    (
+        "security group shared by another project",
+        Shared,
+        checks::shared_group,
+    ),
+    ("OS_CLOUD=envvars", Shared, checks::cloud_of_the_environment),
     ("check", Shared, commands::check),
     ("plan", Shared, commands::plan),
     ("nova-api stopped for 30 s", Alone, outages::nova_stopped),
@@ -96,5 +167,6 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         Alone,
         making::many_servers_in_pages,
     ),
+    ("no region, and two of them", Alone, elsewhere::two_regions),
     ("tokens of 60 s", Alone, login::short_tokens),
 ];

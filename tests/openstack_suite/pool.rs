@@ -99,6 +99,8 @@ impl<'a> Pool<'a> {
             ("OPENSTACK_METADATA_VALUE", &name),
             ("OPENSTACK_NAME", &name),
             ("OPENSTACK_FLOATING_IP_DESCRIPTION", &name),
+            // The machine may be busy: a creation that was not answered in time is a case of its own.
+            ("OPENSTACK_TIMEOUT", "90"),
             ("LOG_LEVEL", "debug"),
         ] {
             pool.set(variable, value);
@@ -110,8 +112,14 @@ impl<'a> Pool<'a> {
         self.variables.insert(variable.to_owned(), value.to_owned());
     }
 
+    pub(crate) fn unset(&mut self, variable: &str) {
+        self.variables.remove(variable);
+    }
+
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_simplescalevm"));
+        let program = std::env::var_os("OPENSTACK_PROGRAM")
+            .unwrap_or_else(|| env!("CARGO_BIN_EXE_simplescalevm").into());
+        let mut command = Command::new(program);
         command
             .env_clear()
             .envs(&self.variables)
@@ -188,6 +196,19 @@ impl<'a> Pool<'a> {
         self.status()["summary"]["by_state"]["serving"]
             .as_u64()
             .unwrap_or_default()
+    }
+
+    /// What the daemon says of one of its replicas.
+    pub(crate) fn probes_say(&self, id: &str, key: &str) -> Value {
+        let status = self.status();
+        let mut replicas = status["replicas"].as_array().into_iter().flatten();
+        let replica = replicas.find(|replica| replica["id"] == id);
+        replica.map_or(Value::Null, |replica| replica[key].clone())
+    }
+
+    /// The reasons for which the daemon does not do what it would.
+    pub(crate) fn blocked(&self) -> Value {
+        self.status()["plan"]["blocked"].take()
     }
 
     /// The pool's servers that nobody is deleting, as the cloud lists them now.
@@ -271,12 +292,18 @@ impl<'a> Pool<'a> {
 
     /// A server of the tester, which the pool may or may not take for its own.
     pub(crate) fn foreign_server(&self, name: &str, metadata: &Value, network: &str) -> String {
+        let network = self.context.cloud.id_of("network", "networks", network);
+        self.server_on(name, metadata, &json!({"uuid": network}))
+    }
+
+    /// The same, with what Nova is told of its only network.
+    pub(crate) fn server_on(&self, name: &str, metadata: &Value, network: &Value) -> String {
         let cloud = &self.context.cloud;
         let order = json!({"server": {
             "name": format!("{}-{name}", self.name),
             "flavorRef": self.flavor_id("d2-8"),
             "imageRef": cloud.id_of("image", "images", "Debian 11"),
-            "networks": [{"uuid": cloud.id_of("network", "networks", network)}],
+            "networks": [network],
             "metadata": metadata,
         }});
         let made = self.user.must("POST", "compute", "/servers", &order);
@@ -286,6 +313,17 @@ impl<'a> Pool<'a> {
             expect(word(&server["server"]["status"]), &"ACTIVE".to_owned())
         });
         id
+    }
+
+    /// A server as the cloud shows it now.
+    pub(crate) fn server(&self, id: &str) -> Value {
+        self.user.get("compute", &format!("/servers/{id}"))["server"].take()
+    }
+
+    /// The only port of a server.
+    pub(crate) fn port_of(&self, server: &str) -> Value {
+        let path = format!("/ports?device_id={server}");
+        self.user.get("network", &path)["ports"][0].take()
     }
 
     pub(crate) fn flavor_id(&self, name: &str) -> String {

@@ -19,6 +19,8 @@ pub(crate) enum Behaviour {
     Free(u32),
     /// Says that it may be deleted.
     Done,
+    /// Says so once, and then that it is busy.
+    DoneOnce,
 }
 
 struct Shared {
@@ -102,11 +104,11 @@ fn serve(mut stream: TcpStream, shared: &Mutex<Shared>, stopped: &AtomicBool) {
         let behaviour = {
             let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
             *shared.probes.entry(local.ip()).or_default() += 1;
-            shared
-                .each
-                .get(&local.ip())
-                .copied()
-                .unwrap_or(shared.default)
+            let behaviour = shared.each.get(&local.ip()).copied();
+            if behaviour == Some(Behaviour::DoneOnce) {
+                shared.each.insert(local.ip(), Behaviour::Free(0));
+            }
+            behaviour.unwrap_or(shared.default)
         };
         let (free, done) = match behaviour {
             Behaviour::Closed => return,
@@ -117,7 +119,7 @@ fn serve(mut stream: TcpStream, shared: &Mutex<Shared>, stopped: &AtomicBool) {
                 return;
             }
             Behaviour::Free(free) => (free, false),
-            Behaviour::Done => (0, true),
+            Behaviour::Done | Behaviour::DoneOnce => (0, true),
         };
         let body = format!("{{\"capacity\": {free}, \"termination\": {done}}}");
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());

@@ -88,7 +88,21 @@ impl Rig {
 
     /// All requests since the journal was switched on.
     pub(crate) fn journal(&self) -> Vec<Entry> {
-        let text = std::fs::read_to_string(self.base.join("fault/journal")).unwrap_or_default();
+        self.entries("journal")
+    }
+
+    /// The requests that a fault has held back, or still holds back, whose bodies hold that word.
+    pub(crate) fn held(&self, body: &str) -> usize {
+        let held = self.entries("held");
+        let with = held
+            .iter()
+            .filter(|entry| entry.text("body").contains(body));
+        with.count()
+    }
+
+    fn entries(&self, file: &str) -> Vec<Entry> {
+        let path = self.base.join("fault").join(file);
+        let text = std::fs::read_to_string(path).unwrap_or_default();
         let read = |line| serde_json::from_str(line).ok().map(Entry);
         text.lines().filter_map(read).collect()
     }
@@ -102,6 +116,27 @@ impl Rig {
                 && entry.text("body").contains(body)
         });
         found
+    }
+}
+
+/// Faults of one service until it goes.
+pub(crate) struct Faults<'a> {
+    rig: &'a Rig,
+    set: String,
+}
+
+impl<'a> Faults<'a> {
+    /// A set of rules of its own, which other scenarios' sets do not disturb.
+    pub(crate) fn new(rig: &'a Rig, service: &str, name: &str, rules: &Value) -> Self {
+        let set = format!("{service}-{name}");
+        rig.ctl(&["fault", &set, &rules.to_string()]);
+        Self { rig, set }
+    }
+}
+
+impl Drop for Faults<'_> {
+    fn drop(&mut self) {
+        self.rig.ctl(&["fault", &self.set, "off"]);
     }
 }
 

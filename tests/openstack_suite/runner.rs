@@ -1,6 +1,6 @@
 //! Runs the scenarios, several at a time where they do not disturb each other, and prints a table.
 
-pub(crate) use self::Manner::{Alone, Shared};
+pub(crate) use self::Manner::{Alone, Patient, Shared};
 use super::SCENARIOS;
 use super::cloud::Cloud;
 use super::pool::Context;
@@ -18,6 +18,8 @@ use std::time::{Instant, SystemTime};
 pub(crate) enum Manner {
     /// It disturbs nobody.
     Shared,
+    /// The same, and it does nothing but wait for most of the time: it has a thread of its own.
+    Patient,
     /// It disturbs the whole cloud.
     Alone,
 }
@@ -84,7 +86,11 @@ pub(crate) fn run(words: &[String]) -> ExitCode {
     };
     let shared = of(Shared);
     let next = AtomicUsize::new(0);
+    let patient = of(Patient);
     std::thread::scope(|scope| {
+        for scenario in &patient {
+            scope.spawn(|| play(scenario));
+        }
         for _ in 0..AT_A_TIME.min(shared.len()) {
             scope.spawn(|| {
                 while let Some(scenario) = shared.get(next.fetch_add(1, Ordering::Relaxed)) {

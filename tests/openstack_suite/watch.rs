@@ -32,6 +32,7 @@ pub(crate) fn is_there(server: &Value) -> bool {
 pub(crate) fn pool_of(server: &Value) -> String {
     let metadata = server["metadata"].as_object().into_iter().flatten();
     metadata
+        .filter(|(key, _)| !key.starts_with("simplescalevm."))
         .map(|(_, value)| word(value))
         .next()
         .unwrap_or_default()

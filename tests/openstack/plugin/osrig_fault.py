@@ -4,15 +4,17 @@ While $OSRIG_FAULT_DIR/journal exists, every request is written there as a line
 of JSON when it is answered: begin and end (seconds since 1970), service, method,
 path with query, status, user agent, a hash of the token, and (not for keystone)
 the first 4000 bytes of the body. A request whose real answer was withheld has
-both: "status" as the client saw it, "real" as the service meant it.
+both: "status" as the client saw it, "real" as the service meant it. A request
+that a rule delays has a line in $OSRIG_FAULT_DIR/held as soon as it arrives.
 
-It reads $OSRIG_FAULT_DIR/<service>.json and <service>-2.json at every request
+It reads $OSRIG_FAULT_DIR/<service>.json and <service>-*.json at every request
 (missing: does nothing). A file holds one rule or a list of rules; the first rule that
 matches a request is applied:
 
   method       "POST" (default: any)
   path         a regular expression searched in the path, e.g. "/servers$"
   body_has     a string that the request's body must contain
+  agent_lacks  a string that the user agent must not contain, e.g. "tester"
   probability  0..1 (default 1)
   times        the rule applies to the first N matching requests only (counted
                per process from when the file was last changed)
@@ -25,7 +27,15 @@ matches a request is applied:
                give `status` instead
   truncate     cut the real answer's body to so many bytes (with the real
                Content-Length: the client sees a broken body)
+  answer_has   give `status` only if the real answer's body contains this string
+  hide         leave servers out of a list: {"name_has": "pool-a", "younger": 45}
+               are those of that name made in the last 45 s (default: of any age)
+
+A rule with `answer_has` or `hide` looks at the real answer; it is how one client's
+requests are meant where its requests look like everybody's.
 """
+import calendar
+import glob
 import hashlib
 import io
 import json
@@ -59,12 +69,12 @@ class Fault(object):
         self.app = app
         self.service = service
         self.journal = os.path.join(FAULT_DIR, 'journal')
-        self.files = [os.path.join(FAULT_DIR, service + end)
-                      for end in ('.json', '-2.json')]
         self.loaded = {}
 
     def load(self):
-        return [rule for name in self.files for rule in self.load_file(name)]
+        first = os.path.join(FAULT_DIR, self.service)
+        names = [first + '.json'] + sorted(glob.glob(first + '-*.json'))
+        return [rule for name in names for rule in self.load_file(name)]
 
     def load_file(self, name):
         try:
@@ -87,6 +97,9 @@ class Fault(object):
             if not re.search(rule.get('path', ''), path):
                 continue
             if rule.get('body_has', '').encode() not in read_body(environ):
+                continue
+            if rule.get('agent_lacks') and rule['agent_lacks'] in environ.get(
+                    'HTTP_USER_AGENT', ''):
                 continue
             if random.random() >= rule.get('probability', 1):
                 continue
@@ -134,8 +147,18 @@ class Fault(object):
         if rule is None:
             return self.app(environ, start_response)
         if rule.get('delay'):
+            if os.path.exists(self.journal):
+                body = read_body(environ)[:4000].decode('utf-8', 'replace')
+                line = json.dumps({
+                    'begin': time.time(), 'service': self.service,
+                    'method': environ['REQUEST_METHOD'],
+                    'path': path_of(environ), 'body': body})
+                with open(os.path.join(FAULT_DIR, 'held'), 'a') as f:
+                    f.write(line + '\n')
             time.sleep(rule['delay'])
         status = rule.get('status')
+        if 'answer_has' in rule or 'hide' in rule:
+            return self.look_at_answer(rule, environ, start_response)
         if status is None and not rule.get('delay_after') \
                 and 'truncate' not in rule:
             return self.app(environ, start_response)
@@ -166,6 +189,49 @@ class Fault(object):
         headers.update(rule.get('headers', {}))
         start_response('%d Injected' % status, list(headers.items()))
         return [body]
+
+    def look_at_answer(self, rule, environ, start_response):
+        got = []
+
+        def keep(s, h, exc_info=None):
+            got[:] = [s, h]
+            return lambda data: None
+
+        # A compressed body could not be read.
+        environ.pop('HTTP_ACCEPT_ENCODING', None)
+        result = self.app(environ, keep)
+        body = b''.join(result)
+        if hasattr(result, 'close'):
+            result.close()
+        status, headers = got
+        if 'answer_has' in rule and rule['answer_has'].encode() in body:
+            environ['osrig.real'] = int(status.split()[0])
+            status = '%d Injected' % rule['status']
+            body = json.dumps({'osrigFault': {
+                'code': rule['status'],
+                'message': 'Injected by the test rig.'}}).encode()
+        elif 'hide' in rule and status.startswith('200'):
+            body = hidden(rule['hide'], body)
+        headers = [h for h in headers if h[0].lower() != 'content-length']
+        headers.append(('Content-Length', str(len(body))))
+        start_response(status, headers)
+        return [body]
+
+
+def hidden(rule, body):
+    """The list without the servers that the rule means."""
+    answer = json.loads(body)
+    now = time.time()
+
+    def is_meant(server):
+        made = calendar.timegm(time.strptime(
+            server['created'], '%Y-%m-%dT%H:%M:%SZ'))
+        return rule.get('name_has', '') in server['name'] and \
+            now - made < rule.get('younger', 1 << 40)
+
+    if 'servers' in answer:
+        answer['servers'] = [s for s in answer['servers'] if not is_meant(s)]
+    return json.dumps(answer).encode()
 
 
 def filter_factory(global_conf, service='any', **local_conf):
