@@ -19,7 +19,8 @@ HISTORIES = os.environ.get("HISTORIES", "600")
 # The scaler checks each plan against the product's own promises. With that guard on, it catches
 # most mistakes of the plan itself (`PromiseBroken`); without it, the simulation has to.
 UNGUARDED = ("if !broken.is_empty() {", "if broken.len() > 1_000 {")
-STRANGER = ("Holder::Stranger => return None,", "Holder::Stranger => return Some((MoveReason::Free, None)),")
+STRANGER = ("Holder::Stranger | Holder::Unclear(_) => return None,",
+            "Holder::Unclear(_) => return None, Holder::Stranger => return Some((MoveReason::Free, None)),")
 STARTING = ("Phase::Creating(_) | Phase::Starting | Phase::Checking => policy.capacity.get(),",
             "Phase::Creating(_) | Phase::Checking => policy.capacity.get(), Phase::Starting => 0,")
 CYCLE = "        if self.list_is_due() {\n            self.cycle();\n        }"
@@ -32,7 +33,14 @@ MUTANTS = [
     ("ProtectedDeleted", ("} else if record.server.locked {", "} else if false {"), UNGUARDED),
     ("ProtectedDeleted", ("Some(answer) if !answer.termination => Phase::Serving",
                           "Some(answer) if !answer.termination && answer.free > 0 => Phase::Serving"), UNGUARDED),
-    ("ProtectedDeleted", ("                self.failures = 0;\n                self.last_failure", "                self.last_failure")),
+    ("ProtectedDeleted", ("                self.failures = 0;\n                self.silence = 0;\n                self.last_failure = None;\n                self.unreachable",
+                          "                self.silence = 0;\n                self.last_failure = None;\n                self.unreachable")),
+    # The cloud's word against the replica's own; one answer that says "done"; two that lie far apart.
+    ("ProtectedDeleted", ("ServerState::Failed(how) if record.is_lost(policy) =>",
+                          "ServerState::Failed(how) if !record.name.is_empty() || record.is_lost(policy) =>"), UNGUARDED),
+    ("ProtectedDeleted", ("record.done_in_a_row >= policy.termination_confirmations => Phase::Finished", "record.done_in_a_row >= 1 => Phase::Finished"), UNGUARDED),
+    ("ProtectedDeleted", ("            if !goes_on {\n                self.done_in_a_row = 0;", "            if !goes_on && started == Moment::START {\n                self.done_in_a_row = 0;")),
+    ("MassDeleted", ("if count < Self::MANY ||", "if count < 1_000 ||"), UNGUARDED),
     ("SilenceAssumed", ("record.silent_until.unwrap_or(now);", "now;")),
     ("SessionCut", ("known && !record.may_have_run", "known || !record.may_have_run"), UNGUARDED),
     ("SessionCut", ("startup_is_over_at(listed) =>", "startup_is_over_at(now) =>")),
@@ -43,7 +51,7 @@ MUTANTS = [
     # What seed 956 found, once more. Rare: a failed server that its operator starts again.
     ("SessionCut", ("known && !record.may_have_run", "known && record.first_running.is_none()"), UNGUARDED),
     ("Storm", ("self.unseen(now, true)", "self.unseen(now, true).filter(|_| false)"), UNGUARDED),
-    ("Storm", ("self.unseen(now, false).map(|c| c.until).max()", "self.unseen(now, false).map(|c| c.until).max().filter(|_| false)"), UNGUARDED),
+    ("Storm", ("self.unseen(now, false)\n            .map(|c| c.until)", "self.unseen(now, false)\n            .filter(|_| false)\n            .map(|c| c.until)"), UNGUARDED),
     ("Storm", STARTING),
     ("Storm", ("Some(past) => Stems::Ours(past.creation),", "Some(past) => { self.creations.server_shown(mark, self.instance); Stems::Ours(past.creation) }")),
     ("Surplus", STARTING),
@@ -51,6 +59,8 @@ MUTANTS = [
     ("BackoffIgnored", ("memory.backoff().filter(|b| now < b.until);", "memory.backoff().filter(|b| now > b.until + Duration::from_secs(9_999));"), UNGUARDED),
     ("BackoffIgnored", ("if number == 0 || !(number > blamed || was_slow) {", "if number == 0 && !was_slow {")),
     ("MaxCountExceeded", ("max.map_or(u64::MAX, |max| max.get().saturating_sub(used))", "max.map_or(u64::MAX, |max| (max.get() + 1).saturating_sub(used))"), UNGUARDED),
+    # What is leaving does not count at all.
+    ("MaxCountExceeded", ("now.since(since) >= Policy::LEAVING_COUNTS_FOR", "now.since(since) >= Duration::ZERO"), UNGUARDED),
     ("AddressTaken", ("Phase::Unreachable { .. } => MoveReason::HolderUnreachable,\n            _ => return None,",
                       "_ => MoveReason::HolderUnreachable,"), UNGUARDED),
     ("AddressMisplaced", (".filter(|(_, _, id)| !holders.contains(*id))", ""), UNGUARDED),
@@ -76,7 +86,7 @@ MUTANTS = [
     ("Repeated", ("DELETION_SETTLES_WITHIN: Duration = Duration::from_secs(60)", "DELETION_SETTLES_WITHIN: Duration = Duration::from_secs(1)")),
     ("Unreasoned", ("self.deleted += 1;", "self.deleted += 2;")),
     ("RetryAfterIgnored", ("self.quiet_until.max(now + wish.min(LONGEST_QUIET))", "self.quiet_until.max(now + wish.min(LONGEST_QUIET) / 2)")),
-    ("RetryAfterIgnored", ("        if now < self.quiet_until {\n            return Some(", "        if now + LIST_IS_GOOD_FOR < self.quiet_until {\n            return Some(")),
+    ("RetryAfterIgnored", ("        if now < quiet_until {\n            return Some(", "        if now + LIST_IS_GOOD_FOR < quiet_until {\n            return Some(")),
     ("ListsTooOften", ("LIST_ON_DEMAND_AT_MOST_EVERY: Duration = Duration::from_secs(1)", "LIST_ON_DEMAND_AT_MOST_EVERY: Duration = Duration::from_millis(300)")),
     ("ListsTooOften", ("EVERY * 2_u32.pow(doublings)", "EVERY * 2_u32.pow(doublings.min(1))")),
     ("ProbedTwice", [("r.probe.under_way.is_none() && r.probe.next <= now", "r.probe.next <= now"),
@@ -85,7 +95,8 @@ MUTANTS = [
     ("FloorMissed", (".saturating_sub(available)\n", ".saturating_sub(available.saturating_add(1))\n")),
     ("FloorMissed", ("Duration::from_secs(15 * 60)", "Duration::from_secs(24 * 3_600)"),
                     ("failures.saturating_sub(1).min(16)", "failures.saturating_add(11).min(16)")),
-    ("FloorMissed", ("self.failures = 0;\n                self.last_failure = None;", "self.last_failure = None;")),
+    ("FloorMissed", ("self.failures = 0;\n                self.silence = 0;\n                self.last_failure = None;\n                self.unreachable",
+                     "self.silence = 0;\n                self.last_failure = None;\n                self.unreachable")),
     ("MemoryGrows", ("            let stays = !is_gone(id);", "            let stays = !is_gone(id) || now.0 > Duration::ZERO;")),
     ("MemoryGrows", ("forget(&|id| memory.record(id).is_none());", "forget(&|id| memory.record(id).is_none() && id.as_str().is_empty());")),
     ("MemoryGrows", ("const HISTORY: usize = 100;", "const HISTORY: usize = 100_000;")),
