@@ -5,6 +5,9 @@ use super::pool::{Context, Pool};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
+/// A scenario's name, what is wrong, and the settings that make it so.
+type Wrong<'a> = (&'a str, &'a str, Vec<(&'a str, String)>);
+
 /// What the tester made in the tenant's project and takes away again.
 struct Made<'a> {
     pool: &'a Pool<'a>,
@@ -75,7 +78,7 @@ pub(crate) fn cannot_work(context: &Context) {
     let order = json!({"floating_network_id": public, "description": scene.name});
     made.make(false, "network", "floatingip", &order);
     let own = name("own");
-    let wrong: [(&str, &str, Vec<(&str, String)>); 6] = [
+    let wrong: [Wrong<'_>; 6] = [
         (
             "flavor without a disk",
             "flavor",

@@ -45,6 +45,7 @@ struct Outcome {
 }
 
 /// Runs the scenarios that the words name; all, if there are none.
+#[expect(clippy::too_many_lines, reason = "the list of scenarios")]
 pub(crate) fn run(words: &[String]) -> ExitCode {
     let begin = Instant::now();
     let (cloud, rig) = (Arc::new(Cloud::new()), Arc::new(Rig::new()));

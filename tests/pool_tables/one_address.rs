@@ -50,7 +50,7 @@ fn asked_at(world: &World, name: &str) -> Option<IpAddr> {
     world
         .memory
         .record(&id(name))
-        .and_then(|r| r.probe_address())
+        .and_then(simplescalevm::pool::Record::probe_address)
 }
 
 #[test]
