@@ -69,8 +69,9 @@ fn replaced_once(context: &Context, mut harm: impl FnMut(&Pool<'_>, &Value)) {
         (1, 2),
         "deletions of it, creations"
     );
-    assert_eq!(most, 3, "never a fourth");
-    context.note("1 DELETE, 4 made in all, at most 3 at a time".to_owned());
+    // One that falls silent is replaced as such, and may be shown as failed only after that.
+    assert!(most <= 4, "{most} at a time");
+    context.note(format!("1 DELETE, 4 made in all, at most {most} at a time"));
 }
 
 pub(crate) fn termination_is_deleted_and_replaced_once(context: &Context) {
