@@ -164,7 +164,10 @@ impl World {
             server.state != ServerState::Leaving && !known.deleted.contains_key(&server.id)
         };
         // What the list lacks and nobody could tell of is there, too.
-        let untold = known.heard.values().filter(|heard| heard.untold && !heard.gone);
+        let untold = known
+            .heard
+            .values()
+            .filter(|heard| heard.untold && !heard.gone);
         let there = listed.servers.values().filter(is_there).count() + untold.count();
         // What was asked for beside the list, and is not there, is none of them.
         let turned = known.heard.iter().filter(|(id, heard)| {
