@@ -24,7 +24,6 @@ use runner::{Alone, Patient, Scenario, Shared};
 pub(crate) const OPEN: &[&str] = &[
     "address given to another server",
     "floating IP that cannot be moved",
-    "floating IP that only a third can take",
     "free floating IPs without a route",
     "two writers of one floating IP",
     "user's default project changes",
