@@ -440,9 +440,14 @@ impl Record {
     }
 
     /// Its last address is another server's by now: what answers there says nothing of this one.
-    pub(super) fn leave_its_address(&mut self) {
+    /// `counts`: what it counts until now.
+    pub(super) fn leave_its_address(&mut self, counts: u64) {
         if self.is_asked_at_its_last_address() {
             self.last_address = None;
+        } else if self.is_probed() && self.probe_address() == self.last_address {
+            // The list lacks it, and shows another one in its place.
+            self.frozen_count = counts;
+            self.server.state = ServerState::Unknown;
         }
         self.answered_at = None;
         self.probe.under_way = None;

@@ -308,16 +308,16 @@ impl Life {
     /// One address never speaks for two.
     fn leave_addresses_of_others(&mut self, servers: &BTreeMap<ReplicaId, Server>) {
         for (id, heard) in &mut self.heard {
-            let Some(address) = heard.last_address.filter(|_| heard.failed.is_some()) else {
+            let Some(address) = heard.last_address else {
                 continue;
             };
-            let Some(server) = servers.get(id) else {
-                continue;
-            };
-            let is_shown = !server.addresses.is_empty();
-            let mut others = servers.values().filter(|server| server.id != *id);
-            if !is_shown && others.any(|server| server.addresses.contains(&address)) {
-                heard.last_address = None;
+            let is_other =
+                |server: &&Server| server.id != *id && server.state != ServerState::Leaving;
+            let mut others = servers.values().filter(is_other);
+            if others.any(|server| server.addresses.contains(&address)) {
+                if heard.failed.is_some() {
+                    heard.last_address = None;
+                }
                 heard.address_seen = false;
                 heard.round = None;
                 heard.out_of_service();

@@ -70,7 +70,7 @@ impl Memory {
         for (id, _) in asked.filter(|(_, looked)| **looked != Looked::NotAsked) {
             self.change(id, |record| record.asked = lists);
         }
-        self.forget_addresses_of_others(listing);
+        self.forget_addresses_of_others(policy, listing);
         self.blame_failed_creations(policy, now);
         let told = |s: &Server| s.state != ServerState::Unknown;
         let listed = listing.servers.iter().map(|s| (&s.id, told(s))).collect();
@@ -109,9 +109,10 @@ impl Memory {
 
     /// What was heard at an address says nothing of a replica any more once another server has it,
     /// of the pool or not: one address never speaks for two.
-    fn forget_addresses_of_others(&mut self, listing: &Listing) {
+    fn forget_addresses_of_others(&mut self, policy: &Policy, listing: &Listing) {
         let mut holders: BTreeMap<IpAddr, &ReplicaId> = BTreeMap::new();
-        for server in &listing.servers {
+        let stays = |server: &&Server| server.state != ServerState::Leaving;
+        for server in listing.servers.iter().filter(stays) {
             let own = server
                 .addresses
                 .iter()
@@ -128,7 +129,11 @@ impl Memory {
         let left = self.records.values().filter(has_left);
         let left: Vec<ReplicaId> = left.map(|record| record.server.id.clone()).collect();
         for id in left {
-            self.change(&id, Record::leave_its_address);
+            let clocks = self.clocks;
+            self.change(&id, |record| {
+                let phase = assess::phase(policy, clocks, record, listing.taken);
+                record.leave_its_address(assess::count(policy, &phase));
+            });
         }
     }
 
