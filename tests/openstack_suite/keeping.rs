@@ -48,7 +48,8 @@ pub(crate) fn floor_reached_and_kept(context: &Context) {
 }
 
 /// What becomes of one of three servers when something is done to it: it is deleted and replaced, once.
-fn replaced_once(context: &Context, mut harm: impl FnMut(&Pool<'_>, &Value)) {
+/// There are `at_most` so many at a time.
+fn replaced_once(context: &Context, at_most: usize, mut harm: impl FnMut(&Pool<'_>, &Value)) {
     let mut pool = Pool::new(context, 3);
     pool.bring_up(3);
     let before = pool.servers();
@@ -69,19 +70,19 @@ fn replaced_once(context: &Context, mut harm: impl FnMut(&Pool<'_>, &Value)) {
         (1, 2),
         "deletions of it, creations"
     );
-    // One that falls silent is replaced as such, and may be shown as failed only after that.
-    assert!(most <= 4, "{most} at a time");
+    assert!(most <= at_most, "{most} at a time");
     context.note(format!("1 DELETE, 4 made in all, at most {most} at a time"));
 }
 
 pub(crate) fn termination_is_deleted_and_replaced_once(context: &Context) {
-    replaced_once(context, |pool, victim| {
+    replaced_once(context, 3, |pool, victim| {
         pool.replicas.set(address_of(victim), Behaviour::Done);
     });
 }
 
 pub(crate) fn error_is_deleted_and_replaced_once(context: &Context) {
-    replaced_once(context, |pool, victim| {
+    // One that falls silent is replaced as such, and may be shown as failed only after that.
+    replaced_once(context, 4, |pool, victim| {
         pool.replicas.set(address_of(victim), Behaviour::Closed);
         let error = json!({"os-resetState": {"state": "error"}});
         context.cloud.act(&word(&victim["id"]), &error);
@@ -89,7 +90,7 @@ pub(crate) fn error_is_deleted_and_replaced_once(context: &Context) {
 }
 
 pub(crate) fn stopped_is_deleted_and_replaced_once(context: &Context) {
-    replaced_once(context, |pool, victim| {
+    replaced_once(context, 4, |pool, victim| {
         pool.replicas.set(address_of(victim), Behaviour::Closed);
         context
             .cloud
