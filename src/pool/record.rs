@@ -363,11 +363,14 @@ impl Record {
             ServerState::Held(word) => word == NO_ADDRESS,
             _ => false,
         };
-        if had_one
-            && self.server.state == ServerState::Creating(Creating::NoAddress)
-            && let Some(address) = self.last_address
-        {
-            self.server.state = ServerState::Running(address);
+        if had_one && self.server.state == ServerState::Creating(Creating::NoAddress) {
+            match self.last_address {
+                Some(address) => self.server.state = ServerState::Running(address),
+                // It lost the address to another server, and is not asked there again, also when
+                // the other one is gone.
+                None if matches!(was, ServerState::Held(_)) => self.server.state = was.clone(),
+                None => {}
+            }
         }
         if let ServerState::Running(first) = self.server.state {
             self.server.state = ServerState::Running(self.chosen_address(first));
@@ -442,7 +445,9 @@ impl Record {
     /// Its last address is another server's by now: what answers there says nothing of this one.
     /// `counts`: what it counts until now.
     pub(super) fn leave_its_address(&mut self, counts: u64) {
-        if self.is_asked_at_its_last_address() {
+        let is_without =
+            matches!(&self.server.state, ServerState::Held(word) if word == NO_ADDRESS);
+        if is_without || self.is_asked_at_its_last_address() {
             self.last_address = None;
         } else if self.is_probed() && self.probe_address() == self.last_address {
             // The list lacks it, and shows another one in its place.

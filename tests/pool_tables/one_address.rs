@@ -78,6 +78,30 @@ fn a_replica_is_not_deleted_on_the_word_of_the_server_that_has_its_address_now()
 }
 
 #[test]
+fn nor_once_that_server_is_gone() {
+    // Whatever answers at the address then: a further server that no list shows yet, for one.
+    let mut world = pool(&["a", "b"]);
+    at(&mut world, "a", &[]);
+    at(&mut world, "b", &[1]);
+    list(&mut world, &[]);
+    world.probe("b", DONE);
+    world.state("b", ServerState::Leaving);
+    list(&mut world, &[]);
+    assert_eq!(asked_at(&world, "a"), None);
+    world.gone("b");
+    for _ in 0..3 {
+        world.wait(60);
+        list(&mut world, &[]);
+        assert_eq!(asked_at(&world, "a"), None);
+        world.is("a held 0 = 0");
+        world.does("");
+    }
+    at(&mut world, "a", &[1]);
+    list(&mut world, &[]);
+    assert_eq!(asked_at(&world, "a"), Some(ip(1)));
+}
+
+#[test]
 fn nor_on_that_of_a_server_of_another_pool() {
     let mut world = pool(&["a"]);
     world.probe("a", DONE);
