@@ -284,10 +284,13 @@ impl<'a> Pool<'a> {
 
     /// How often the cloud was asked by the daemon to delete that server.
     pub(crate) fn deletions(&self, id: &str) -> usize {
-        self.context
-            .rig
-            .requests("DELETE", &format!("/servers/{id}"), "")
-            .len()
+        let path = format!("/servers/{id}");
+        let asked = self.context.rig.requests("DELETE", &path, "");
+        // Not those of its ports.
+        let of_it = asked
+            .iter()
+            .filter(|entry| entry.is_of_the_daemon() && entry.text("path").ends_with(&path));
+        of_it.count()
     }
 
     /// A server of the tester, which the pool may or may not take for its own.
