@@ -121,6 +121,7 @@ fn make_start_without_settings_makes_them_and_stops() {
         let output = std::process::Command::new("make")
             .args(["start", "CARGO=true", "TARGET_DIR=out"])
             .env_remove("MAKEFLAGS")
+            .env_remove("MAKELEVEL")
             .current_dir(&dir)
             .output()
             .unwrap();
