@@ -58,10 +58,10 @@ pub(super) enum Step {
 /// Which connection is given up first, where one has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Worth {
-    /// It has said nothing yet.
-    Silent,
     /// It has its answer.
     Answered,
+    /// It has said nothing yet. A client's first byte comes a little after its connection.
+    Silent,
     /// It has begun a request.
     Begun,
     /// It is getting a large answer, or waits for it.

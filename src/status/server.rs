@@ -523,11 +523,22 @@ impl Talk {
     }
 
     /// Closes the connection that is worth least, of several the oldest: the newest client always
-    /// gets in.
+    /// gets in. Of those that have not asked yet, the more numerous give one up, the silent or the
+    /// begun: neither flood turns away who is about to ask in the other way.
     fn give_one_up(&mut self) {
+        let count = |worth| {
+            let all = self.connections.values();
+            all.filter(|c| c.worth() == worth).count()
+        };
+        let spared = if count(Worth::Silent) < count(Worth::Begun) {
+            Worth::Silent
+        } else {
+            Worth::Begun
+        };
         let all = self.connections.iter();
-        let least = all.map(|(number, c)| (c.worth(), *number)).min();
-        least.and_then(|(_, number)| self.connections.remove(&number));
+        let least = all.map(|(number, c)| (c.worth() == spared, c.worth(), *number));
+        let least = least.min().map(|(_, _, number)| number);
+        least.and_then(|number| self.connections.remove(&number));
     }
 }
 

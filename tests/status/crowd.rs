@@ -134,6 +134,29 @@ fn a_head_in_two_segments_outlasts_a_flood_of_connections() {
     assert_eq!(daemon.ask("GET", "/healthz").status, 200);
 }
 
+/// A client's first byte comes a little after its connection: many requests that were begun and never end must not have
+/// turned it away meanwhile.
+#[test]
+fn who_is_about_to_ask_outlasts_begun_requests() {
+    let daemon = Daemon::start_with(|facts| facts.max_connections = 128);
+    let begin = || {
+        let mut stream = daemon.connect();
+        stream.write_all(b"GET /healthz HT").unwrap();
+        stream
+    };
+    let mut begun: Vec<TcpStream> = (0..200).map(|_| begin()).collect();
+    // The daemon has read them all.
+    assert_eq!(daemon.ask("GET", "/healthz").status, 200);
+    for _ in 0..10 {
+        let mut client = daemon.connect();
+        begun.extend((0..50).map(|_| begin()));
+        client
+            .write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            .unwrap();
+        assert_eq!(Reply::read(client).status, 200);
+    }
+}
+
 #[test]
 fn what_does_not_end_in_time_is_ended() {
     let daemon = Daemon::start();
