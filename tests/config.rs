@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use simplescalevm::config::{Environment, IpVersion, LogFormat, Protocol, Settings, variables};
+use simplescalevm::pool::Policy;
 
 const PASSWORD: &str = "p@ss \"w$rd#1";
 const LOGIN: [(&str, &str); 4] = [
@@ -49,13 +50,23 @@ fn settings(more: &[(&str, &str)]) -> Result<Settings, String> {
 }
 
 #[test]
+fn the_wait_after_a_start_is_no_longer_than_to_the_next_list() {
+    let quick = settings(&[("SCALING_INTERVAL", "2")]).unwrap();
+    assert_eq!(quick.policy.settles_after_start, Duration::from_secs(2));
+}
+
+#[test]
 fn defaults() {
     let settings = settings(&[]).unwrap();
     assert_eq!(
         (settings.app_host.to_string(), settings.app_port),
         ("0.0.0.0".to_owned(), 8000)
     );
-    assert_eq!(settings.policy, simplescalevm::pool::Policy::default());
+    let policy = Policy {
+        settles_after_start: Policy::SETTLES_AFTER_START,
+        ..Policy::default()
+    };
+    assert_eq!(settings.policy, policy);
     let api = &settings.replica_api;
     assert_eq!(
         (api.protocol, api.port.get(), api.path.as_str()),

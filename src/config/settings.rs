@@ -159,9 +159,9 @@ impl Settings {
             "json" => LogFormat::Json,
             _ => LogFormat::Text,
         };
-        let policy = policy(&mut reader);
-        let replica_api = replica_api(&mut reader);
         let scaling_interval = reader.seconds("SCALING_INTERVAL");
+        let policy = policy(&mut reader, scaling_interval);
+        let replica_api = replica_api(&mut reader);
         let probe_threads = reader.size("PROBE_THREADS");
         // The table knows one word.
         let _ = reader.choice("PROVIDER");
@@ -270,7 +270,7 @@ fn capacity_limit(reader: &mut Reader<'_>, capacity: NonZeroU64) -> NonZeroU64 {
     limit
 }
 
-fn policy(reader: &mut Reader<'_>) -> Policy {
+fn policy(reader: &mut Reader<'_>, scaling_interval: Duration) -> Policy {
     let capacity = reader.count("REPLICA_CAPACITY");
     Policy {
         capacity,
@@ -285,6 +285,7 @@ fn policy(reader: &mut Reader<'_>) -> Policy {
         startup_grace: reader.seconds("REPLICA_STARTUP_GRACE"),
         startup_timeout: reader.seconds_or_never("REPLICA_STARTUP_TIMEOUT"),
         unreachable_timeout: reader.seconds_or_never("REPLICA_UNREACHABLE_TIMEOUT"),
+        settles_after_start: Policy::SETTLES_AFTER_START.min(scaling_interval),
         probe_interval: reader.seconds("PROBE_INTERVAL"),
         external_addresses: reader.switch("EXTERNAL_ADDRESS_MANAGEMENT"),
     }

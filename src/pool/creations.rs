@@ -148,10 +148,11 @@ impl Creations {
     }
 
     pub(super) fn undecided_until(&self, now: Moment) -> Option<Moment> {
-        self.unseen(now, false)
-            .map(|c| c.until)
-            .chain(self.held_until.filter(|until| now < *until))
-            .max()
+        self.unseen(now, false).map(|c| c.until).max()
+    }
+
+    pub(super) fn held_until(&self, now: Moment) -> Option<Moment> {
+        self.held_until.filter(|until| now < *until)
     }
 
     fn unseen(&self, now: Moment, accepted: bool) -> impl Iterator<Item = &UnseenCreation> {
@@ -286,7 +287,7 @@ impl Creations {
         }
     }
 
-    /// Another process ordered servers just before this one began, and may have ordered more.
+    /// Another process may have ordered servers just before this one began.
     pub(super) fn hold(&mut self, until: Moment) {
         self.held_until = self.held_until.max(Some(until));
     }

@@ -243,6 +243,7 @@ fn bad_creation(
         found.push(Violation::MaxCreatingExceeded);
     }
     let waits = memory.backoff().is_some_and(|b| now < b.until);
+    let waits = waits || memory.held_until(now).is_some();
     if waits || memory.undecided_until(now).is_some() {
         found.push(Violation::CreatesWhileWaiting);
     }

@@ -135,6 +135,12 @@ impl Memory {
         self.creations.undecided_until(now)
     }
 
+    /// Until when a process that has just started waits for servers that one before it may have ordered, if it does.
+    #[must_use]
+    pub fn held_until(&self, now: Moment) -> Option<Moment> {
+        self.creations.held_until(now)
+    }
+
     /// The cloud's clock at `now`, carried on from its last answer by the monotonic clock.
     #[must_use]
     pub fn cloud_time(&self, now: Moment) -> Option<CloudTime> {

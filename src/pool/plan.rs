@@ -107,6 +107,11 @@ pub enum CreateBlock {
         /// Until when a list is given time to show them.
         until: Moment,
     },
+    /// The process that ran before this one may have ordered servers that no list shows yet.
+    JustStarted {
+        /// Until when a list is given time to show them.
+        until: Moment,
+    },
     /// `REPLICA_MAX_COUNT` is reached.
     MaxCount {
         /// The limit.
@@ -207,9 +212,10 @@ pub enum Blocked {
 
 impl Blocked {
     /// All words that [`Blocked::name`] can give.
-    pub const NAMES: [&'static str; 14] = [
+    pub const NAMES: [&'static str; 15] = [
         "backoff",
         "outcome-unknown",
+        "just-started",
         "max-count",
         "max-creating",
         "shrunken-list",
@@ -231,6 +237,7 @@ impl Blocked {
             Self::Create { why, .. } => match why {
                 CreateBlock::Backoff { .. } => "backoff",
                 CreateBlock::OutcomeUnknown { .. } => "outcome-unknown",
+                CreateBlock::JustStarted { .. } => "just-started",
                 CreateBlock::MaxCount { .. } => "max-count",
                 CreateBlock::MaxCreating { .. } => "max-creating",
                 CreateBlock::ShrunkenList { .. } => "shrunken-list",
@@ -258,7 +265,10 @@ impl Blocked {
     pub fn until(&self) -> Option<Moment> {
         match self {
             Self::Create {
-                why: CreateBlock::Backoff { until, .. } | CreateBlock::OutcomeUnknown { until },
+                why:
+                    CreateBlock::Backoff { until, .. }
+                    | CreateBlock::OutcomeUnknown { until }
+                    | CreateBlock::JustStarted { until },
                 ..
             }
             | Self::Delete {
@@ -380,6 +390,8 @@ fn plan_creation(
         })
     } else if let Some(until) = memory.undecided_until(now) {
         Some(CreateBlock::OutcomeUnknown { until })
+    } else if let Some(until) = memory.held_until(now) {
+        Some(CreateBlock::JustStarted { until })
     } else {
         backoff.map(|b| CreateBlock::Backoff {
             cause: b.cause,

@@ -26,6 +26,9 @@ pub struct Policy {
     pub startup_timeout: Option<Duration>,
     /// `REPLICA_UNREACHABLE_TIMEOUT`: how long a replica may be unreachable; `None`: for ever.
     pub unreachable_timeout: Option<Duration>,
+    /// How long after the first list of a process nothing is created: one that was killed may have sent a creation
+    /// that the cloud has not carried out yet.
+    pub settles_after_start: Duration,
     /// `PROBE_INTERVAL`: between two probes of a replica.
     pub probe_interval: Duration,
     /// `EXTERNAL_ADDRESS_MANAGEMENT`: whether floating IPs are looked after.
@@ -33,6 +36,9 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// [`Policy::settles_after_start`] of the daemon, unless lists are closer together. Nova answers a creation within
+    /// this time, mostly.
+    pub const SETTLES_AFTER_START: Duration = Duration::from_secs(5);
     /// How long after an accepted or undecided creation its servers may be missing from lists.
     pub const CREATION_SETTLES_WITHIN: Duration = Duration::from_secs(30);
     /// How long after an accepted deletion the server may still be listed as if nothing was.
@@ -89,6 +95,7 @@ impl Default for Policy {
             startup_grace: Duration::from_secs(300),
             startup_timeout: Some(Duration::from_secs(900)),
             unreachable_timeout: None,
+            settles_after_start: Duration::ZERO,
             probe_interval: Duration::from_secs(5),
             external_addresses: false,
         }

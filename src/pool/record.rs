@@ -410,6 +410,8 @@ impl Record {
                 _ => false,
             };
             self.probe.at = arrived;
+            // Should it fail again, it has been silent from then on.
+            self.silence = 0;
             if is_void {
                 self.forget_answers();
             }

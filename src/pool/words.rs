@@ -222,6 +222,9 @@ impl<'a> Words<'a> {
             CreateBlock::OutcomeUnknown { .. } => {
                 format!("{what}{before}: it is not known whether the last creation made servers")
             }
+            CreateBlock::JustStarted { .. } => format!(
+                "{what}{before}: the daemon has just started, and one before it may have ordered servers that are not listed yet"
+            ),
             CreateBlock::MaxCount { max } => {
                 format!("{what}: REPLICA_MAX_COUNT={max} is reached")
             }

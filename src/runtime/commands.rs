@@ -4,7 +4,7 @@ use super::output::{complain, print_json, print_words};
 use super::threads::{ProbesOfPool, RealClock};
 use super::{facts, logging, probe_settings, provider, threads};
 use crate::config::Settings;
-use crate::pool::{Moment, Snapshot, Words, surplus_in_words};
+use crate::pool::{Moment, Policy, Snapshot, Words, surplus_in_words};
 use crate::probe::ProbePool;
 use crate::scaler::{Clock, Parts, Scaler, Watcher, chain};
 use crate::status::status_view;
@@ -60,7 +60,11 @@ pub(super) fn observe(settings: &Settings) -> Result<Snapshot, Box<dyn Error>> {
         probes: ProbesOfPool::new(probes),
         clock: clock.clone(),
         watcher: Nobody,
-        policy: settings.policy.clone(),
+        // What would be done is asked for, and not how soon after a start.
+        policy: Policy {
+            settles_after_start: Duration::ZERO,
+            ..settings.policy.clone()
+        },
         instance: threads::instance(),
         scaling_interval: settings.scaling_interval,
         stop: Arc::new(AtomicBool::new(false)),

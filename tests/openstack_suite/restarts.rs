@@ -91,8 +91,9 @@ pub(crate) fn half_empty_lists(context: &Context) {
 /// SIGKILL while the creation is on its way to the cloud, which carries it out a little later, and a restart at once.
 pub(crate) fn killed_before_it_is_made(context: &Context) {
     let mut pool = Pool::new(context, 3);
+    pool.set("SCALING_INTERVAL", "5");
     let late = json!([{"method": "POST", "path": "/servers$", "body_has": pool.name,
-                       "times": 1, "delay": 8}]);
+                       "times": 1, "delay": 3}]);
     let faults = Faults::new(&context.rig, "nova", &pool.name, &late);
     pool.start();
     wait("the creation", 90, || {
@@ -101,9 +102,9 @@ pub(crate) fn killed_before_it_is_made(context: &Context) {
     pool.kill();
     drop(faults);
     pool.bring_up(3);
-    sleep(Duration::from_secs(8));
-    context.note(format!("{} servers made in all", pool.made()));
-    pool.assert_settled(3, 6);
+    assert_eq!(pool.made(), 3, "servers made in all");
+    assert!(pool.log().contains("has just started"), "{}", pool.log());
+    pool.assert_settled(3, 3);
 }
 
 /// A newer image of the same name is used for the next server, without a refusal.

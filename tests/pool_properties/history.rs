@@ -63,6 +63,7 @@ pub(crate) fn policies() -> impl Strategy<Value = Policy> {
         (1..5_u64, 0..20_u64, 0..12_u64, 1..4_u32, 1..4_u32),
         (
             seconds(0..400),
+            seconds(0..20),
             prop::option::of(seconds(1..1_000)),
             prop::option::of(seconds(1..1_000)),
         ),
@@ -79,8 +80,9 @@ pub(crate) fn policies() -> impl Strategy<Value = Policy> {
                     failure_threshold: threshold,
                     termination_confirmations: confirmations,
                     startup_grace: times.0,
-                    startup_timeout: times.1,
-                    unreachable_timeout: times.2,
+                    settles_after_start: times.1,
+                    startup_timeout: times.2,
+                    unreachable_timeout: times.3,
                     probe_interval: Duration::from_secs(5),
                     external_addresses: addresses,
                 }

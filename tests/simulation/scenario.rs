@@ -263,7 +263,7 @@ impl Scenario {
         let share = *rng.pick(&[40, 120, 300, 700]);
         let faults = Fault::ALL.iter().filter(|_| rng.permille(share));
         let faults: Vec<Fault> = faults.copied().collect();
-        Self {
+        let mut scenario = Self {
             policy,
             scaling_interval: seconds(*rng.pick(&[1, 1, 2, 2, 3, 5, 10, 30])),
             probe_timeout_ms: *rng.pick(&[500, 1_000, 5_000]),
@@ -281,7 +281,10 @@ impl Scenario {
             broken: *rng.pick(&Broken::ALL),
             with_marks: rng.permille(900),
             may_mark: rng.permille(900),
-        }
+        };
+        let settles = Policy::SETTLES_AFTER_START.min(scenario.scaling_interval);
+        scenario.policy.settles_after_start = settles;
+        scenario
     }
 
     /// Settings that delete a replica while it boots. The backoff bounds the bill, but nothing brings

@@ -2,7 +2,7 @@
 
 mod model;
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Instant;
 
 use serde_json::{Value, json};
@@ -73,6 +73,9 @@ impl<'a> Compute<'a> {
     /// While servers are being built, a page without a next link is not believed to be the last: Nova keeps such a
     /// server twice for a moment (the request and the server), takes one of them out of a full page, and gives the page
     /// that is short now no link. The list goes on after its last server until there is nothing more.
+    ///
+    /// A server that is listed twice in two states, neither of which is being built, stays in the list twice: which of them
+    /// is true, the caller has to find out.
     pub fn list_servers(&self, filter: &ServerQuery) -> Result<ServerList, Error> {
         let until = self.cloud.list_deadline();
         let read = |marker: Option<String>| -> Result<wire::List<Server>, Error> {
@@ -85,10 +88,8 @@ impl<'a> Compute<'a> {
             self.list_until("/servers/detail", query(pairs), "servers", until)
         };
         let mut list = read(None)?;
-        let mut ids: HashSet<String> = HashSet::new();
-        // One that left its request behind between two pages is read twice.
-        list.items.retain(|server| ids.insert(server.id.clone()));
-        let is_building = |server: &Server| server.vm_state.as_deref() == Some("building");
+        let mut seen = Seen::default();
+        list.items.retain(|server| seen.is_news(server));
         let mut may_be_short = list.items.iter().any(is_building);
         while let Some(last) = list.items.last().filter(|_| may_be_short) {
             let more = match read(Some(last.id.clone())) {
@@ -104,9 +105,8 @@ impl<'a> Compute<'a> {
             };
             let before = list.items.len();
             list.pages += more.pages;
-            let mut unread = |server: &Server| ids.insert(server.id.clone());
-            list.items
-                .extend(more.items.into_iter().filter(&mut unread));
+            let unread = more.items.into_iter();
+            list.items.extend(unread.filter(|s| seen.is_news(s)));
             // Each round adds a server; one that never runs out of them is no cloud.
             may_be_short = list.items.len() > before;
             if list.pages > wire::MAX_PAGES {
@@ -261,6 +261,35 @@ impl<'a> Compute<'a> {
                 ("x-openstack-nova-api-version", version.to_string()),
             ]
         }))
+    }
+}
+
+const BUILDING: Option<&str> = Some("building");
+
+fn is_building(server: &Server) -> bool {
+    server.vm_state.as_deref() == BUILDING
+}
+
+/// The states in which a list has shown each server.
+#[derive(Default)]
+struct Seen(HashMap<String, Vec<(String, Option<String>)>>);
+
+impl Seen {
+    /// Whether it was not listed before, or in another state. One that left its request behind between two pages is
+    /// read twice, of which one is being built; that is no contradiction.
+    fn is_news(&mut self, server: &Server) -> bool {
+        let state = (server.status.clone(), server.vm_state.clone());
+        let Some(states) = self.0.get_mut(&server.id) else {
+            self.0.insert(server.id.clone(), vec![state]);
+            return true;
+        };
+        let was_building = |(_, vm_state): &(_, Option<String>)| vm_state.as_deref() == BUILDING;
+        let is_told = states.contains(&state) || states.iter().any(was_building);
+        let is_news = !is_told && !is_building(server);
+        if is_news {
+            states.push(state);
+        }
+        is_news
     }
 }
 

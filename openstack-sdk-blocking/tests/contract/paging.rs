@@ -73,6 +73,65 @@ fn a_list_is_broken_off_between_two_pages() {
     }
 }
 
+/// One that is being built may be read twice, by its request and by itself. Whatever else is listed twice differently, the caller
+/// gets to see: which of the two is true, only he can find out.
+#[test]
+fn a_server_in_two_states_is_listed_twice() {
+    let script = || {
+        |request: &Received| {
+            let shown = |id: &str, status: &str, vm_state: &str| json!({"id": id, "status": status, "OS-EXT-STS:vm_state": vm_state});
+            let servers = json!([
+                shown("a", "ERROR", "error"),
+                shown("b", "ACTIVE", "active"),
+                shown("c", "BUILD", "building"),
+                shown("a", "ACTIVE", "active"),
+                shown("b", "ACTIVE", "active"),
+                shown("c", "ACTIVE", "active"),
+                shown("a", "BUILD", "building"),
+            ]);
+            let last = json!([
+                shown("a", "ACTIVE", "active"),
+                shown("c", "ACTIVE", "active")
+            ]);
+            let is_list = request.path == "/compute/v2.1/servers/detail";
+            let servers = if request.query.is_empty() {
+                servers
+            } else {
+                last
+            };
+            is_list.then(|| ok(&json!({"servers": servers})))
+        }
+    };
+    over_each_transport(
+        script,
+        |_| (),
+        |name, server, cloud| {
+            let list = cloud
+                .compute()
+                .list_servers(&ServerQuery::default())
+                .unwrap();
+            let shown = list
+                .servers
+                .iter()
+                .map(|s| (s.id.as_str(), s.status.as_str()));
+            let shown: Vec<_> = shown.collect();
+            let expected = [
+                ("a", "ERROR"),
+                ("b", "ACTIVE"),
+                ("c", "BUILD"),
+                ("a", "ACTIVE"),
+            ];
+            assert_eq!(shown, expected, "{name}");
+            // The page beyond the last one has nothing new, and ends the list.
+            assert_eq!(
+                server.count("GET", "/compute/v2.1/servers/detail"),
+                2,
+                "{name}"
+            );
+        },
+    );
+}
+
 /// The page that is asked for beyond the last one, because a server is being built, may be refused in any way.
 #[test]
 fn a_refused_page_beyond_the_last_one_is_the_end_of_the_list() {

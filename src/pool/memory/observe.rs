@@ -35,6 +35,9 @@ impl Memory {
     ) -> bool {
         let now = listing.taken;
         self.lists += 1;
+        if self.lists == 1 && policy.settles_after_start > Duration::ZERO {
+            self.creations.hold(now + policy.settles_after_start);
+        }
         let previous_list = self.clocks.anchor();
         if let Some(cloud_time) = listing.cloud_time {
             self.clocks.tells(cloud_time, (now, arrived));

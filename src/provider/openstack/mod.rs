@@ -270,7 +270,15 @@ impl Provider for OpenStack {
             Err(error) => return Err(failed("the server cannot be read")(error)),
         };
         // Some other server's answer is none to this question.
-        Ok(server.filter(|server| server.id == *replica))
+        let server = server.filter(|server| server.id == *replica);
+        let is_told = |server: &&Server| server.state != ServerState::Unknown;
+        self.known.extend(
+            server
+                .iter()
+                .filter(is_told)
+                .map(|server| server.id.clone()),
+        );
+        Ok(server)
     }
 
     fn mark(&mut self, replica: &ReplicaId, key: &str, value: &str) -> Result<(), ProviderError> {
