@@ -36,6 +36,8 @@ fn level(event: &Event) -> Level {
         EventKind::Incomplete | EventKind::Contradiction | EventKind::Foreign => Level::Warn,
         _ if event.error.is_some() => Level::Error,
         EventKind::Error => Level::Error,
+        // So it is at every first start.
+        EventKind::Blocked if event.reason == Some("just-started") => Level::Info,
         EventKind::Blocked
         | EventKind::Doubted
         | EventKind::MassTermination

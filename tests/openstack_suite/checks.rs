@@ -104,7 +104,7 @@ pub(crate) fn cannot_work(context: &Context) {
         ),
         (
             "port security off and a group named",
-            "security group",
+            "port security",
             vec![
                 ("OPENSTACK_NETWORK", name("open")),
                 ("OPENSTACK_SECURITY_GROUPS", "default".to_owned()),

@@ -20,21 +20,6 @@ mod watch;
 
 use runner::{Alone, Patient, Scenario, Shared};
 
-/// Scenarios that have not been seen to hold yet. They run when they are named, and not with all.
-pub(crate) const OPEN: &[&str] = &[
-    "address given to another server",
-    "floating IP that cannot be moved",
-    "free floating IPs without a route",
-    "two writers of one floating IP",
-    "user's default project changes",
-    "seven of ten lists empty",
-    "killed before the creation is carried out",
-    "two outages within an hour",
-    "check of what cannot work",
-    "security group shared by another project",
-    "OS_CLOUD=envvars",
-];
-
 /// All scenarios. The longest stand first, so that they run beside the others.
 pub(crate) const SCENARIOS: &[Scenario] = &[
     (
@@ -155,7 +140,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     ),
     (
         "killed before the creation is carried out",
-        Shared,
+        Alone,
         restarts::killed_before_it_is_made,
     ),
     ("two outages within an hour", Shared, restarts::two_outages),

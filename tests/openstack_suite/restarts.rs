@@ -93,7 +93,7 @@ pub(crate) fn killed_before_it_is_made(context: &Context) {
     let mut pool = Pool::new(context, 3);
     pool.set("SCALING_INTERVAL", "5");
     let late = json!([{"method": "POST", "path": "/servers$", "body_has": pool.name,
-                       "times": 1, "delay": 3}]);
+                       "times": 1, "delay": 2}]);
     let faults = Faults::new(&context.rig, "nova", &pool.name, &late);
     pool.start();
     wait("the creation", 90, || {

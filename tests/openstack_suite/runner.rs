@@ -1,11 +1,11 @@
 //! Runs the scenarios, several at a time where they do not disturb each other, and prints a table.
 
 pub(crate) use self::Manner::{Alone, Patient, Shared};
+use super::SCENARIOS;
 use super::cloud::Cloud;
 use super::pool::Context;
 use super::rig::Rig;
 use super::watch::Watch;
-use super::{OPEN, SCENARIOS};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -56,10 +56,8 @@ pub(crate) fn run(words: &[String]) -> ExitCode {
     rig.ctl(&["max-limit", PAGE]);
     let watch = Arc::new(Watch::start(Arc::clone(&cloud), &run));
     let wanted: Vec<(usize, &Scenario)> = SCENARIOS.iter().enumerate().collect();
-    let is_wanted = |name: &str| {
-        let is_named = words.iter().any(|word| name.contains(word.as_str()));
-        is_named || (words.is_empty() && !OPEN.contains(&name))
-    };
+    let is_wanted =
+        |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
     let of = |manner| {
         let all = wanted
             .iter()
