@@ -139,17 +139,17 @@ fn a_head_in_two_segments_outlasts_a_flood_of_connections() {
 #[test]
 fn who_is_about_to_ask_outlasts_begun_requests() {
     let daemon = Daemon::start_with(|facts| facts.max_connections = 128);
-    let begin = || {
+    let half = || {
         let mut stream = daemon.connect();
         stream.write_all(b"GET /healthz HT").unwrap();
         stream
     };
-    let mut begun: Vec<TcpStream> = (0..200).map(|_| begin()).collect();
+    let mut begun: Vec<TcpStream> = (0..200).map(|_| half()).collect();
     // The daemon has read them all.
     assert_eq!(daemon.ask("GET", "/healthz").status, 200);
     for _ in 0..10 {
         let mut client = daemon.connect();
-        begun.extend((0..50).map(|_| begin()));
+        begun.extend((0..50).map(|_| half()));
         client
             .write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
             .unwrap();
