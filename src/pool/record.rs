@@ -447,6 +447,12 @@ impl Record {
     /// Its last address is another server's by now: what answers there says nothing of this one.
     /// `counts`: what it counts until now.
     pub(super) fn leave_its_address(&mut self, counts: u64) {
+        let asked_at = self.probe_address();
+        if asked_at.is_some() && asked_at != self.last_address {
+            // It is asked elsewhere, and what it says there stands.
+            self.last_address = None;
+            return;
+        }
         let is_without =
             matches!(&self.server.state, ServerState::Held(word) if word == NO_ADDRESS);
         if is_without || self.is_asked_at_its_last_address() {

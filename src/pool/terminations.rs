@@ -81,12 +81,12 @@ impl Terminations {
         self.wants_a_list = false;
     }
 
-    /// Takes in a replica's answer, to a probe that was begun at a moment.
-    pub(super) fn answered(&mut self, policy: &Policy, record: &Record, asked: Moment) {
+    /// Takes in a replica's answer, to a probe that was begun at a moment. Returns whether it has turned by that, or
+    /// confirmed that it did.
+    pub(super) fn answered(&mut self, policy: &Policy, record: &Record, asked: Moment) -> bool {
         let id = &record.server.id;
         if record.done_in_a_row == 0 {
-            self.turned.remove(id);
-            return;
+            return self.turned.remove(id).is_some();
         }
         // Of one that never served here, a broken image say, it is no turn.
         let has_served = record.has_served || !record.born_here;
@@ -98,16 +98,17 @@ impl Terminations {
                 is_silent: false,
             };
             self.turned.insert(id.clone(), turned);
-            return self.weigh();
+            self.weigh();
+            return true;
         }
         let Some(turned) = self.turned.get_mut(id) else {
-            return;
+            return false;
         };
         turned.is_silent = false;
         turned.is_old |= asked.since(turned.at) >= policy.probe_interval;
         match turned.waits {
-            Some(Wait::Until(moment)) if asked >= moment => _ = self.turned.remove(id),
-            _ => {}
+            Some(Wait::Until(moment)) if asked >= moment => self.turned.remove(id).is_some(),
+            _ => false,
         }
     }
 

@@ -63,6 +63,32 @@ fn most_that_turn_at_once_have_to_say_so_again_after_a_list() {
     );
 }
 
+/// This thread stood still: what they said long ago is no longer in a row with what they say now. Their words are news to a plan
+/// that would delete them, although each of them was finished before and is so again.
+#[test]
+fn those_that_turn_anew_while_they_are_being_deleted_are_news() {
+    let mut world = World::new();
+    world.policy.termination_confirmations = 1;
+    world.serving(&FIVE);
+    for (name, at) in FIVE.iter().zip(0..) {
+        world.wait(at);
+        world.done(name);
+        world.wait(20);
+        world.done(name);
+        world.list();
+    }
+    world.wait(100);
+    world.list();
+    world.does(
+        "delete a termination | delete b termination | delete c termination \
+         | delete d termination | delete e termination",
+    );
+    for name in FIVE {
+        assert!(world.done_once(name), "{name}");
+    }
+    world.does(&waits(&FIVE, 0));
+}
+
 #[test]
 fn those_that_take_it_back_stay() {
     let mut world = turned(5);

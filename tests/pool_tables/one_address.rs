@@ -53,6 +53,26 @@ fn asked_at(world: &World, name: &str) -> Option<IpAddr> {
         .and_then(simplescalevm::pool::Record::probe_address)
 }
 
+/// Its old address is another's, and it is asked where it is now: what it says there stands from list to list. Once it was taken
+/// back with each list, and the replica counted as one that starts for ever.
+#[test]
+fn a_failed_server_is_heard_at_its_new_address_though_another_has_its_old_one() {
+    let mut world = pool(&["a", "b"]);
+    world.state("a", ERROR);
+    at(&mut world, "a", &[7]);
+    at(&mut world, "b", &[1]);
+    list(&mut world, &[]);
+    assert_eq!(asked_at(&world, "a"), Some(ip(7)));
+    world.is("a checking 1, b checking 1 = 2");
+    world.free("a", 0);
+    world.free("b", 1);
+    for _ in 0..3 {
+        world.wait(1);
+        list(&mut world, &[]);
+        world.is("a serving 0, b serving 1 = 1");
+    }
+}
+
 #[test]
 fn a_replica_is_not_deleted_on_the_word_of_the_server_that_has_its_address_now() {
     // Its port was taken away and its address given to another replica, between two lists.

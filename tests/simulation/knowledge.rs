@@ -13,6 +13,8 @@ use std::net::IpAddr;
 pub(crate) struct Heard {
     /// The probe that was begun last. The result of any other is late.
     pub(crate) round: Option<u64>,
+    /// Where it is to be asked, as of the last list.
+    pub(crate) at: Option<IpAddr>,
     pub(crate) answer: Option<Answer>,
     /// Answers in a row, the last ones, that say that it is done.
     pub(crate) done: u32,
@@ -83,9 +85,29 @@ impl Heard {
         !server.addresses.is_empty() || self.last_address.is_some()
     }
 
+    fn is_to_be_asked_at(&self, server: &Server) -> Option<IpAddr> {
+        let shown = &server.addresses;
+        let last = self.last_address;
+        match server.state {
+            ServerState::Running(address) => Some(address),
+            ServerState::Failed(_) => last
+                .filter(|last| shown.is_empty() || shown.contains(last))
+                .or_else(|| shown.first().copied()),
+            ServerState::Creating(Creating::NoAddress) if self.address_seen => last,
+            _ => None,
+        }
+    }
+
     /// What a list shows of it besides being there.
     fn note_state(&mut self, policy: &Policy, server: &Server, now: u64) {
         let was_failed = self.failed;
+        let at = self.is_to_be_asked_at(server);
+        let before = std::mem::replace(&mut self.at, at);
+        // What was heard elsewhere says nothing of it here.
+        if before.zip(at).is_some_and(|(before, at)| before != at) {
+            self.round = None;
+            self.out_of_service();
+        }
         self.failed = match server.state {
             ServerState::Failed(_) => {
                 let (since, lists) = was_failed.unwrap_or((now, 0));
@@ -315,7 +337,14 @@ impl Life {
                 |server: &&Server| server.id != *id && server.state != ServerState::Leaving;
             let mut others = servers.values().filter(is_other);
             if others.any(|server| server.addresses.contains(&address)) {
-                if heard.failed.is_some() {
+                if heard.at.is_some_and(|at| at != address) {
+                    // It is asked elsewhere, and what it says there stands.
+                    heard.last_address = None;
+                    continue;
+                }
+                heard.at = None;
+                let lacks_one = servers.get(id).is_some_and(|own| own.addresses.is_empty());
+                if heard.failed.is_some() || lacks_one {
                     heard.last_address = None;
                 }
                 heard.address_seen = false;

@@ -69,6 +69,9 @@ impl World {
         if self.strikes(Fault::OperatorAddresses) {
             self.change_an_address();
         }
+        if self.strikes(Fault::AddressChangesServer) {
+            self.take_an_address_over();
+        }
         if self.strikes(Fault::Quota) {
             let have = self.servers.len() as u64;
             self.quota = *self.rng.pick(&[u64::MAX, have, have + 1, 0]);
@@ -155,6 +158,36 @@ impl World {
             _ => return,
         };
         self.note(24, || format!("an operator: {done} {id}"));
+    }
+
+    /// A server loses its address to another one, and what is asked there is answered by the other. The sessions of both end
+    /// with the addresses that they had: it is the operator who cuts them.
+    fn take_an_address_over(&mut self) {
+        let active = self.servers.values();
+        let active: Vec<ReplicaId> = active
+            .filter(|vm| vm.nova == Nova::Active && vm.ip.is_some())
+            .map(|vm| vm.id.clone())
+            .collect();
+        if active.len() < 2 {
+            return;
+        }
+        let (one, other) = (
+            self.rng.pick(&active).clone(),
+            self.rng.pick(&active).clone(),
+        );
+        if one == other {
+            return;
+        }
+        let mut ip = None;
+        for id in [&one, &other] {
+            if let Some(vm) = self.servers.get_mut(id) {
+                ip = std::mem::replace(&mut vm.ip, ip);
+                vm.sessions.clear();
+            }
+        }
+        let repair = self.rng.range(5_000, 120_000);
+        self.after(repair, Event::Addressed(one.clone()));
+        self.note(29, || format!("{other} gets the address of {one}"));
     }
 
     fn change_an_address(&mut self) {

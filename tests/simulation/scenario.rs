@@ -79,10 +79,12 @@ pub(crate) enum Fault {
     LostUpdate,
     /// The servers cannot be listed, made or deleted for a while; the addresses can be moved.
     ServersDown,
+    /// An operator takes a server's address away and gives it to another one; the first gets a new one later.
+    AddressChangesServer,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 35] = [
+    pub(crate) const ALL: [Self; 36] = [
         Self::ApiError,
         Self::LostAnswer,
         Self::LateEffect,
@@ -118,6 +120,7 @@ impl Fault {
         Self::MoveRefused,
         Self::LostUpdate,
         Self::ServersDown,
+        Self::AddressChangesServer,
     ];
 
     fn bit(self) -> u64 {

@@ -33,7 +33,7 @@ pub enum Heard {
         /// What it counts now.
         after: u64,
     },
-    /// The replica is something else now.
+    /// The replica is something else now, or its word that it is done counts otherwise.
     OtherPhase,
 }
 
@@ -69,12 +69,13 @@ impl Memory {
             Shown::Free => self.creations.had_free(creation),
             Shown::Proven => self.creations.proved(creation),
         }
+        let mut turns = false;
         if result.outcome.is_ok() {
-            self.weigh_answer(policy, result);
+            turns = self.weigh_answer(policy, result);
             self.answers.heard(policy, result.finished);
         }
         match (before, after) {
-            (before, after) if before == after => Heard::AsBefore,
+            (before, after) if before == after && !turns => Heard::AsBefore,
             (Phase::Serving { free: before }, Phase::Serving { free: after }) => {
                 Heard::OtherCount { before, after }
             }
@@ -83,17 +84,18 @@ impl Memory {
     }
 
     /// Takes in what a replica says of its end. One of many that say so at once is asked again when
-    /// its word counts.
-    fn weigh_answer(&mut self, policy: &Policy, result: &ProbeResult) {
+    /// its word counts. Returns whether that word counts otherwise now.
+    fn weigh_answer(&mut self, policy: &Policy, result: &ProbeResult) -> bool {
         let id = &result.replica;
         let Some(record) = self.records.get(id) else {
-            return;
+            return false;
         };
         let asked = result.finished - result.latency;
-        self.terminations.answered(policy, record, asked);
+        let turns = self.terminations.answered(policy, record, asked);
         if let Some(until) = self.terminations.wait(id).and_then(Wait::until) {
             self.change(id, |record| record.probe.at = record.probe.at.max(until));
         }
+        turns
     }
 
     /// Which replicas are due to be probed, holders of external addresses first, then those that
