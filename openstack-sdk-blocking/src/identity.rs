@@ -272,10 +272,15 @@ impl Catalog {
     }
 }
 
-/// Names in a row, not too many.
+/// Names in a row, not too many and none of them too long: they may come from a file or a catalog.
 pub(crate) fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     const MOST: usize = 40;
-    let names: Vec<&str> = names.into_iter().take(MOST).collect();
+    const MOST_CHARS: usize = 64;
+    let short = |name: &str| match name.char_indices().nth(MOST_CHARS) {
+        Some((end, _)) => format!("{}...", name.get(..end).unwrap_or_default()),
+        None => name.to_owned(),
+    };
+    let names: Vec<String> = names.into_iter().take(MOST).map(short).collect();
     if names.is_empty() {
         "none".to_owned()
     } else {
