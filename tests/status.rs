@@ -17,7 +17,7 @@ mod pool;
 
 use client::{Daemon, Reply};
 use serde_json::Value;
-use simplescalevm::pool::{Assessment, Moment, Snapshot};
+use simplescalevm::pool::{Assessment, Moment, Snapshot, surplus_in_words};
 use simplescalevm::status::{StatusError, status_view, summary_view};
 use std::error::Error;
 use std::io::{Read, Write};
@@ -78,6 +78,33 @@ fn the_first_page_has_the_keys_of_the_reference() {
     daemon.shared.publish(Arc::new(pool::rich()));
     let page = daemon.ask("GET", "/").json();
     assert_eq!(page["available"], 4);
+}
+
+#[test]
+fn what_is_there_beyond_what_is_needed_is_told() {
+    let mut snapshot = pool::rich();
+    (snapshot.floor, snapshot.capacity) = (3, 2);
+    let mut told = |ready: u64| {
+        snapshot.plan.assessment.ready = ready;
+        surplus_in_words(&snapshot)
+    };
+    let outdated = "1 replica was made from another image than OPENSTACK_IMAGE stands for now. \
+                    Running replicas are not replaced: only new ones are made from the new image.";
+    // One resource more than the floor is not a replica more.
+    for ready in [0, 3, 4] {
+        assert_eq!(told(ready), [outdated], "{ready}");
+    }
+    let surplus = "2 more resources are ready than the floor asks for, as much as 1 new replica brings. \
+                   The pool is not made smaller: a replica goes once it reports termination.";
+    assert_eq!(told(5), [surplus, outdated]);
+    let surplus = surplus
+        .replacen('2', "5", 1)
+        .replace("1 new replica brings", "2 new replicas bring");
+    assert_eq!(told(8), [surplus.as_str(), outdated]);
+    // Where it is not known from what image new ones are made, none is outdated.
+    snapshot.image = None;
+    snapshot.plan.assessment.ready = 3;
+    assert!(surplus_in_words(&snapshot).is_empty());
 }
 
 #[test]
