@@ -204,22 +204,10 @@ impl Row {
 
     /// The objects of a list; what else is in it is noted.
     pub(crate) fn rows(&mut self, name: &str) -> Vec<Self> {
-        let list = match self.take(name) {
-            None => return Vec::new(),
-            Some(Value::Array(list)) => list,
-            Some(_) => {
-                self.skip(name);
-                return Vec::new();
-            }
-        };
-        let mut rows = Vec::new();
-        for value in list {
-            match value {
-                Value::Object(fields) => rows.push(Self::of(fields)),
-                _ => self.skip(name),
-            }
-        }
-        rows
+        self.items(name, |value| match value {
+            Value::Object(fields) => Some(Self::of(fields)),
+            _ => None,
+        })
     }
 
     /// The readable objects of a list; what else is in it is noted.
@@ -238,6 +226,14 @@ impl Row {
 
     /// The texts of a list; what else is in it is noted.
     pub(crate) fn texts(&mut self, name: &str) -> Vec<String> {
+        self.items(name, |value| match value {
+            Value::String(text) => Some(text),
+            _ => None,
+        })
+    }
+
+    /// The items of a list that can be read; that others are in it is noted.
+    fn items<T>(&mut self, name: &str, read: impl Fn(Value) -> Option<T>) -> Vec<T> {
         let list = match self.take(name) {
             None => return Vec::new(),
             Some(Value::Array(list)) => list,
@@ -246,14 +242,15 @@ impl Row {
                 return Vec::new();
             }
         };
-        let mut texts = Vec::new();
+        let mut items = Vec::new();
         for value in list {
-            match value {
-                Value::String(text) => texts.push(text),
-                _ => self.skip(name),
+            let item = read(value);
+            if item.is_none() {
+                self.skip(name);
             }
+            items.extend(item);
         }
-        texts
+        items
     }
 }
 

@@ -33,12 +33,18 @@ impl Supply {
     /// (`decided`): after a start, replicas that were not asked yet are not known to have nothing.
     pub fn take(&mut self, assessment: &Assessment, floor: u64, decided: bool, now: Moment) {
         let first = *self.first.get_or_insert(now);
-        let Some(last) = self.last else {
-            if decided || now.since(first) >= Self::FIRST_LOOK {
-                self.last = Some(now);
-                self.mark(assessment, floor, now);
+        let last = match self.last {
+            Some(last) => last,
+            None if now.since(first) >= Self::FIRST_LOOK => {
+                let began = first + Self::FIRST_LOOK;
+                self.mark(assessment, floor, began);
+                began
             }
-            return;
+            None if decided => {
+                self.mark(assessment, floor, now);
+                now
+            }
+            None => return,
         };
         let passed = now.since(last);
         self.last = Some(last.max(now));

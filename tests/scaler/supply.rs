@@ -47,6 +47,20 @@ fn what_was_not_asked_yet_is_not_counted_as_having_nothing() {
 }
 
 #[test]
+fn the_first_look_ends_after_its_minute_even_if_nothing_could_be_looked_at() {
+    let mut bench = Bench::new(1);
+    bench.add("a", crate::bench::running());
+    bench.turn();
+    bench.wait(s(600));
+    bench.turn();
+    let [watched, below, none] = counted(&bench);
+    assert_eq!([below, none], [watched, watched]);
+    assert!((539_000..=540_000).contains(&watched), "{watched}");
+    let health = Health::of(&bench.snapshot(), true, bench.now());
+    assert_eq!(health.severity.name(), "critical", "{health:?}");
+}
+
+#[test]
 fn seconds_are_counted_as_they_pass() {
     let mut bench = Bench::serving(&["a", "b"]);
     pass(&mut bench, 4);

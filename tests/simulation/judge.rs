@@ -4,7 +4,7 @@
 use super::knowledge::{Creation, KNOWN_BETWEEN_LISTS_MS, Life};
 use super::scenario::{Fault, Scenario};
 use simplescalevm::pool::{
-    Action, Blocked, ExternalAddress, Instance, Listing, Policy, ProbeFailure, ProbeResult,
+    Action, Blocked, ExternalAddress, Health, Instance, Listing, Policy, ProbeFailure, ProbeResult,
     ProbeTarget, ReplicaId, Server, Snapshot,
 };
 use std::time::Duration;
@@ -62,6 +62,8 @@ pub(crate) enum Invariant {
     FloorMissed,
     /// More is created after the last fault than lost knowledge explains.
     Surplus,
+    /// The severity is `ok` while too little is ready, or not critical long after nothing was.
+    OutageHidden,
     /// What is remembered is more than what is there.
     MemoryGrows,
     /// A plan broke the product's own promises and was refused.
@@ -247,7 +249,10 @@ impl Judge {
     pub(crate) fn probe_ended(&mut self, number: usize, ended: u64, result: &ProbeResult) -> bool {
         let policy = self.policy.clone();
         let result = believed(&policy, result);
-        self.life(number).probed(&policy, ended, &result)
+        let life = self.life(number);
+        let is_first = life.probed(&policy, ended, &result);
+        life.note_ready(&policy);
+        is_first
     }
 
     /// A replica of this creation serves: the backoff may end.
@@ -367,9 +372,14 @@ impl Judge {
     }
 
     /// What is shown is complete, has its reasons, and is what happened.
-    pub(crate) fn shown(&mut self, number: usize, now: u64, snapshot: &Snapshot) {
+    pub(crate) fn shown(&mut self, number: usize, now: u64, snapshot: &Snapshot, health: &Health) {
+        let policy = self.policy.clone();
         let life = self.life(number);
         life.settle_list();
+        if let Some(text) = life.hidden_outage(&policy, now, health) {
+            self.violated(number, now, Invariant::OutageHidden, text);
+        }
+        let life = self.life(number);
         // A record outlives a list only while that waits to be confirmed.
         let most = life.heard.len();
         let told = (snapshot.created, snapshot.deleted);

@@ -2,8 +2,8 @@
 //! by which its deeds are judged. A restarted scaler begins with an empty one.
 
 use simplescalevm::pool::{
-    Answer, CloudTime, Creating, ExternalAddress, Instance, Listing, Policy, ProbeFailure,
-    ProbeResult, ReplicaId, Server, ServerState,
+    Answer, CloudTime, Creating, ExternalAddress, Health, Instance, Listing, Policy, ProbeFailure,
+    ProbeResult, ReplicaId, Server, ServerState, Severity,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -267,9 +267,45 @@ pub(crate) struct Life {
     pub(crate) was_quota: bool,
     /// Servers created and deleted, as far as the answers told.
     pub(crate) accepted: (u64, u64),
+    /// Since when what was shown cannot have had anything ready.
+    pub(crate) nothing_since: Option<u64>,
 }
 
 impl Life {
+    /// The most that can be ready, by what the replicas have answered.
+    fn can_be_ready(&self, policy: &Policy) -> u64 {
+        let standing = |heard: &Heard| heard.standing(policy).filter(|a| !a.termination);
+        let free = self.heard.values().filter_map(standing).map(|a| a.free);
+        free.fold(0, u64::saturating_add)
+    }
+
+    /// Something may be ready again, even if it is not shown before it is gone.
+    pub(crate) fn note_ready(&mut self, policy: &Policy) {
+        if self.can_be_ready(policy) > 0 {
+            self.nothing_since = None;
+        }
+    }
+
+    /// What is wrong with a severity. Bound: too little is never `ok`; nothing at all is critical after
+    /// a minute for the first look and a minute of grace, once there is a list.
+    pub(crate) fn hidden_outage(
+        &mut self,
+        policy: &Policy,
+        now: u64,
+        health: &Health,
+    ) -> Option<String> {
+        let most = self.can_be_ready(policy);
+        let is_none = most == 0 && policy.floor > 0 && self.listed.is_some();
+        self.nothing_since = is_none.then(|| self.nothing_since.unwrap_or(now));
+        let lasts = self.nothing_since.map_or(0, |since| now - since);
+        let is_hidden = (most < policy.floor && health.severity == Severity::Ok)
+            || (lasts > 120_000
+                && (health.severity != Severity::Critical || health.not_ready().is_none()));
+        let (floor, shown) = (policy.floor, health.severity.name());
+        is_hidden
+            .then(|| format!("{shown}, at most {most} of {floor} ready, nothing for {lasts} ms"))
+    }
+
     /// Takes in a complete list, by the rules of section 2.1 and 2.2 of the specification.
     pub(crate) fn list(&mut self, policy: &Policy, now: u64, listing: &Listing) {
         let servers: BTreeMap<ReplicaId, Server> = listing
@@ -435,10 +471,9 @@ impl Life {
         let threshold = self.threshold;
         for heard in self.heard.values_mut().filter(|h| h.untold && !h.gone) {
             let since = *heard.untold_since.get_or_insert(now);
-            let runs = heard.server.as_ref().is_some_and(|s| {
-                matches!(s.state, ServerState::Running(_)) || (heard.ran && heard.address_seen)
-            });
-            let answers = heard.answer.is_some() && heard.failures < threshold && runs;
+            let is_asked = |server: &Server| heard.is_to_be_asked_at(server).is_some();
+            let is_asked = heard.server.as_ref().is_some_and(is_asked);
+            let answers = heard.answer.is_some() && heard.failures < threshold && is_asked;
             // To the scaler it may be a list later.
             heard.gone |= heard.given_up && !answers;
             heard.given_up = !answers && now - since >= GIVEN_UP_AFTER_MS;

@@ -100,6 +100,11 @@ MUTANTS = [
                     ("failures.saturating_sub(1).min(16)", "failures.saturating_add(11).min(16)")),
     ("FloorMissed", ("self.failures = 0;\n                self.silence = 0;\n                self.last_failure = None;\n                self.unreachable",
                      "self.silence = 0;\n                self.last_failure = None;\n                self.unreachable")),
+    # B1, B2: promises pass for what is ready; a pool with nothing for its callers is no more than a warning.
+    ("OutageHidden", ("        Phase::Serving { free } => *free,\n        Phase::Creating(_)\n        | Phase::Starting\n",
+                      "        Phase::Serving { free } => *free,\n        Phase::Starting => 1,\n        Phase::Creating(_)\n")),
+    ("OutageHidden", ("let severity = self.lasts(since, NOTHING_READY_FOR);", "let severity = Severity::Warning;")),
+    ("OutageHidden", ("mark(&mut self.below_since, ready < floor);", "mark(&mut self.below_since, available < floor);")),
     ("MemoryGrows", ("            let stays = !is_gone(id);", "            let stays = !is_gone(id) || now.0 > Duration::ZERO;")),
     ("MemoryGrows", ("forget(&|id| memory.record(id).is_none());", "forget(&|id| memory.record(id).is_none() && id.as_str().is_empty());")),
     ("MemoryGrows", ("const HISTORY: usize = 100;", "const HISTORY: usize = 100_000;")),

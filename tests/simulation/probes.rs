@@ -4,7 +4,9 @@ use super::cloud::Shared;
 use super::judge::ms;
 use super::scenario::Fault;
 use super::world::{Event, Probe, World};
-use simplescalevm::pool::{Moment, ProbeFailure, ProbeResult, ProbeTarget, ReplicaId, Snapshot};
+use simplescalevm::pool::{
+    Health, Moment, ProbeFailure, ProbeResult, ProbeTarget, ReplicaId, Snapshot,
+};
 use simplescalevm::scaler::{Probes, Watcher};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -108,6 +110,7 @@ impl Watcher for SimWatcher {
     fn publish(&self, snapshot: Arc<Snapshot>) {
         let mut world = self.world.lock();
         let (now, life) = (world.now, self.life);
-        world.judge.shown(life, now, &snapshot);
+        let health = Health::of(&snapshot, true, world.moment(life));
+        world.judge.shown(life, now, &snapshot, &health);
     }
 }
