@@ -9,6 +9,7 @@
 
 pub mod cli;
 pub mod config;
+mod local_file;
 pub mod pool;
 pub mod probe;
 pub mod provider;

@@ -123,7 +123,7 @@ fn defaults() {
 
 #[test]
 fn values_become_types() {
-    let ca = scratch("ca.pem", b"-----BEGIN CERTIFICATE-----\n");
+    let ca = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tls/ca.pem");
     let cloud_init = scratch("cloud-init.sh", &vec![b'#'; 49_149]);
     let settings = settings(&[
         ("APP_HOST", "localhost"),

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::dotenv::{self, Binding};
 use super::error::{ConfigError, Problem};
 use super::{exposed, names};
+use crate::local_file;
 
 /// Read if it is there; `--env-file` names another one.
 const DEFAULT_FILE: &str = ".env";
@@ -58,7 +58,7 @@ impl Environment {
                 io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
             )
         };
-        match read_bounded(path, MAX_FILE_BYTES) {
+        match local_file::read(path, MAX_FILE_BYTES) {
             Ok(bytes) => {
                 let mut environment = Self::from_parts(process, Some((path, &bytes)));
                 environment
@@ -345,19 +345,4 @@ impl fmt::Debug for Environment {
 /// A path as it is whatever the working directory.
 fn whole(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
-}
-
-/// A file as it is, if it is not larger than that.
-pub(super) fn read_bounded(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    fs::File::open(path)?
-        .take(max_bytes + 1)
-        .read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > max_bytes {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("it is larger than {max_bytes} bytes"),
-        ));
-    }
-    Ok(bytes)
 }

@@ -1,20 +1,18 @@
 //! Files that settings name, checked at start.
 
+use super::error::Problem;
+use crate::local_file::{MAX_CLOUD_INIT_BYTES, read_ordinary};
+use openstack_sdk_blocking::MAX_USER_DATA_BYTES;
+use openstack_sdk_blocking::tls::certificates;
+use std::io;
 use std::path::Path;
 
-use openstack_sdk_blocking::MAX_USER_DATA_BYTES;
-
-use super::environment::read_bounded;
-use super::error::Problem;
-
-/// Four characters of base64 hold three bytes.
-const MAX_CLOUD_INIT_BYTES: u64 = MAX_USER_DATA_BYTES as u64 / 4 * 3;
 const MAX_CA_BYTES: u64 = 16 << 20;
 
 pub(super) fn cloud_init(variable: &str, path: &Path) -> Result<(), Problem> {
-    match read_bounded(path, MAX_CLOUD_INIT_BYTES) {
+    match read_ordinary(path, MAX_CLOUD_INIT_BYTES) {
         Ok(_) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => Err(problem(
+        Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Err(problem(
             variable,
             path,
             &format!(
@@ -27,21 +25,19 @@ pub(super) fn cloud_init(variable: &str, path: &Path) -> Result<(), Problem> {
 }
 
 pub(super) fn authorities(variable: &str, path: &Path) -> Result<(), Problem> {
-    const MARK: &[u8] = b"-----BEGIN ";
     let bytes =
-        read_bounded(path, MAX_CA_BYTES).map_err(|error| unreadable(variable, path, &error))?;
-    if bytes.windows(MARK.len()).any(|window| window == MARK) {
-        Ok(())
-    } else {
-        Err(problem(
+        read_ordinary(path, MAX_CA_BYTES).map_err(|error| unreadable(variable, path, &error))?;
+    match certificates(&bytes) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(problem(
             variable,
             path,
-            "expected a file with certificates in PEM form",
-        ))
+            &format!("expected a file with certificates, in PEM or DER ({error})"),
+        )),
     }
 }
 
-fn unreadable(variable: &str, path: &Path, error: &std::io::Error) -> Problem {
+fn unreadable(variable: &str, path: &Path, error: &io::Error) -> Problem {
     problem(
         variable,
         path,

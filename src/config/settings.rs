@@ -9,11 +9,12 @@ use std::time::Duration;
 use log::LevelFilter;
 use openstack_sdk_blocking::{Auth, CloudConfig, ConfigProblem, Scope, Secret};
 
-use super::environment::{Environment, read_bounded};
+use super::environment::Environment;
 use super::error::{ConfigError, Problem};
 use super::reader::{self, Reader};
 use super::table::{self, Section, Variable};
 use super::{files, kind::Kind, mask, names, warnings};
+use crate::local_file;
 use crate::pool::Policy;
 
 const USER_AGENT: &str = concat!("simplescalevm/", env!("CARGO_PKG_VERSION"));
@@ -371,7 +372,7 @@ pub(super) fn of_the_cloud(environment: &Environment, name: &str) -> Option<Stri
 }
 
 pub(super) fn read_yaml(path: &Path) -> io::Result<String> {
-    let bytes = read_bounded(path, MAX_YAML_BYTES)?;
+    let bytes = local_file::read(path, MAX_YAML_BYTES)?;
     String::from_utf8(bytes)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not valid UTF-8"))
 }

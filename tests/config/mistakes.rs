@@ -1,5 +1,6 @@
 //! Everything that can be wrong or odd, and how it is told.
 
+use std::fs;
 use std::path::Path;
 
 use simplescalevm::config::{Environment, Section, Settings, variables};
@@ -154,9 +155,34 @@ fn files_are_checked_at_start() {
         &large,
         "larger than 49149 bytes",
     );
+    let damaged = scratch("damaged-ca.pem", b"-----BEGIN CERTIFICATE-----\n");
     for name in ["REPLICA_API_CA_FILE", "OS_CACERT", "SSL_CERT_FILE"] {
         check(name, Path::new("/nowhere/ca.pem"), "No such file");
         check(name, &text, "PEM");
+        check(name, &damaged, "its PEM is damaged");
+    }
+    // Nobody waits for the other end of a pipe.
+    let pipe = directory.join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success() || pipe.exists());
+    for name in [
+        "OPENSTACK_CLOUD_INIT_FILE",
+        "REPLICA_API_CA_FILE",
+        "OS_CACERT",
+    ] {
+        check(name, &pipe, "no ordinary file");
+        check(name, Path::new("/dev/zero"), "no ordinary file");
+    }
+}
+
+#[test]
+fn a_certificate_may_be_in_pem_or_der() {
+    let pem = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tls/ca.pem");
+    let own = openstack_sdk_blocking::tls::certificates(&fs::read(&pem).unwrap()).unwrap();
+    let der = scratch("ca.der", &own[0]);
+    for file in [pem, der] {
+        let file = file.to_str().unwrap();
+        settings(&[("REPLICA_API_CA_FILE", file), ("OS_CACERT", file)]).unwrap();
     }
 }
 
@@ -197,7 +223,7 @@ fn values_that_are_not_utf8() {
 
 #[test]
 fn warnings() {
-    let ca = scratch("warned-ca.pem", b"-----BEGIN CERTIFICATE-----\n");
+    let ca = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/tls/ca.pem");
     let check = |pairs: &[(&str, &str)], start: &str| {
         let warnings = settings(pairs).unwrap().warnings;
         assert_eq!(warnings.len(), 1, "{pairs:?}: {warnings:?}");

@@ -1,6 +1,7 @@
 //! What a new server is made of, and what the configured names stand for.
 
 use super::error::failed;
+use crate::local_file::{MAX_CLOUD_INIT_BYTES, read_ordinary};
 use crate::pool::EventKind;
 use crate::provider::{NameChange, ProviderError, ProviderErrorKind};
 use base64::Engine;
@@ -11,8 +12,7 @@ use openstack_sdk_blocking::{
 };
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::Read;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// What new servers are like, in the words of the configuration.
@@ -289,19 +289,14 @@ impl ServerTemplate {
             let message = format!("OPENSTACK_CLOUD_INIT_FILE: {}: {why}", path.display());
             ProviderError::local(ProviderErrorKind::LocalFile, message)
         };
-        let mut content = Vec::new();
-        File::open(path)
-            .and_then(|file| {
-                file.take(MAX_USER_DATA_BYTES as u64)
-                    .read_to_end(&mut content)
+        let content = read_ordinary(path, MAX_CLOUD_INIT_BYTES).map_err(|error| {
+            unusable(match error.kind() {
+                ErrorKind::FileTooLarge => format!(
+                    "it is larger than the {MAX_CLOUD_INIT_BYTES} bytes that fit into {MAX_USER_DATA_BYTES} after encoding"
+                ),
+                _ => error.to_string(),
             })
-            .map_err(|error| unusable(error.to_string()))?;
-        if content.len().div_ceil(3) * 4 > MAX_USER_DATA_BYTES {
-            return Err(unusable(format!(
-                "it is larger than the {} bytes that fit into {MAX_USER_DATA_BYTES} after encoding",
-                MAX_USER_DATA_BYTES / 4 * 3
-            )));
-        }
+        })?;
         Ok(Some(content))
     }
 }
