@@ -220,7 +220,7 @@ impl Judge {
         let turn = life.turn;
         life.done.retain(|deed| !deed.starts_with("move"));
         life.given.clear();
-        life.open_moves.clear();
+        life.settle_moves(addresses);
         life.addresses_turn = Some((turn, now));
         if let Some(listed) = &mut life.listed {
             listed.addresses = addresses.to_vec();

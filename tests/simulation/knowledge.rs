@@ -2,8 +2,8 @@
 //! by which its deeds are judged. A restarted scaler begins with an empty one.
 
 use simplescalevm::pool::{
-    Answer, CloudTime, Creating, ExternalAddress, Health, Instance, Listing, Policy, ProbeFailure,
-    ProbeResult, ReplicaId, Server, ServerState, Severity,
+    Answer, CloudTime, Creating, ExternalAddress, Health, Holder, Instance, Listing, Policy,
+    ProbeFailure, ProbeResult, ReplicaId, Server, ServerState, Severity,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -166,6 +166,8 @@ pub(crate) struct Listed {
     pub(crate) ended: u64,
     pub(crate) turn: u64,
     pub(crate) servers: BTreeMap<ReplicaId, Server>,
+    /// Without what was asked for beside it.
+    alone: BTreeMap<ReplicaId, Server>,
     pub(crate) addresses: Vec<ExternalAddress>,
     /// It lacks so much of which nothing is known that nothing is done on it.
     pub(crate) shrunken: bool,
@@ -339,7 +341,6 @@ impl Life {
             self.shows_first(server, true);
             self.take_server(policy, now, server);
         }
-        self.leave_addresses_of_others(&servers);
         for creation in &mut self.creations {
             let first = creation.first.as_ref();
             let server = first.and_then(|id| servers.get(id));
@@ -352,15 +353,32 @@ impl Life {
         self.last_list = Some(now);
         self.done.clear();
         self.given.clear();
-        self.open_moves.clear();
+        self.settle_moves(&listing.external_addresses);
         self.listed = Some(Listed {
             ended: now,
             turn: self.turn,
+            alone: servers.clone(),
             servers,
             addresses: listing.external_addresses.clone(),
             shrunken: false,
             settled: false,
         });
+    }
+
+    /// A list of the addresses shows what came of the moves that were open.
+    pub(crate) fn settle_moves(&mut self, addresses: &[ExternalAddress]) {
+        for address in addresses {
+            let name = address.id.as_str();
+            let Holder::Server(holder) = &address.holder else {
+                continue;
+            };
+            let pair = (name.to_owned(), holder.clone());
+            if self.open_moves.contains(name) && self.refused.contains_key(&pair) {
+                self.tries.retain(|(id, _), _| id != name);
+                self.refused.retain(|(id, _), _| id != name);
+            }
+        }
+        self.open_moves.clear();
     }
 
     /// One address never speaks for two.
@@ -379,8 +397,8 @@ impl Life {
                     continue;
                 }
                 heard.at = None;
-                let lacks_one = servers.get(id).is_some_and(|own| own.addresses.is_empty());
-                if heard.failed.is_some() || lacks_one {
+                let shown = heard.server.as_ref();
+                if shown.is_some_and(|own| own.addresses.is_empty()) {
                     heard.last_address = None;
                 }
                 heard.address_seen = false;
@@ -468,6 +486,7 @@ impl Life {
         };
         listed.settled = true;
         let now = listed.ended;
+        let alone = std::mem::take(&mut listed.alone);
         let threshold = self.threshold;
         for heard in self.heard.values_mut().filter(|h| h.untold && !h.gone) {
             let since = *heard.untold_since.get_or_insert(now);
@@ -483,9 +502,11 @@ impl Life {
             .values()
             .filter(|h| h.untold && !h.gone && !h.given_up)
             .count();
-        listed.shrunken = untold >= 2 && untold * 2 > self.expected;
+        let shrunken = untold >= 2 && untold * 2 > self.expected;
+        if let Some(listed) = &mut self.listed {
+            listed.shrunken = shrunken;
+        }
         // What leaves, and what the list lacks, is only gone by a list that is believed.
-        let shrunken = listed.shrunken;
         for heard in self.heard.values_mut() {
             heard.gone &= !shrunken || heard.untold;
         }
@@ -495,6 +516,7 @@ impl Life {
         self.heard.retain(|_, heard| !heard.gone);
         let heard = &self.heard;
         self.deleted.retain(|id, _| heard.contains_key(id));
+        self.leave_addresses_of_others(&alone);
     }
 
     /// Takes in what asking for one server came to: it is there, it is not, or (`None`) nobody knows.
@@ -512,7 +534,9 @@ impl Life {
                     return;
                 }
                 self.shows_first(server, false);
-                self.take_server(policy, now, server);
+                // It is taken in with the list.
+                let arrived = self.listed.as_ref().map_or(now, |listed| listed.ended);
+                self.take_server(policy, arrived, server);
                 if let Some(listed) = &mut self.listed {
                     listed.servers.insert(id.clone(), server.clone());
                 }

@@ -146,7 +146,7 @@ impl World {
             let hurried = tried.is_some_and(|(first, last, count)| {
                 let is_late = count >= TRIES && now - first >= TRIED_FOR_MS;
                 // Tries of long ago say nothing: it is tried anew, and that is among them.
-                !is_late && last >= known.turn_began
+                !is_late && last > known.turn_began
             });
             if is_open || (hurried && listed.servers.keys().any(has_standby)) {
                 let text = format!("{id} with {name}: open {is_open}, tried {tried:?}");

@@ -177,8 +177,9 @@ impl Memory {
         let threshold = policy.failure_threshold;
         let untold = inquiry.0.iter().filter(|(_, looked)| looked.is_unknown());
         let is_kept = |id: &ReplicaId| {
-            let given_up = self.change(id, |record| record.is_given_up(threshold, now));
-            given_up == Some(false)
+            let stays =
+                |record: &mut Record| record.is_expected() && !record.is_given_up(threshold, now);
+            self.change(id, stays) == Some(true)
         };
         untold
             .map(|(id, _)| id.clone())
