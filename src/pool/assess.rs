@@ -259,12 +259,12 @@ fn running_phase(policy: &Policy, clocks: Clocks, record: &Record, now: Moment) 
             counted: record.free_before.unwrap_or(policy.capacity.get()),
         },
         Some(_) => Phase::Starting,
-        None if !record.has_answered && !grace_is_over => Phase::Starting,
+        None if !record.has_come_up() && !grace_is_over => Phase::Starting,
         None if silent => {
             let silent_since = record.unreachable_since.unwrap_or(now);
             // The time that it was given to start is not held against it.
             let grace_end = now - active_for.saturating_sub(policy.startup_grace);
-            let since = if record.has_answered {
+            let since = if record.has_come_up() {
                 silent_since
             } else {
                 silent_since.max(grace_end)

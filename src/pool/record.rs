@@ -257,7 +257,13 @@ impl Record {
                 mark.instance != here && mark.served_is_marked && !marks_refused
             });
         let known = self.born_here || is_promised;
-        known && !self.has_answered && !self.server.marks.served
+        known && !self.has_come_up()
+    }
+
+    /// Whether it is past its start: it has given an answer that counts, or carries the mark of having served, which
+    /// outlives the process that put it there.
+    pub(super) fn has_come_up(&self) -> bool {
+        self.has_answered || self.server.marks.served
     }
 
     /// When it is due to be probed, if it waits for that.
@@ -568,7 +574,7 @@ impl Record {
             if self.delete_accepted.is_none() {
                 self.leaving_since = None;
             }
-        } else if self.has_answered {
+        } else if self.has_come_up() {
             // Two that lie far apart are two first ones: this thread may have stood still in between.
             let goes_on = self
                 .done_asked

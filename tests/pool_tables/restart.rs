@@ -69,6 +69,26 @@ fn replica_that_was_born_before_the_restart_is_not_deleted_for_silence() {
 }
 
 #[test]
+fn one_that_is_marked_as_having_served_gets_no_second_grace() {
+    let mut world = World::floor(1);
+    world.list();
+    world.add("a", running(), 10);
+    world.server("a").marks.served = true;
+    restart(&mut world);
+    check(&world, "a checking 1 = 1", "");
+    world.fails("a", 3);
+    check(&world, "a unreachable 0 = 0", "create 1");
+    // What it says counts from the first time on.
+    let mut world = World::floor(0);
+    world.add("a", running(), 10);
+    world.server("a").marks.served = true;
+    restart(&mut world);
+    world.done("a");
+    world.done("a");
+    world.does("delete a termination");
+}
+
+#[test]
 fn early_termination_flag_is_not_believed_sooner() {
     let mut world = World::new();
     world.add("a", running(), 100);

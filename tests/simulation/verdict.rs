@@ -582,7 +582,7 @@ fn surely(policy: &Policy, server: &Server, heard: &Heard, vm: &Vm, now: u64, ju
         ServerState::Running(_) => match heard.standing(policy) {
             Some(answer) if !answer.termination => answer.free,
             Some(_) => 0,
-            None if heard.answered || jumped => 0,
+            None if heard.answered || server.marks.served || jumped => 0,
             None => {
                 let young = vm
                     .active_ms

@@ -80,7 +80,7 @@ impl Memory {
                 _ => None,
             };
         }
-        let never_launched = !record.has_answered && record.server.launched.is_none();
+        let never_launched = !record.has_come_up() && record.server.launched.is_none();
         if !(is_ours || never_launched) {
             return None;
         }
@@ -99,12 +99,11 @@ impl Memory {
 /// Why one that goes, or has gone, and was not deleted here is a failure, if it is.
 fn vanished(policy: &Policy, record: &Record) -> Option<BackoffCause> {
     let is_ours = record.creation > 0 && record.delete_accepted.is_none();
-    let came_up = record.has_served || record.has_answered;
     if !is_ours {
         None
     } else if record.trial.would_end_early(policy.startup_grace) {
         Some(BackoffCause::EndedEarly)
     } else {
-        (!came_up).then_some(BackoffCause::NeverCameUp)
+        (!record.has_come_up()).then_some(BackoffCause::NeverCameUp)
     }
 }
