@@ -15,8 +15,8 @@ const MOST_LINES: usize = 600;
 fn may_import(module: &str) -> Option<&'static [&'static str]> {
     match module {
         "pool" => Some(&["pool"]),
-        "config" => Some(&["config", "pool", "text"]),
-        "provider" => Some(&["provider", "pool"]),
+        "config" => Some(&["config", "local_file", "pool", "text"]),
+        "provider" => Some(&["provider", "local_file", "pool"]),
         "probe" => Some(&["probe", "pool"]),
         "status" => Some(&["status", "pool"]),
         "scaler" => Some(&["scaler", "pool", "provider"]),

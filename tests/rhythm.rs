@@ -6,8 +6,8 @@
 mod support;
 
 use simplescalevm::pool::{
-    Accepted, CloudTime, ExternalAddress, Instance, Listing, Marks, Moment, Policy, ProbeResult,
-    ProbeTarget, ReplicaId, Server, ServerState, Snapshot,
+    Accepted, CloudTime, ExternalAddress, Instance, Listing, Looked, Marks, Moment, Policy,
+    ProbeResult, ProbeTarget, ReplicaId, Server, ServerState, Snapshot,
 };
 use simplescalevm::probe::{ProbeJob, ProbePool, ProbeSettings, Protocol, TlsSettings};
 use simplescalevm::provider::{Order, Provider, ProviderError, Standby};
@@ -76,8 +76,8 @@ impl Provider for Still {
         Ok(Accepted::default())
     }
 
-    fn show(&mut self, _: &ReplicaId) -> Result<Option<Server>, ProviderError> {
-        Ok(None)
+    fn show(&mut self, _: &ReplicaId) -> Result<Looked, ProviderError> {
+        Ok(Looked::Gone)
     }
 
     fn mark(&mut self, _: &ReplicaId, _: &str, _: &str) -> Result<(), ProviderError> {

@@ -122,7 +122,8 @@ impl UnseenCreation {
         let is_untold = listed.get(first) == Some(&false);
         self.was_listed |= listed.get(first) == Some(&true);
         let looked = inquiry.of(first);
-        let may_be_there = is_untold || looked.is_some_and(|looked| *looked != Looked::Gone);
+        let may_be_there = is_untold
+            || looked.is_some_and(|looked| !matches!(looked, Looked::Gone | Looked::Left));
         let in_time = now.since(self.answered) < Self::LONGEST_LAG;
         if self.was_listed && std::mem::take(&mut self.lags) {
             self.until = now + Policy::CREATION_SETTLES_WITHIN;

@@ -1,7 +1,7 @@
 //! What a list lacks is asked for one by one before it is believed gone: a list may lag, or come from a part of the
 //! provider that does not know everything.
 
-use super::{Moment, Record, ReplicaId, Server, ServerState};
+use super::{Moment, Policy, Record, ReplicaId, Server, ServerState};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -10,7 +10,9 @@ use std::time::Duration;
 pub enum Looked {
     /// It is there, as if listed.
     There(Box<Server>),
-    /// The provider knows no such server, or it is not of the pool any more.
+    /// It is there, and not of the pool any more.
+    Left,
+    /// The provider knows no such server.
     Gone,
     /// The provider did not answer: it stays as it was.
     NotKnown,
@@ -59,12 +61,32 @@ impl Record {
         self.delete_accepted.is_none() && self.server.state != ServerState::Leaving
     }
 
-    /// Takes in that nothing is known of it beside a list that lacks it. Returns whether it is believed to be gone all
-    /// the same: lists have not had it for long, and neither does it answer.
-    pub(super) fn is_given_up(&mut self, threshold: u32, now: Moment) -> bool {
+    /// Whether its last probe was answered.
+    pub(super) fn answers_now(&self) -> bool {
+        self.answer.is_some() && self.failures == 0 && self.is_probed()
+    }
+
+    /// Takes in what asking for it beside a list that lacks it came to. Returns whether it stays as it was.
+    ///
+    /// While it answers, the provider's word alone is not enough: where nothing is known of it, for as long as that is
+    /// so; where it is said not to be there, until that has been said often enough and for long enough.
+    pub(super) fn stays_untold(&mut self, policy: &Policy, looked: &Looked, now: Moment) -> bool {
         const LONG: Duration = Duration::from_secs(900);
         let since = *self.untold_since.get_or_insert(now);
-        let answers = self.answer.is_some() && self.failures < threshold && self.is_probed();
-        !answers && now.since(since) >= LONG
+        match looked {
+            Looked::There(_) | Looked::Left => false,
+            Looked::Gone => {
+                let (first, times) = self.denied.unwrap_or((now, 0));
+                self.denied = Some((first, times.saturating_add(1)));
+                let is_confirmed = times.saturating_add(1) >= Policy::GONE_IS_SAID
+                    && now.since(first) >= Policy::GONE_FOR;
+                self.answers_now() && !is_confirmed
+            }
+            Looked::NotKnown | Looked::NotAsked => {
+                let is_silent = self.failures >= policy.failure_threshold;
+                let answers = self.answer.is_some() && self.is_probed();
+                (answers && !is_silent) || now.since(since) < LONG
+            }
+        }
     }
 }

@@ -99,6 +99,8 @@ pub struct Record {
     pub(super) asked: u64,
     /// Since when lists lack it and nothing is known of it.
     pub(super) untold_since: Option<Moment>,
+    /// Since when, and how often, the provider has said that it knows no such server, while lists lacked it.
+    pub(super) denied: Option<(Moment, u32)>,
 }
 
 /// When a server became active, as it was when a list first told.

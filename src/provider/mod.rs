@@ -4,7 +4,7 @@ pub mod openstack;
 
 use crate::pool::{
     Accepted, BackoffCause, CreateFailure, CreationMark, EventKind, ExternalAddress, Listing,
-    Moment, Quota, ReplicaId, Server,
+    Looked, Moment, Quota, ReplicaId,
 };
 use std::error::Error;
 use std::fmt;
@@ -44,8 +44,11 @@ pub trait Provider: Send {
     /// Asks for new servers, in one request. Where the provider takes no mark, they are made without it.
     fn create(&mut self, order: &Order) -> Result<Accepted, ProviderError>;
 
-    /// Asks for one server by its id; `None`: there is none of the pool.
-    fn show(&mut self, replica: &ReplicaId) -> Result<Option<Server>, ProviderError>;
+    /// Asks for one server by its id: it is there, has left the pool, or is gone.
+    ///
+    /// # Errors
+    /// Whatever leaves that open.
+    fn show(&mut self, replica: &ReplicaId) -> Result<Looked, ProviderError>;
 
     /// Writes one item of a server's metadata, and never the one that makes it one of the pool.
     fn mark(&mut self, replica: &ReplicaId, key: &str, value: &str) -> Result<(), ProviderError>;

@@ -43,8 +43,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     fn ask_for(&mut self, id: &ReplicaId, goes_on: &mut bool) -> Looked {
         let shown = self.parts.provider.show(id);
         let looked = match shown {
-            Ok(Some(server)) => Looked::There(Box::new(server)),
-            Ok(None) => Looked::Gone,
+            Ok(looked) => looked,
             Err(error) => {
                 log::debug!("server {id} cannot be asked for: {}", chain(&error));
                 *goes_on = !self.look_up_failed(&error);

@@ -25,11 +25,57 @@ fn half_empty_lists_are_not_believed_however_often_they_come() {
 fn what_is_gone_is_gone_at_once() {
     let mut world = pool();
     for name in ["a", "b", "c"] {
+        world.fails(name, 1);
         world.gone(name);
     }
     assert!(world.list_and_ask(&["d"], false));
     world.is("d serving 1 = 1");
     world.does("create 3");
+}
+
+#[test]
+fn what_answers_is_not_gone_because_the_cloud_says_so_once() {
+    // A node of the API that knows nothing: an empty list, and 404 for each server.
+    let mut world = pool();
+    for name in ["a", "b", "c", "d"] {
+        world.gone(name);
+    }
+    for waited in [0, 30, 29] {
+        world.wait(waited);
+        assert!(!world.list_and_ask(&[], false));
+        world.is("a serving 1, b serving 1, c serving 1, d serving 1 = 4");
+        world.does("");
+    }
+    // Whoever does not answer any more is gone; the others once it has been said for a minute.
+    world.fails("a", 1);
+    assert!(!world.list_and_ask(&[], false));
+    world.is("b serving 1, c serving 1, d serving 1 = 3");
+    world.wait(1);
+    assert!(world.list_and_ask(&[], false));
+    world.is(" = 0");
+    // In between a list had it: that begins anew.
+    let mut world = pool();
+    let server = world.server("d").clone();
+    for waited in [0, 40, 40, 40] {
+        world.wait(waited);
+        world.gone("d");
+        assert!(world.list_and_ask(&["a", "b", "c"], false));
+        world.is("a serving 1, b serving 1, c serving 1, d serving 1 = 4");
+        world.servers.insert("d".to_owned(), server.clone());
+        world.list();
+    }
+}
+
+#[test]
+fn what_has_left_the_pool_is_gone_although_it_answers() {
+    let mut world = pool();
+    let left = Inquiry([(id("a"), Looked::Left)].into_iter().collect());
+    let listing = world.listing_of(&["b", "c", "d"], world.cloud_now());
+    let policy = world.policy.clone();
+    world
+        .memory
+        .observe_asked(&policy, &listing, &left, world.now);
+    assert!(world.memory.record(&id("a")).is_none());
 }
 
 #[test]

@@ -216,7 +216,7 @@ impl World {
         self.memory.observe(&self.policy, &self.listing)
     }
 
-    fn listing_of(&self, names: &[&str], cloud_time: CloudTime) -> Listing {
+    pub(crate) fn listing_of(&self, names: &[&str], cloud_time: CloudTime) -> Listing {
         Listing {
             taken: self.now,
             cloud_time: Some(cloud_time),

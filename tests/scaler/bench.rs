@@ -7,8 +7,8 @@
 
 use simplescalevm::pool::{
     Accepted, Answer, CloudTime, CreationMark, ExternalAddress, ExternalAddressId, Holder,
-    Instance, Listing, Moment, Policy, ProbeFailure, ProbeResult, ProbeTarget, Quota, ReplicaId,
-    Server, ServerState, Snapshot,
+    Instance, Listing, Looked, Moment, Policy, ProbeFailure, ProbeResult, ProbeTarget, Quota,
+    ReplicaId, Server, ServerState, Snapshot,
 };
 use simplescalevm::provider::{Order, Provider, ProviderError, ProviderErrorKind, Standby};
 use simplescalevm::scaler::{Clock, Parts, Probes, Scaler, Watcher};
@@ -137,13 +137,14 @@ impl Provider for Shared {
         Ok(self.lock().accepted.clone())
     }
 
-    fn show(&mut self, replica: &ReplicaId) -> Result<Option<Server>, ProviderError> {
+    fn show(&mut self, replica: &ReplicaId) -> Result<Looked, ProviderError> {
         self.request("show", &format!("show {replica}"))?;
         let state = self.lock();
         let hidden = state.hidden.get(replica.as_str());
-        Ok(hidden
-            .or_else(|| state.servers.get(replica.as_str()))
-            .cloned())
+        let server = hidden.or_else(|| state.servers.get(replica.as_str()));
+        Ok(server.map_or(Looked::Gone, |server| {
+            Looked::There(Box::new(server.clone()))
+        }))
     }
 
     fn mark(&mut self, replica: &ReplicaId, key: &str, value: &str) -> Result<(), ProviderError> {

@@ -6,8 +6,8 @@ use super::scenario::Fault;
 use super::server::{Nova, Vm};
 use super::world::{Ambush, Event, Fip, Port, World};
 use simplescalevm::pool::{
-    Accepted, CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Marks, Moment, Quota,
-    ReplicaId, SERVED_KEY, Server, ServerState,
+    Accepted, CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Looked, Marks,
+    Moment, Quota, ReplicaId, SERVED_KEY, Server, ServerState,
 };
 use simplescalevm::provider::{Order, Provider, ProviderError, ProviderErrorKind, Standby};
 use simplescalevm::scaler::Clock;
@@ -292,15 +292,22 @@ fn server_of(vm: &Vm, untold: bool) -> Server {
 }
 
 /// One server, as asking for it by its id shows it: at once, and as it is.
-fn one_server(world: &World, id: &ReplicaId) -> Option<Server> {
+fn one_server(world: &mut World, id: &ReplicaId) -> Looked {
+    // The node that knows half of the lists does not know the single servers either, at times.
+    if world.now < world.half_lists_until && world.rng.permille(200) {
+        return Looked::Gone;
+    }
     let dark = world.now < world.cell_down_until;
-    let (number, vm) = world
-        .servers
-        .values()
-        .enumerate()
-        .find(|(_, vm)| vm.id == *id)?;
+    let servers = world.servers.values().enumerate();
+    let Some((number, vm)) = servers.into_iter().find(|(_, vm)| vm.id == *id) else {
+        return Looked::Gone;
+    };
     let untold = dark && number % 2 == 0;
-    (untold || vm.member).then(|| server_of(vm, untold))
+    if untold || vm.member {
+        Looked::There(Box::new(server_of(vm, untold)))
+    } else {
+        Looked::Left
+    }
 }
 
 /// The list as it should be: the pool's servers, those that the cloud cannot tell, the addresses.
@@ -437,7 +444,7 @@ impl Provider for SimCloud {
         Ok(Accepted { first, marked })
     }
 
-    fn show(&mut self, replica: &ReplicaId) -> Result<Option<Server>, ProviderError> {
+    fn show(&mut self, replica: &ReplicaId) -> Result<Looked, ProviderError> {
         let life = self.life;
         let shown = self.request("show", None, |world| Ok(one_server(world, replica)));
         let mut world = self.world.lock();

@@ -4,8 +4,8 @@
 use super::knowledge::{Creation, KNOWN_BETWEEN_LISTS_MS, Life};
 use super::scenario::{Fault, Scenario};
 use simplescalevm::pool::{
-    Action, Blocked, ExternalAddress, Health, Instance, Listing, Policy, ProbeFailure, ProbeResult,
-    ProbeTarget, ReplicaId, Server, Snapshot,
+    Action, Blocked, ExternalAddress, Health, Instance, Listing, Looked, Policy, ProbeFailure,
+    ProbeResult, ProbeTarget, ReplicaId, Server, Snapshot,
 };
 use std::time::Duration;
 
@@ -343,7 +343,7 @@ impl Judge {
         number: usize,
         now: u64,
         id: &ReplicaId,
-        shown: Option<&Option<Server>>,
+        shown: Option<&Looked>,
     ) {
         let policy = self.policy.clone();
         self.life(number).shown_one(&policy, now, id, shown);

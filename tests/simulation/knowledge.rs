@@ -2,8 +2,8 @@
 //! by which its deeds are judged. A restarted scaler begins with an empty one.
 
 use simplescalevm::pool::{
-    Answer, CloudTime, Creating, ExternalAddress, Health, Holder, Instance, Listing, Policy,
-    ProbeFailure, ProbeResult, ReplicaId, Server, ServerState, Severity,
+    Answer, CloudTime, Creating, ExternalAddress, Health, Holder, Instance, Listing, Looked,
+    Policy, ProbeFailure, ProbeResult, ReplicaId, Server, ServerState, Severity,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -50,6 +50,8 @@ pub(crate) struct Heard {
     pub(crate) untold_since: Option<u64>,
     /// Nobody has known of it for long.
     pub(crate) given_up: bool,
+    /// Since when, and how often, the cloud has known no such server.
+    pub(crate) denied: Option<(u64, u32)>,
 }
 
 impl Heard {
@@ -148,6 +150,17 @@ impl Heard {
                 self.out_of_service();
             }
         }
+    }
+
+    /// Takes in that the cloud knows no such server. While it answers, that has to be said thrice, and for a minute.
+    fn is_believed_gone(&mut self, now: u64) -> bool {
+        let (since, times) = self.denied.get_or_insert((now, 0));
+        *times += 1;
+        let is_said = *times >= 3 && now - *since >= 60_000;
+        let is_asked = |server: &Server| self.is_to_be_asked_at(server).is_some();
+        let is_asked = self.server.as_ref().is_some_and(is_asked);
+        let answers = self.answer.is_some() && self.failures == 0 && is_asked;
+        is_said || !answers || !self.untold
     }
 
     fn out_of_service(&mut self) {
@@ -431,6 +444,7 @@ impl Life {
         }
         heard.server = Some(server.clone());
         (heard.untold, heard.gone, heard.untold_since) = (false, false, None);
+        heard.denied = None;
         heard.given_up = false;
         let accepted = self.deleted.get(&server.id);
         let settled = accepted.is_some_and(|at| asked >= at + DELETION_SETTLES_MS);
@@ -525,10 +539,10 @@ impl Life {
         policy: &Policy,
         now: u64,
         id: &ReplicaId,
-        shown: Option<&Option<Server>>,
+        shown: Option<&Looked>,
     ) {
         match shown {
-            Some(Some(server)) => {
+            Some(Looked::There(server)) => {
                 let is_known = self.heard.contains_key(id);
                 if server.state == ServerState::Unknown && !is_known {
                     return;
@@ -538,12 +552,13 @@ impl Life {
                 let arrived = self.listed.as_ref().map_or(now, |listed| listed.ended);
                 self.take_server(policy, arrived, server);
                 if let Some(listed) = &mut self.listed {
-                    listed.servers.insert(id.clone(), server.clone());
+                    listed.servers.insert(id.clone(), server.as_ref().clone());
                 }
             }
-            Some(None) => {
+            Some(looked @ (Looked::Gone | Looked::Left)) => {
+                let arrived = self.listed.as_ref().map_or(now, |listed| listed.ended);
                 if let Some(heard) = self.heard.get_mut(id) {
-                    heard.gone = true;
+                    heard.gone = *looked == Looked::Left || heard.is_believed_gone(arrived);
                 }
                 let first = |c: &&mut Creation| c.first.as_ref() == Some(id);
                 let asked = self.list_began.unwrap_or(now);
@@ -553,7 +568,7 @@ impl Life {
                     creation.settled |= until.is_some_and(|until| asked >= until);
                 }
             }
-            None => {}
+            _ => {}
         }
     }
 

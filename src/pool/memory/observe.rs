@@ -167,26 +167,32 @@ impl Memory {
         self.records().filter(|r| !self.is_listed(r)).count()
     }
 
-    /// What stays as it was, because nothing is known of it.
+    /// How many replicas answer that are said not to be there.
+    #[must_use]
+    pub fn denied(&self, inquiry: &Inquiry) -> usize {
+        let asked = inquiry.0.iter();
+        let gone = asked.filter(|(_, looked)| **looked == Looked::Gone);
+        gone.filter_map(|(id, _)| self.record(id))
+            .filter(|record| record.is_expected() && record.answers_now())
+            .count()
+    }
+
+    /// What stays as it was, although a list lacks it: nothing is known of it, or it answers.
     fn note_untold(
         &mut self,
         policy: &Policy,
         inquiry: &Inquiry,
         now: Moment,
     ) -> BTreeSet<ReplicaId> {
-        let threshold = policy.failure_threshold;
-        let untold = inquiry.0.iter().filter(|(_, looked)| looked.is_unknown());
-        let is_kept = |id: &ReplicaId| {
-            let stays =
-                |record: &mut Record| record.is_expected() && !record.is_given_up(threshold, now);
+        let mut stay = |id: &ReplicaId, looked: &Looked| {
+            let stays = |record: &mut Record| {
+                record.is_expected() && record.stays_untold(policy, looked, now)
+            };
             self.change(id, stays) == Some(true)
         };
-        untold
-            .map(|(id, _)| id.clone())
-            .collect::<Vec<_>>()
-            .into_iter()
-            .filter(is_kept)
-            .collect()
+        let asked = inquiry.0.iter();
+        let untold = asked.filter(|(id, looked)| stay(id, looked));
+        untold.map(|(id, _)| id.clone()).collect()
     }
 
     fn weigh(
@@ -344,6 +350,7 @@ impl Memory {
             foreign,
             asked: 0,
             untold_since: None,
+            denied: None,
         };
         record.note_creating(now);
         record.note_failed(now);
@@ -406,6 +413,7 @@ impl Memory {
         self.change(&server.id, |record| {
             record.listed = lists;
             record.untold_since = None;
+            record.denied = None;
             // One that lists show being built, and that became active after the first list, has
             // not run before this process began.
             let launched = server.launched.zip(first_list);

@@ -16,8 +16,8 @@ use self::lookup::Resolved;
 use self::networks::NetworkNames;
 use super::{NameChange, Order, Provider, ProviderError, ProviderErrorKind, Standby};
 use crate::pool::{
-    Accepted, CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Moment, Quota,
-    ReplicaId, Server, ServerState,
+    Accepted, CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Looked, Moment,
+    Quota, ReplicaId, Server, ServerState,
 };
 use openstack_sdk_blocking::{
     Cloud, CreateServer, ErrorKind, FloatingIp, FloatingIpQuery, FloatingIpUpdate, Port, PortQuery,
@@ -262,23 +262,24 @@ impl Provider for OpenStack {
         Err(failed(DOING)(error))
     }
 
-    fn show(&mut self, replica: &ReplicaId) -> Result<Option<Server>, ProviderError> {
+    fn show(&mut self, replica: &ReplicaId) -> Result<Looked, ProviderError> {
         self.know_a_network_name()?;
         let server = match self.cloud.compute().server(replica.as_str()) {
-            Ok(server) => self.member(&server),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Ok(server) => server,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Looked::Gone),
             Err(error) => return Err(failed("the server cannot be read")(error)),
         };
-        // Some other server's answer is none to this question.
-        let server = server.filter(|server| server.id == *replica);
-        let is_told = |server: &&Server| server.state != ServerState::Unknown;
-        self.known.extend(
-            server
-                .iter()
-                .filter(is_told)
-                .map(|server| server.id.clone()),
-        );
-        Ok(server)
+        if server.id != replica.as_str() {
+            let message = format!("asked for server {replica}, the cloud tells of another one");
+            return Err(ProviderError::local(ProviderErrorKind::BadAnswer, message));
+        }
+        let Some(server) = self.member(&server) else {
+            return Ok(Looked::Left);
+        };
+        if server.state != ServerState::Unknown {
+            self.known.insert(server.id.clone());
+        }
+        Ok(Looked::There(Box::new(server)))
     }
 
     fn mark(&mut self, replica: &ReplicaId, key: &str, value: &str) -> Result<(), ProviderError> {

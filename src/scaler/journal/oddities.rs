@@ -15,6 +15,8 @@ pub(in crate::scaler) struct Asked {
     new: usize,
     /// Those of which nothing is known.
     not_known: usize,
+    /// Replicas that answer, and that the provider says are not there.
+    denied: usize,
 }
 
 impl Asked {
@@ -25,6 +27,7 @@ impl Asked {
             found,
             new: inquiry.found().count() - found,
             not_known: inquiry.not_known(),
+            denied: memory.denied(inquiry),
         }
     }
 }
@@ -54,12 +57,20 @@ impl Journal {
             found,
             new,
             not_known,
+            denied,
         } = asked;
         let event = Event {
             reason: Some(KIND),
             error: Some(format!(
                 "asked for by their ids, {found} of the pool and {new} of the last creation are there, and of \
-                 {not_known} nothing is known"
+                 {not_known} nothing is known{}",
+                match denied {
+                    0 => String::new(),
+                    denied => format!(
+                        "; {denied} answer, although the cloud knows no such server: they stay until it has said so for a \
+                         minute"
+                    ),
+                }
             )),
             ..Event::new(EventKind::Incomplete, "the list lacks servers".to_owned())
         };
