@@ -620,6 +620,8 @@ fn what_is_not_answered_is_not_gone() {
     bench.remove("a");
     bench.remove("b");
     bench.wait(s(30));
+    bench.fails("a");
+    bench.fails("b");
     bench.turn();
     assert_eq!(bench.snapshot().records.len(), 0);
 }
@@ -633,6 +635,9 @@ fn no_more_than_twenty_are_asked_for_beside_one_list() {
         bench.remove(name);
     }
     bench.wait(s(30));
+    for name in &names {
+        bench.fails(name);
+    }
     bench.turn();
     let shows = |range: std::ops::Range<u32>| {
         let shows: Vec<String> = range.map(|n| format!("show r{n}")).collect();

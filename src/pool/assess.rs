@@ -254,7 +254,15 @@ fn running_phase(policy: &Policy, clocks: Clocks, record: &Record, now: Moment) 
         Some(answer) if !answer.termination => Phase::Serving { free: answer.free },
         // A status script often says "delete me" while its service is still starting. What it
         // said by then is not held against it: it has to say so once more.
-        Some(_) if record.done_in_a_row >= policy.termination_confirmations => Phase::Finished,
+        Some(_) if record.done_in_a_row >= policy.termination_confirmations => {
+            // What it said long ago, before this thread stood still, it has to say again.
+            let asked = record.done_asked.unwrap_or_default();
+            if now.since(asked) <= policy.asked_within() {
+                Phase::Finished
+            } else {
+                Phase::Finishing { counted: 0 }
+            }
+        }
         Some(_) if record.done_in_a_row > 0 => Phase::Finishing {
             counted: record.free_before.unwrap_or(policy.capacity.get()),
         },

@@ -72,6 +72,13 @@ impl Policy {
         self.probe_interval.saturating_mul(2) + Duration::from_secs(30)
     }
 
+    /// From a list to the answers that have to confirm that most of the replicas are done: a fault of all status
+    /// scripts lasts for seconds, however often they are asked.
+    #[must_use]
+    pub fn confirm_mass_after(&self) -> Duration {
+        self.probe_interval.max(Duration::from_secs(5))
+    }
+
     /// The default of `REPLICA_CAPACITY_LIMIT`. Some users' capacity is set too low, but not by that much.
     #[must_use]
     pub fn capacity_limit_of(capacity: NonZeroU64) -> NonZeroU64 {

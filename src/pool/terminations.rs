@@ -130,7 +130,6 @@ impl Terminations {
         now: Moment,
     ) -> Vec<(ReplicaId, Moment)> {
         self.weigh();
-        self.wants_a_list = false;
         self.serving = serving;
         // As long as it takes until each replica has been asked, and asked again.
         let lately = policy.probe_interval * 2 + Policy::CONFIRM_TERMINATION_AFTER * 2;
@@ -143,7 +142,10 @@ impl Terminations {
             turned.is_silent = record.is_silent(policy);
             is_recent || !turned.is_old || turned.waits.is_some()
         });
-        let until = now + policy.probe_interval;
+        // Some that were counted may have left since.
+        self.weigh();
+        self.wants_a_list = false;
+        let until = now + policy.confirm_mass_after();
         let mut asked = Vec::new();
         for (id, turned) in &mut self.turned {
             if matches!(turned.waits, Some(Wait::ForList)) {

@@ -311,6 +311,7 @@ fn finished_holder_whose_address_is_refused_goes_after_five_tries_and_two_minute
              no delete a termination: address-not-moved until {until}"
         ));
         world.wait(wait);
+        world.done("a");
     }
     // The fifth try fails after 75 s; the deletion waits for the two minutes to be over.
     world.move_fails("f", "a", "b", "404 no router");
@@ -322,6 +323,7 @@ fn finished_holder_whose_address_is_refused_goes_after_five_tries_and_two_minute
         "{blocked} | no delete a termination: address-not-moved until {until}"
     ));
     world.wait(start + 119 - world.now.0.as_secs());
+    world.done("a");
     world.does(&format!(
         "{blocked} | no delete a termination: address-not-moved until {until}"
     ));

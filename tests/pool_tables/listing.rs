@@ -397,6 +397,8 @@ fn deletions_are_not_hidden_for_ever() {
     check(&world, "a leaving 0 = 0", "");
     world.wait(1);
     world.list();
+    check(&world, "a finishing 0 = 0", "");
+    world.done("a");
     check(&world, "a finished 0 = 0", "delete a termination");
 }
 

@@ -63,8 +63,8 @@ fn most_that_turn_at_once_have_to_say_so_again_after_a_list() {
     );
 }
 
-/// This thread stood still: what they said long ago is no longer in a row with what they say now. Their words are news to a plan
-/// that would delete them, although each of them was finished before and is so again.
+/// This thread stood still: what they said long ago nobody goes for, and it is no longer in a row with what they say now. Their
+/// words are news, although each of them was finished before and is so again.
 #[test]
 fn those_that_turn_anew_while_they_are_being_deleted_are_news() {
     let mut world = World::new();
@@ -79,14 +79,50 @@ fn those_that_turn_anew_while_they_are_being_deleted_are_news() {
     }
     world.wait(100);
     world.list();
-    world.does(
-        "delete a termination | delete b termination | delete c termination \
-         | delete d termination | delete e termination",
+    check(
+        &world,
+        "a finishing 0, b finishing 0, c finishing 0, d finishing 0, e finishing 0 = 0",
+        "",
     );
     for name in FIVE {
         assert!(world.done_once(name), "{name}");
     }
     world.does(&waits(&FIVE, 0));
+}
+
+#[test]
+fn however_often_they_are_asked_it_takes_seconds_to_confirm_a_mass() {
+    let mut world = World::new();
+    world.policy.probe_interval = s(1);
+    world.serving(&FIVE);
+    for name in FIVE {
+        world.done(name);
+    }
+    world.list();
+    for _ in 0..4 {
+        world.wait(1);
+        for name in FIVE {
+            world.done_once(name);
+        }
+        world.does(&waits(&FIVE, 5));
+    }
+    world.wait(1);
+    world.done_once("a");
+    world.does(&format!("delete a termination | {}", waits(&FIVE[1..], 5)));
+}
+
+#[test]
+fn those_that_remain_when_others_have_left_are_most_of_it() {
+    let mut world = World::new();
+    world.serving(&["a", "b", "c", "x", "y", "z"]);
+    for name in ["a", "b", "c"] {
+        world.done(name);
+    }
+    for name in ["x", "y", "z"] {
+        world.state(name, ServerState::Leaving);
+    }
+    world.list();
+    world.does(&waits(&["a", "b", "c"], 5));
 }
 
 #[test]
@@ -167,10 +203,12 @@ fn those_that_went_already_count_among_them() {
 fn those_that_turn_long_after_each_other_are_no_mass() {
     let mut world = World::new();
     world.serving(&FIVE);
-    for name in FIVE {
-        world.done(name);
+    for count in 1..=FIVE.len() {
+        world.done(FIVE[count - 1]);
         world.wait(20);
-        world.done_once(name);
+        for name in &FIVE[..count] {
+            world.done_once(name);
+        }
         world.list();
     }
     world.does(

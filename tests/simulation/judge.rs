@@ -250,6 +250,7 @@ impl Judge {
         let policy = self.policy.clone();
         let result = believed(&policy, result);
         let life = self.life(number);
+        life.settle_list();
         let is_first = life.probed(&policy, ended, &result);
         life.note_ready(&policy);
         is_first

@@ -71,6 +71,9 @@ MUTANTS = [
     # E3: what a list lacks is not asked for; or what was not answered counts as gone.
     ("Storm", ("missing.sort_unstable();", "missing.clear();")),
     ("Storm", ("Err(error) => {\n                log::debug!(\"server {id} cannot be asked for", "Err(error) if self.is_stopping() || !self.look_up_failed(&error) => Looked::Gone,\n            Err(error) => {\n                log::debug!(\"server {id} cannot be asked for")),
+    # The cloud's word, said once, against a replica that answers; what was said long ago.
+    ("Storm", ("self.answers_now() && !is_confirmed", "self.answers_now() && !is_confirmed && self.answer.is_none()")),
+    ("SilenceAssumed", ("if now.since(asked) <= policy.asked_within() {", "if now >= asked {")),
     # E8: a process that has just started trusts its first list, or one that shows what another one has just ordered.
     ("Storm", ("self.creations.hold(now + policy.settles_after_start);", ""), ("            self.creations.hold(now + left);", "")),
     # F2: what answers where a replica was speaks for it, although another server has that address.

@@ -107,7 +107,11 @@ impl Vm {
 
     /// Resources that a caller can have now.
     pub(crate) fn truly_free(&self, now: u64) -> u64 {
-        let open = self.member && self.is_up() && self.answers(now) && self.breaks.is_none();
+        let open = self.member
+            && self.ip.is_some()
+            && self.is_up()
+            && self.answers(now)
+            && self.breaks.is_none();
         if open && now >= self.service_down_until {
             self.free()
         } else {

@@ -214,7 +214,8 @@ impl World {
             Some(Ground::NeverCameUp) if heard.without_address.is_some() => true,
             // The cloud shows it as failed, or the settings delete the silent; and it is silent.
             Some(Ground::Silent | Ground::NeverCameUp | Ground::Failed) => {
-                heard.is_silent(&self.judge.policy)
+                let server = server.filter(|server| heard.can_be_asked(server));
+                server.is_none() || heard.is_silent(&self.judge.policy)
             }
             None => false,
         };
@@ -528,8 +529,9 @@ fn ground(policy: &Policy, server: &Server, heard: &Heard) -> Option<Ground> {
 /// Whether a silence was borne out by a failed probe at its end. Between probes, and while the
 /// scaler's own thread stands still, nobody knows anything.
 fn borne_out(policy: &Policy, ground: Ground, server: &Server, heard: &Heard, now: u64) -> bool {
+    let asked_within = ms(policy.probe_interval) * 2 + 30_000;
     if ground == Ground::Done {
-        return true;
+        return now - heard.done_asked <= asked_within;
     }
     if ground == Ground::Failed {
         // It has been asked since the cloud shows it so.
