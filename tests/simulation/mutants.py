@@ -38,7 +38,7 @@ MUTANTS = [
     # The cloud's word against the replica's own; one answer that says "done"; two that lie far apart.
     ("ProtectedDeleted", ("ServerState::Failed(how) if record.is_lost(policy) =>",
                           "ServerState::Failed(how) if !record.name.is_empty() || record.is_lost(policy) =>"), UNGUARDED),
-    ("ProtectedDeleted", ("record.done_in_a_row >= policy.termination_confirmations => Phase::Finished", "record.done_in_a_row >= 1 => Phase::Finished"), UNGUARDED),
+    ("ProtectedDeleted", ("record.done_in_a_row >= policy.termination_confirmations => {", "record.done_in_a_row >= 1 => {"), UNGUARDED),
     ("ProtectedDeleted", ("            if !goes_on {\n                self.done_in_a_row = 0;", "            if !goes_on && started == Moment::START {\n                self.done_in_a_row = 0;")),
     ("MassDeleted", ("if count < Self::MANY ||", "if count < 1_000 ||"), UNGUARDED),
     ("SilenceAssumed", ("record.silent_until.unwrap_or(now);", "now;")),
@@ -82,7 +82,7 @@ MUTANTS = [
     ("Storm", ("filter(move |c| c.is_overdue(now) && !c.was_listed)", "filter(move |c| c.is_overdue(now) && c.was_listed)")),
     ("Storm", ("if self.is_overdue(now) && !self.was_listed && may_be_there && in_time {", "if self.is_overdue(now) && !self.was_listed && may_be_there && !in_time {")),
     # A5: neither the mark of having served nor this process' own look counts.
-    ("ServedDeleted", ("known && !self.has_answered && !self.server.marks.served", "known && !self.has_answered")),
+    ("ServedDeleted", ("known && !self.has_come_up()", "known && !self.has_answered")),
     ("SilenceAssumed", ("(record.born_here || silent_for >= grace)", "(record.born_here || silent_for <= grace)")),
     # E1: a first good answer wipes the count; what is never free, or ends early, is no failure.
     ("Bill", ("let before = self.probation.failures;", "let before = 0;")),
