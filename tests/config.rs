@@ -193,23 +193,37 @@ fn aliases_give_way_to_the_name() {
 #[test]
 fn secrets_are_never_shown() {
     let secret = "s3cret-\u{2603}";
-    let environment = Environment::from_pairs([
+    for (setting, url) in [
         (
             "OS_AUTH_URL",
             "https://user:s3cret-\u{2603}@cloud.example/v3",
         ),
-        ("OS_USERNAME", "me"),
-        ("OS_PASSWORD", secret),
-        ("OS_TOKEN", secret),
-        ("OS_APPLICATION_CREDENTIAL_SECRET", ""),
-    ]);
-    assert!(!format!("{environment:?}").contains("s3cret"));
-    match Settings::from_environment(&environment) {
-        Ok(settings) => {
-            assert!(!format!("{:?}", settings.warnings).contains("s3cret"));
-            assert!(!format!("{:?}", settings.shown()).contains("s3cret"));
+        ("OS_AUTH_URL", "https://cloud.example/v3?key=s3cret"),
+        ("OS_AUTH_URL", "https://cloud.example/v3#s3cret"),
+        (
+            "OS_COMPUTE_ENDPOINT_OVERRIDE",
+            "ftp://cloud.example/?s3cret",
+        ),
+        ("HTTPS_PROXY", "http://proxy.example/?s3cret"),
+    ] {
+        let environment = Environment::from_pairs([
+            ("OS_AUTH_URL", "https://cloud.example/v3"),
+            (setting, url),
+            ("OS_USERNAME", "me"),
+            ("OS_PASSWORD", secret),
+            ("OS_TOKEN", secret),
+            ("OS_APPLICATION_CREDENTIAL_SECRET", ""),
+        ]);
+        assert!(!format!("{environment:?}").contains("s3cret"));
+        let (text, _) = simplescalevm::runtime::config(&environment, false);
+        assert!(!text.contains("s3cret"), "{text}");
+        match Settings::from_environment(&environment) {
+            Ok(settings) => {
+                assert!(!format!("{:?}", settings.warnings).contains("s3cret"));
+                assert!(!format!("{:?}", settings.shown()).contains("s3cret"));
+            }
+            Err(error) => assert!(!error.to_string().contains("s3cret"), "{error}"),
         }
-        Err(error) => assert!(!error.to_string().contains("s3cret"), "{error}"),
     }
     let settings = settings(&[("OS_PASSWORD", secret), ("OS_TOKEN", secret)]).unwrap();
     assert!(!format!("{settings:?}").contains("s3cret"));

@@ -15,7 +15,7 @@ pub(super) fn shown(variable: &Variable, text: &str) -> String {
     match variable.kind {
         _ if variable.secret => SECRET.to_owned(),
         Kind::UrlPath => path(text),
-        _ => without_user(text),
+        _ => url(text),
     }
 }
 
@@ -76,21 +76,25 @@ fn is_token(segment: &str) -> bool {
         || !segment.split(['-', '_', '.']).all(is_word)
 }
 
-/// A URL without the user and the password in it.
-fn without_user(text: &str) -> String {
+/// A URL without the user, the password, and the values of the query in it.
+fn url(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else {
         return text.to_owned();
     };
-    let host = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (rest, more) = match rest.find(['?', '#']) {
+        Some(at) => (&rest[..at], format!("{}{SECRET}", &rest[at..=at])),
+        None => (rest, String::new()),
+    };
+    let host = rest.find('/').unwrap_or(rest.len());
     match rest[..host].rfind('@') {
-        Some(at) => format!("{scheme}://{SECRET}{}", &rest[at..]),
-        None => text.to_owned(),
+        Some(at) => format!("{scheme}://{SECRET}{}{more}", &rest[at..]),
+        None => format!("{scheme}://{rest}{more}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{path, without_user};
+    use super::{path, url};
 
     #[test]
     fn paths_are_shown_without_what_may_be_secret() {
@@ -125,8 +129,8 @@ mod tests {
     }
 
     #[test]
-    fn urls_are_shown_without_a_login() {
-        let check = |text: &str, expected: &str| assert_eq!(without_user(text), expected);
+    fn urls_are_shown_without_a_login_and_a_query() {
+        let check = |text: &str, expected: &str| assert_eq!(url(text), expected);
         check(
             "https://auth.example:5000/v3",
             "https://auth.example:5000/v3",
@@ -135,5 +139,8 @@ mod tests {
         check("https://u:p@q@auth.example", "https://***@auth.example");
         check("https://auth.example/a@b", "https://auth.example/a@b");
         check("a@b", "a@b");
+        check("https://u:p@h/v3?key=abc#d", "https://***@h/v3?***");
+        check("https://h?key=a@b", "https://h?***");
+        check("http://h#abc", "http://h#***");
     }
 }

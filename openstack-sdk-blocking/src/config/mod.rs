@@ -255,6 +255,17 @@ pub(crate) fn shown(value: &str) -> String {
     format!("\"{text}{cut}\"")
 }
 
+/// The same of what should be a URL, and may hold a password or a token.
+pub(crate) fn shown_url(value: &str) -> String {
+    if value.contains('@') {
+        return shown("***");
+    }
+    match value.find(['?', '#']) {
+        Some(at) => shown(&format!("{}***", &value[..=at])),
+        None => shown(value),
+    }
+}
+
 impl ConfigProblem {
     pub(crate) fn new(variable: impl Into<String>, problem: impl Into<String>) -> Self {
         Self {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     Auth, CloudConfig, ConfigProblem, CredentialRef, DomainRef, Interface, ProjectRef, Scope,
-    ServiceConfig, Source, UserRef, clouds, shown,
+    ServiceConfig, Source, UserRef, clouds, shown, shown_url,
 };
 use crate::error::Service;
 use crate::proxy::Proxies;
@@ -156,7 +156,9 @@ pub(super) fn sources(
 ) -> Result<Vec<Source>, Vec<ConfigProblem>> {
     let lookup = |name: &str| vars(name).filter(|value| !value.is_empty());
     let source = |(key, setting): (String, Setting)| {
-        let is_shown = !SECRETS.contains(&key.as_str()) && !setting.value.contains('@');
+        let is_url = setting.value.contains("://");
+        let may_tell = setting.value.contains('@') || is_url && setting.value.contains(['?', '#']);
+        let is_shown = !SECRETS.contains(&key.as_str()) && !may_tell;
         Source {
             variable: variable(&key),
             value: is_shown.then_some(setting.value),
@@ -278,9 +280,7 @@ impl Reader {
         match Url::parse(&text) {
             Ok(url) => Some(url.to_string()),
             Err(expected) => {
-                // A URL may hold a password.
-                let given = shown(if text.contains('@') { "***" } else { &text });
-                self.wrong("auth_url", format!("is {given}, {expected}"));
+                self.wrong("auth_url", format!("is {}, {expected}", shown_url(&text)));
                 None
             }
         }
@@ -449,8 +449,7 @@ impl Reader {
                 endpoint: self.get(&endpoint).filter(|text| match Url::parse(text) {
                     Ok(_) => true,
                     Err(expected) => {
-                        let given = shown(if text.contains('@') { "***" } else { text });
-                        self.wrong(&endpoint, format!("is {given}, {expected}"));
+                        self.wrong(&endpoint, format!("is {}, {expected}", shown_url(text)));
                         false
                     }
                 }),
