@@ -18,9 +18,9 @@ use std::process::{Command, ExitStatus, Stdio};
 use support::{Daemon, counter, free_port, program, quick_cloud, variables, wait};
 
 /// Those whose default is to end a process at once, but for those that only a fault of the process itself brings.
-const IGNORED: [&str; 16] = [
-    "HUP", "USR1", "USR2", "ALRM", "PIPE", "VTALRM", "PROF", "IO", "XFSZ", "TRAP", "PWR", "STKFLT",
-    "35", "36", "50", "64",
+const IGNORED: [&str; 18] = [
+    "HUP", "USR1", "USR2", "ALRM", "PIPE", "VTALRM", "PROF", "IO", "XFSZ", "TRAP", "SYS", "PWR",
+    "STKFLT", "34", "35", "36", "50", "64",
 ];
 
 fn send(signal: &str, id: &str) {

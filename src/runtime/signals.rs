@@ -8,7 +8,7 @@ use super::threads::{Event, spawn};
 use crossbeam_channel::Sender;
 use nix::sys::signal::{SigSet, Signal};
 use signal_hook::consts::{
-    SIGALRM, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGTERM, SIGTRAP, SIGUSR1, SIGUSR2,
+    SIGALRM, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGSYS, SIGTERM, SIGTRAP, SIGUSR1, SIGUSR2,
     SIGVTALRM, SIGXCPU, SIGXFSZ,
 };
 use signal_hook::iterator::Signals;
@@ -19,12 +19,13 @@ use std::io;
 /// is limited.
 const ENDING: [i32; 4] = [SIGTERM, SIGINT, SIGQUIT, SIGXCPU];
 /// These do nothing. So does `SIGPIPE`, which every Rust program ignores.
-const IGNORED: [i32; 9] = [
-    SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGXFSZ, SIGTRAP,
+const IGNORED: [i32; 10] = [
+    SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGIO, SIGXFSZ, SIGTRAP, SIGSYS,
 ];
-/// Linux alone has these: `SIGSTKFLT`, `SIGPWR`, and those without a name that a library leaves to programs.
+/// Linux alone has these: `SIGSTKFLT`, `SIGPWR`, and those without a name that a C library leaves to programs; musl keeps 32 to 34
+/// to itself, glibc 32 and 33.
 const IGNORED_BY_NUMBER: [i32; 2] = [16, 30];
-const REAL_TIME: std::ops::RangeInclusive<i32> = 35..=64;
+const REAL_TIME: std::ops::RangeInclusive<i32> = 34..=64;
 
 /// Keeps signals away from this thread and those that it starts from now on: a call that waits for the cloud is not
 /// interrupted by one. They wait for [`watch`].
