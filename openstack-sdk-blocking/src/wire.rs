@@ -20,6 +20,8 @@ pub(crate) const MAX_PAGES: usize = 1000;
 const MAX_LIST_BYTES: u64 = 128 * 1024 * 1024;
 /// The largest page that is read. It is not kept.
 const MAX_PAGE_BYTES: u64 = 64 * 1024 * 1024;
+/// So many elements of a list are read at most, several times what a project has.
+const MAX_ITEMS: usize = 50_000;
 /// Elements of one page that are told of.
 const MAX_ODD_IN_A_PAGE: usize = 100;
 
@@ -72,7 +74,7 @@ pub(crate) fn list<T: FromRow>(cloud: &Cloud, call: ListCall<'_>) -> Result<List
         if left.is_zero() {
             return Err(without_end(call.service, call.key, list.pages));
         }
-        let mut reader = PageReader::<T>::new(call.key);
+        let mut reader = PageReader::<T>::new(call.key, MAX_ITEMS - list.items.len());
         let asked = Call {
             query: &query,
             headers: call.headers.clone(),
@@ -89,6 +91,9 @@ pub(crate) fn list<T: FromRow>(cloud: &Cloud, call: ListCall<'_>) -> Result<List
         };
         let bad = |message: &str| bad_answer(call.service, Method::Get, &answer, message);
         let page = reader.page(&bad)?;
+        if reader.has_more {
+            return Err(bad(&format!("the list has more than {MAX_ITEMS} elements")));
+        }
         if list.pages == 0 {
             list.date = answer
                 .response
@@ -157,6 +162,9 @@ struct PageReader<'a, T> {
     key: &'a str,
     links: String,
     items: Vec<T>,
+    /// How many are kept, and whether there were more.
+    room: usize,
+    has_more: bool,
     unreadable: usize,
     /// What could not be read: of which element, and what of it.
     odd: Vec<(String, String)>,
@@ -165,11 +173,13 @@ struct PageReader<'a, T> {
 }
 
 impl<'a, T: FromRow> PageReader<'a, T> {
-    fn new(key: &'a str) -> Self {
+    fn new(key: &'a str, room: usize) -> Self {
         Self {
             key,
             links: format!("{key}_links"),
             items: Vec::new(),
+            room,
+            has_more: false,
             unreadable: 0,
             odd: Vec::new(),
             bytes: 0,
@@ -196,7 +206,13 @@ impl<T: FromRow> Sink for PageReader<'_, T> {
         items.clear();
         odd.clear();
         let (mut unreadable, mut position) = (0, 0_usize);
+        let (room, has_more) = (self.room, &mut self.has_more);
+        *has_more = false;
         let mut each = |bytes: &[u8], is_cut: bool| {
+            if items.len() >= room {
+                *has_more = true;
+                return;
+            }
             position += 1;
             let mut row = Row::parse(bytes, is_cut);
             let name = row.as_ref().and_then(label);

@@ -191,7 +191,14 @@ fn an_answer_of_any_size_takes_little_memory() {
             Err(ErrorKind::Server),
         ),
         (body(404, "", "<p>", ""), "server", Err(ErrorKind::WrongUrl)),
+        // A million and a half of servers, of which none is left out without a word. The last one, as more is kept.
+        (
+            list(r#"{"servers":[{"id":"m"}"#, r#",{"id":"abcdefgh"}"#, "]}"),
+            "list",
+            Err(ErrorKind::BadAnswer),
+        ),
     ];
+    let last = cases.len() - 1;
     let current = Arc::new(Mutex::new(cases[0].0));
     let served = Arc::clone(&current);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -237,7 +244,7 @@ fn an_answer_of_any_size_takes_little_memory() {
         let grown = (peak() - before) * 1024;
         let share = grown * 100 / BYTES as u64;
         assert!(
-            share < 50,
+            share < if number == last { 200 } else { 50 },
             "case {number}: {grown} bytes, {share} % of the answer"
         );
     }
