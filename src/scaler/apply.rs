@@ -92,7 +92,7 @@ impl Hindrance {
             Self::AskedToWait => "the provider asked to wait",
             Self::Unanswered => "the provider has not answered this lately",
             Self::OldList => "the list is too old by now",
-            Self::News => "what was heard since speaks against it",
+            Self::News => "what was heard since, or the time that has passed, speaks against it",
             Self::AddressNotMoved => "its external address could not be moved",
             Self::CreationFailed => "servers of an earlier creation failed or did not show",
         }
@@ -209,7 +209,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         if now.since(listed) > LIST_IS_GOOD_FOR {
             return Some(Hindrance::OldList);
         }
-        if self.pace.has_news() && !self.is_still_wanted(action, now) {
+        if self.pace.plan_is_old(now) && !self.is_still_wanted(action, now) {
             return Some(Hindrance::News);
         }
         match action {

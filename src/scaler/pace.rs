@@ -86,6 +86,11 @@ impl Pace {
         self.news > News::None
     }
 
+    /// Whether a plan made now may be another one than the last.
+    pub(super) fn plan_is_old(&self, now: Moment) -> bool {
+        self.has_news() || now >= self.look_again
+    }
+
     /// Whether another plan is to be made now.
     pub(super) fn plan_is_due(&self, now: Moment) -> bool {
         let decisive = self.news == News::ToDecide && now >= self.rests_until;
