@@ -353,6 +353,11 @@ impl Judge {
     /// The thread stood still after a list had arrived and before it looked at the clock: to the
     /// scaler, the list came afterwards.
     pub(crate) fn stalled(&mut self, before: u64, after: u64) {
+        for listed in self.lives.iter_mut().filter_map(|l| l.listed.as_mut()) {
+            if listed.arrived == before {
+                listed.arrived = after;
+            }
+        }
         for heard in self.lives.iter_mut().flat_map(|l| l.heard.values_mut()) {
             if let Some((last, time)) = &mut heard.without_address
                 && *last == before

@@ -177,6 +177,8 @@ impl Heard {
 #[derive(Debug, Clone)]
 pub(crate) struct Listed {
     pub(crate) ended: u64,
+    /// When the scaler looked at the clock next.
+    pub(crate) arrived: u64,
     pub(crate) turn: u64,
     pub(crate) servers: BTreeMap<ReplicaId, Server>,
     /// Without what was asked for beside it.
@@ -369,6 +371,7 @@ impl Life {
         self.settle_moves(&listing.external_addresses);
         self.listed = Some(Listed {
             ended: now,
+            arrived: now,
             turn: self.turn,
             alone: servers.clone(),
             servers,
@@ -499,7 +502,7 @@ impl Life {
             return;
         };
         listed.settled = true;
-        let now = listed.ended;
+        let now = listed.arrived;
         let alone = std::mem::take(&mut listed.alone);
         let threshold = self.threshold;
         for heard in self.heard.values_mut().filter(|h| h.untold && !h.gone) {
@@ -549,14 +552,14 @@ impl Life {
                 }
                 self.shows_first(server, false);
                 // It is taken in with the list.
-                let arrived = self.listed.as_ref().map_or(now, |listed| listed.ended);
+                let arrived = self.listed.as_ref().map_or(now, |listed| listed.arrived);
                 self.take_server(policy, arrived, server);
                 if let Some(listed) = &mut self.listed {
                     listed.servers.insert(id.clone(), server.as_ref().clone());
                 }
             }
             Some(looked @ (Looked::Gone | Looked::Left)) => {
-                let arrived = self.listed.as_ref().map_or(now, |listed| listed.ended);
+                let arrived = self.listed.as_ref().map_or(now, |listed| listed.arrived);
                 if let Some(heard) = self.heard.get_mut(id) {
                     heard.gone = *looked == Looked::Left || heard.is_believed_gone(arrived);
                 }
