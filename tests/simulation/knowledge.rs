@@ -448,7 +448,8 @@ impl Life {
         heard.server = Some(server.clone());
         (heard.untold, heard.gone, heard.untold_since) = (false, false, None);
         heard.denied = None;
-        heard.given_up = false;
+        // One of which a list has nothing but its id does not come back by that.
+        heard.given_up &= server.state == ServerState::Unknown;
         let accepted = self.deleted.get(&server.id);
         let settled = accepted.is_some_and(|at| asked >= at + DELETION_SETTLES_MS);
         if settled && !heard.leaves && server.state != ServerState::Unknown {
@@ -491,8 +492,9 @@ impl Life {
     }
 
     fn count_expected(&self) -> usize {
-        let is_expected =
-            |(id, heard): &(&ReplicaId, &Heard)| !self.deleted.contains_key(*id) && !heard.leaves;
+        let is_expected = |(id, heard): &(&ReplicaId, &Heard)| {
+            !self.deleted.contains_key(*id) && !heard.leaves && !heard.given_up
+        };
         self.heard.iter().filter(is_expected).count()
     }
 
@@ -512,7 +514,7 @@ impl Life {
             let answers = heard.answer.is_some() && heard.failures < threshold && is_asked;
             // To the scaler it may be a list later.
             heard.gone |= heard.given_up && !answers;
-            heard.given_up = !answers && now - since >= GIVEN_UP_AFTER_MS;
+            heard.given_up |= !answers && now - since >= GIVEN_UP_AFTER_MS;
         }
         let untold = self
             .heard
