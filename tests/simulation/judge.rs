@@ -245,15 +245,15 @@ impl Judge {
         }
     }
 
-    /// Returns whether a replica serves for the first time.
+    /// Returns whether the creation of a replica may have come to something by that.
     pub(crate) fn probe_ended(&mut self, number: usize, ended: u64, result: &ProbeResult) -> bool {
         let policy = self.policy.clone();
         let result = believed(&policy, result);
         let life = self.life(number);
         life.settle_list();
-        let is_first = life.probed(&policy, ended, &result);
+        let is_good = life.probed(&policy, ended, &result);
         life.note_ready(&policy);
-        is_first
+        is_good
     }
 
     /// A replica of this creation serves: the backoff may end.

@@ -29,6 +29,9 @@ pub(crate) struct Heard {
     pub(crate) silent_since: Option<u64>,
     /// It has once said that it is not done.
     pub(crate) served: bool,
+    /// Since when, and for how many reasons its creation may have come to something.
+    pub(crate) served_at: u64,
+    good_for: BTreeSet<&'static str>,
     pub(crate) answered: bool,
     pub(crate) ran: bool,
     /// Where it was when a list showed it running.
@@ -163,6 +166,29 @@ impl Heard {
         is_said || !answers || !self.untold
     }
 
+    /// Whether its creation may have come to something by this answer, and not before for the same reason: it serves,
+    /// has something free, is taken, ends, or has lived for longer than it took to come up.
+    fn comes_to_something(&mut self, answer: &Answer, now: u64) -> bool {
+        let serves = !answer.termination;
+        if serves && !self.served {
+            self.served = true;
+            self.served_at = now;
+        }
+        let was_free = self.good_for.contains("free");
+        let has_lived = now - self.served_at >= self.served_at.saturating_sub(self.first_listed);
+        let reasons = [
+            ("serves", serves),
+            ("free", serves && answer.free > 0),
+            ("taken", serves && was_free && answer.free == 0),
+            ("ends", !serves && self.served),
+            ("lives", self.served && has_lived),
+        ];
+        let new = reasons.iter().filter(|(_, holds)| *holds);
+        new.fold(false, |any, (reason, _)| {
+            self.good_for.insert(reason) || any
+        })
+    }
+
     fn out_of_service(&mut self) {
         self.answer = None;
         self.done = 0;
@@ -248,6 +274,7 @@ pub(crate) struct Life {
     /// When the last list with a time came; how far its clock was ahead of the simulation's, when it was
     /// least so, and whether that list came quickly; and when the newest server was created.
     pub(crate) last_list: Option<u64>,
+    pub(crate) first_list: Option<u64>,
     pub(crate) least_ahead: Option<(i64, bool)>,
     pub(crate) newest: Option<CloudTime>,
     pub(crate) deleted: BTreeMap<ReplicaId, u64>,
@@ -273,7 +300,7 @@ pub(crate) struct Life {
     /// When an address was last refused to a replica.
     pub(crate) refused: BTreeMap<(String, ReplicaId), u64>,
     /// Addresses of which it is open where they are, since the last list of them.
-    pub(crate) open_moves: BTreeSet<String>,
+    pub(crate) open_moves: BTreeMap<String, ReplicaId>,
     pub(crate) list_began: Option<u64>,
     pub(crate) list_followed_at_once: bool,
     pub(crate) list_failures: u32,
@@ -294,6 +321,12 @@ impl Life {
         let standing = |heard: &Heard| heard.standing(policy).filter(|a| !a.termination);
         let free = self.heard.values().filter_map(standing).map(|a| a.free);
         free.fold(0, u64::saturating_add)
+    }
+
+    /// Whether its first list lacked a replica: it cannot tell it from a new one.
+    pub(crate) fn came_late(&self, id: &ReplicaId) -> bool {
+        let first = self.first_list.unwrap_or_default();
+        self.heard.get(id).is_some_and(|h| h.first_listed > first)
     }
 
     /// Something may be ready again, even if it is not shown before it is gone.
@@ -366,6 +399,7 @@ impl Life {
         let newest = listing.servers.iter().filter_map(|server| server.created);
         self.newest = self.newest.max(newest.max());
         self.last_list = Some(now);
+        self.first_list.get_or_insert(now);
         self.done.clear();
         self.given.clear();
         self.settle_moves(&listing.external_addresses);
@@ -385,11 +419,8 @@ impl Life {
     pub(crate) fn settle_moves(&mut self, addresses: &[ExternalAddress]) {
         for address in addresses {
             let name = address.id.as_str();
-            let Holder::Server(holder) = &address.holder else {
-                continue;
-            };
-            let pair = (name.to_owned(), holder.clone());
-            if self.open_moves.contains(name) && self.refused.contains_key(&pair) {
+            let to = self.open_moves.get(name);
+            if to.is_some_and(|to| address.holder == Holder::Server(to.clone())) {
                 self.tries.retain(|(id, _), _| id != name);
                 self.refused.retain(|(id, _), _| id != name);
             }
@@ -445,6 +476,10 @@ impl Life {
             let first = self.left.entry(server.id.clone()).or_insert(now);
             heard.leaving_since.get_or_insert(*first);
         }
+        let was_marked = heard.server.as_ref().is_some_and(|s| s.marks.served);
+        let mut server = server.clone();
+        // What has once been read stays.
+        server.marks.served |= was_marked;
         heard.server = Some(server.clone());
         (heard.untold, heard.gone, heard.untold_since) = (false, false, None);
         heard.denied = None;
@@ -455,7 +490,7 @@ impl Life {
         if settled && !heard.leaves && server.state != ServerState::Unknown {
             self.deleted.remove(&server.id);
         }
-        heard.note_state(policy, server, now);
+        heard.note_state(policy, &server, now);
     }
 
     /// A server that nobody had heard of: whose creation it is of, by its mark, or by guess where it has none.
@@ -577,7 +612,7 @@ impl Life {
         }
     }
 
-    /// Takes in a result of a probe. Returns whether a replica serves for the first time.
+    /// Takes in a result of a probe. Returns whether its creation may have come to something by that.
     pub(crate) fn probed(&mut self, policy: &Policy, now: u64, result: &ProbeResult) -> bool {
         let Some(heard) = self.heard.get_mut(&result.replica) else {
             return false;
@@ -607,9 +642,7 @@ impl Life {
                 }
                 heard.failures = 0;
                 heard.silent_since = None;
-                let first = !heard.served && !answer.termination;
-                heard.served |= first;
-                first
+                heard.comes_to_something(answer, now)
             }
             // It was not asked.
             Err(ProbeFailure::Local(_)) => false,

@@ -65,7 +65,7 @@ impl Probes for SimProbes {
         let result = world.results.get_mut(&life)?.pop_front()?;
         // When it ended, not when it is looked at: the thread may have stood still in between.
         let ended = world.started[life] + ms(result.finished.0);
-        let is_first = world.judge.probe_ended(life, ended, &result);
+        let is_good = world.judge.probe_ended(life, ended, &result);
         // One that lists had left out so far cannot be told from a new one: for five minutes before
         // the last list, which may be five minutes ago, on the cloud's clock, which is never off by
         // more than ten minutes either way.
@@ -75,7 +75,8 @@ impl Probes for SimProbes {
             // It may be gone by now: this thread may have stood still since its answer.
             vm.is_none_or(|vm| vm.made_ms > 0 || world.now < 600_000 + clock)
         };
-        if is_first && is_new(&world) {
+        let came_late = world.judge.life(life).came_late(&result.replica);
+        if is_good && (came_late || is_new(&world)) {
             world.judge.came_up(life);
         }
         Some(result)

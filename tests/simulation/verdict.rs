@@ -131,7 +131,7 @@ impl World {
         let held = |a: &&ExternalAddress| a.holder == Holder::Server(id.clone());
         for address in listed.addresses.iter().filter(held) {
             let name = address.id.as_str().to_owned();
-            let is_open = known.open_moves.contains(&name);
+            let is_open = known.open_moves.contains_key(&name);
             let tried = known.tries.get(&(name.clone(), id.clone())).copied();
             let has_standby = |to: &ReplicaId| {
                 let is_holder = |a: &ExternalAddress| a.holder == Holder::Server(to.clone());
@@ -302,7 +302,7 @@ impl World {
             (*last, *count) = (now, *count + 1);
         }
         if error.outcome_unknown {
-            known.open_moves.insert(name.clone());
+            known.open_moves.insert(name.clone(), to.clone());
         }
         if error.kind != ProviderErrorKind::Changed {
             known.refused.insert((name, to.clone()), now);
