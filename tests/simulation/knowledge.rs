@@ -29,8 +29,9 @@ pub(crate) struct Heard {
     pub(crate) silent_since: Option<u64>,
     /// It has once said that it is not done.
     pub(crate) served: bool,
-    /// Since when, and for how many reasons its creation may have come to something.
-    pub(crate) served_at: u64,
+    /// Since when, and for which reasons its creation may have come to something.
+    served_at: Option<u64>,
+    free_at: Option<u64>,
     good_for: BTreeSet<&'static str>,
     pub(crate) answered: bool,
     pub(crate) ran: bool,
@@ -167,21 +168,32 @@ impl Heard {
     }
 
     /// Whether its creation may have come to something by this answer, and not before for the same reason: it serves,
-    /// has something free, is taken, ends, or has lived for longer than it took to come up.
-    fn comes_to_something(&mut self, answer: &Answer, now: u64) -> bool {
+    /// has something free, is taken, was called, ends, or has lived for a while, be it since it served or was free.
+    fn comes_to_something(&mut self, policy: &Policy, answer: &Answer, now: u64) -> bool {
         let serves = !answer.termination;
-        if serves && !self.served {
-            self.served = true;
-            self.served_at = now;
+        self.served |= serves;
+        if serves {
+            self.served_at.get_or_insert(now);
         }
-        let was_free = self.good_for.contains("free");
-        let has_lived = now - self.served_at >= self.served_at.saturating_sub(self.first_listed);
+        if serves && answer.free > 0 {
+            self.free_at.get_or_insert(now);
+        }
+        let after = |at: Option<u64>, time: u64| at.is_some_and(|at| now >= at + time);
+        let (served, free) = (self.served_at, self.free_at);
+        let took = |at: Option<u64>| at.unwrap_or_default().saturating_sub(self.first_listed);
+        let grace = u64::try_from(policy.startup_grace.as_millis()).unwrap_or(u64::MAX);
         let reasons = [
             ("serves", serves),
-            ("free", serves && answer.free > 0),
-            ("taken", serves && was_free && answer.free == 0),
+            ("free", free.is_some()),
+            ("taken", serves && free.is_some() && answer.free == 0),
+            ("called", after(free, 10_000)),
             ("ends", !serves && self.served),
-            ("lives", self.served && has_lived),
+            ("lives", after(served, 60_000)),
+            ("lives a boot", after(served, took(served))),
+            ("lives a grace", after(served, grace)),
+            ("free for a minute", after(free, 60_000)),
+            ("free for a boot", after(free, took(free))),
+            ("free for a grace", after(free, grace)),
         ];
         let new = reasons.iter().filter(|(_, holds)| *holds);
         new.fold(false, |any, (reason, _)| {
@@ -642,7 +654,7 @@ impl Life {
                 }
                 heard.failures = 0;
                 heard.silent_since = None;
-                heard.comes_to_something(answer, now)
+                heard.comes_to_something(policy, answer, now)
             }
             // It was not asked.
             Err(ProbeFailure::Local(_)) => false,
