@@ -43,7 +43,10 @@ impl<'a> Image<'a> {
             headers: Vec::new(),
             until: self.cloud.list_deadline(),
         };
-        Ok(wire::list(self.cloud, list)?.items)
+        let mut found: Vec<ImageInfo> = wire::list(self.cloud, list)?.items;
+        // A service that does not know a filter may show everything.
+        found.retain(|image| name.is_none_or(|name| image.name == name));
+        Ok(found)
     }
 
     /// One image (Image API v2, "Show image", `GET /v2/images/{image_id}`).

@@ -38,7 +38,14 @@ impl<'a> Network<'a> {
             ),
             ("limit", filter.page_size.map(|size| size.to_string())),
         ];
-        self.list("/floatingips", query(pairs), "floatingips")
+        let mut found: Vec<FloatingIp> = self.list("/floatingips", query(pairs), "floatingips")?;
+        found.retain(|ip| {
+            fits(filter.description.as_ref(), Some(&ip.description))
+                && fits(filter.project_id.as_ref(), ip.project_id.as_ref())
+                && fits(filter.port_id.as_ref(), ip.port_id.as_ref())
+                && fits(filter.address.as_ref(), Some(&ip.floating_ip_address))
+        });
+        Ok(found)
     }
 
     /// One floating IP (Networking API v2, "Show floating IP details", `GET /v2.0/floatingips/{floatingip_id}`).
@@ -109,10 +116,17 @@ impl<'a> Network<'a> {
             ("limit", filter.page_size.map(|size| size.to_string())),
         ];
         let base = query(pairs);
+        let is_asked_for = |port: &Port| {
+            fits(filter.device_id.as_ref(), port.device_id.as_ref())
+                && fits(filter.device_owner.as_ref(), port.device_owner.as_ref())
+                && fits(filter.network_id.as_ref(), port.network_id.as_ref())
+        };
+        let mut ports: Vec<Port> = Vec::new();
         if filter.ids.is_empty() {
-            return self.list("/ports", base, "ports");
+            ports = self.list("/ports", base, "ports")?;
+            ports.retain(is_asked_for);
+            return Ok(ports);
         }
-        let mut ports = Vec::new();
         for ids in filter.ids.chunks(IDS_PER_REQUEST) {
             let ids = query(ids.iter().map(|id| ("id", Some(id.clone()))));
             let both = if base.is_empty() {
@@ -122,21 +136,22 @@ impl<'a> Network<'a> {
             };
             ports.extend(self.list("/ports", both, "ports")?);
         }
+        ports.retain(|port| filter.ids.contains(&port.id) && is_asked_for(port));
         Ok(ports)
     }
 
     /// Networks, all or those of a name (Networking API v2, "List networks", `GET /v2.0/networks`).
     pub fn networks(self, name: Option<&str>) -> Result<Vec<NetworkInfo>, Error> {
-        self.list(
-            "/networks",
-            query([("name", name.map(str::to_owned))]),
-            "networks",
-        )
+        let of_name = query([("name", name.map(str::to_owned))]);
+        let mut found: Vec<NetworkInfo> = self.list("/networks", of_name, "networks")?;
+        found.retain(|network| fits(name, Some(network.name.as_str())));
+        Ok(found)
     }
 
     /// The networks with this id, or else those with this name.
     pub fn find_networks(self, name_or_id: &str) -> Result<Vec<NetworkInfo>, Error> {
-        let of_id = self.of_id("/networks", name_or_id, "networks")?;
+        let mut of_id: Vec<NetworkInfo> = self.of_id("/networks", name_or_id, "networks")?;
+        of_id.retain(|network| network.id == name_or_id);
         if of_id.is_empty() {
             self.networks(Some(name_or_id))
         } else {
@@ -146,26 +161,27 @@ impl<'a> Network<'a> {
 
     /// The subnets of a network (Networking API v2, "List subnets", `GET /v2.0/subnets`).
     pub fn subnets(self, network_id: &str) -> Result<Vec<Subnet>, Error> {
-        self.list(
-            "/subnets",
-            query([("network_id", Some(network_id.to_owned()))]),
-            "subnets",
-        )
+        let of_network = query([("network_id", Some(network_id.to_owned()))]);
+        let mut found: Vec<Subnet> = self.list("/subnets", of_network, "subnets")?;
+        found.retain(|subnet| fits(Some(network_id), subnet.network_id.as_deref()));
+        Ok(found)
     }
 
     /// Security groups, all or those of a name (Networking API v2, "List security groups",
     /// `GET /v2.0/security-groups`).
     pub fn security_groups(self, name: Option<&str>) -> Result<Vec<SecurityGroup>, Error> {
-        self.list(
-            "/security-groups",
-            query([("name", name.map(str::to_owned))]),
-            "security_groups",
-        )
+        let of_name = query([("name", name.map(str::to_owned))]);
+        let mut found: Vec<SecurityGroup> =
+            self.list("/security-groups", of_name, "security_groups")?;
+        found.retain(|group| fits(name, Some(group.name.as_str())));
+        Ok(found)
     }
 
     /// The security groups with this id, or else those with this name.
     pub fn find_security_groups(self, name_or_id: &str) -> Result<Vec<SecurityGroup>, Error> {
-        let of_id = self.of_id("/security-groups", name_or_id, "security_groups")?;
+        let mut of_id: Vec<SecurityGroup> =
+            self.of_id("/security-groups", name_or_id, "security_groups")?;
+        of_id.retain(|group| group.id == name_or_id);
         if of_id.is_empty() {
             self.security_groups(Some(name_or_id))
         } else {
@@ -199,6 +215,11 @@ impl<'a> Network<'a> {
         };
         Ok(wire::list(self.cloud, list)?.items)
     }
+}
+
+/// Whether an object is what was asked for, as far as it tells: a service that does not know a filter may show everything.
+fn fits<T: PartialEq + ?Sized>(wanted: Option<&T>, told: Option<&T>) -> bool {
+    wanted.is_none_or(|wanted| told.is_none_or(|told| told == wanted))
 }
 
 /// Which floating IPs to list. All pages are read in any case.

@@ -176,7 +176,8 @@ fn a_list_that_breaks_off_is_an_error() {
 
 #[test]
 fn neutron_and_glance_page_in_their_own_ways() {
-    let fip = |id: &str| json!({"id": id, "floating_ip_address": "192.0.2.1"});
+    let fip =
+        |id: &str| json!({"id": id, "floating_ip_address": "192.0.2.1", "description": "my ip"});
     let script = || {
         move |request: &Received| {
             let reply = match (request.path.as_str(), request.query.as_str()) {
