@@ -45,6 +45,8 @@ fn level(event: &Event) -> Level {
         | EventKind::OverCapacity
         | EventKind::ClockJump
         | EventKind::CutShort => Level::Warn,
+        // A creation has come to nothing, or somebody has put a broken server into the pool.
+        EventKind::New if event.states.1 == Some("failed") => Level::Warn,
         // What served is lost to callers, and nothing of this daemon's doing.
         EventKind::State
             if matches!(event.states.1, Some("unreachable" | "failed" | "unknown")) =>
