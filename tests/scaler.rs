@@ -387,6 +387,17 @@ fn a_replica_that_says_otherwise_during_the_cycle_is_not_deleted() {
 }
 
 #[test]
+fn what_was_said_long_ago_by_now_is_not_acted_on() {
+    let mut bench = Bench::serving(&["a", "b", "c", "d", "e"]);
+    bench.answers("a", 0, true);
+    bench.answers("b", 0, true);
+    bench.takes("delete", s(60));
+    bench.wait(s(5));
+    bench.turn();
+    bench.did("list, delete a");
+}
+
+#[test]
 fn an_address_does_not_go_to_a_replica_that_is_done_by_now() {
     let mut bench = Bench::serving(&["a", "b", "c", "d"]);
     bench.add_address("f1");
