@@ -312,6 +312,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                 .map(|listing| listing.external_addresses.clone())
                 .unwrap_or_default(),
             backoff: self.memory.backoff(),
+            last_fault: self.memory.last_fault().cloned(),
             shrunken_list: self.memory.shrunken_list().cloned(),
             ..self.journal.as_snapshot()
         }
@@ -551,6 +552,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             floor,
             clocks,
         )
+        .with_fault(self.memory.last_fault().map(AsRef::as_ref))
     }
 
     fn when(&self) -> When {

@@ -370,8 +370,15 @@ fn no_host_is_no_churn() {
     daemon.wait("ten more lists", || count(&cloud, LIST) >= lists + 10);
     let made = counter(&cloud, "created");
     assert!(made <= 6, "{made} servers");
-    daemon.wait("the fault in the log", || {
-        daemon.log().contains("No valid host was found")
+    let fault = "No valid host was found";
+    daemon.wait("the fault in the log, as a warning", || {
+        let log = daemon.log();
+        let mut lines = log.lines();
+        lines.any(|line| line.contains("[WARN]") && line.contains(fault))
+    });
+    daemon.wait_for_status("the fault in the headline", |s| {
+        s["severity_reasons"].to_string().contains(fault)
+            && s["plan"]["blocked"].to_string().contains(fault)
     });
     cloud.set(&json!({ "no_host": false })).unwrap();
     daemon.wait_for_available(3);

@@ -49,6 +49,7 @@ pub struct Memory {
     creations: Creations,
     moves: Moves,
     terminations: Terminations,
+    last_fault: Option<Arc<str>>,
     rounds: u64,
     lists: u64,
     /// This process, as the marks of its servers name it.
@@ -324,8 +325,17 @@ impl Memory {
         self.marks_refused = true;
     }
 
+    /// What the provider said of the last server that ended in an error.
+    #[must_use]
+    pub fn last_fault(&self) -> Option<&Arc<str>> {
+        self.last_fault.as_ref()
+    }
+
     /// Notes what the provider says of a failed server (an empty text: nothing).
     pub fn fault_read(&mut self, id: &ReplicaId, fault: &str) {
+        if !fault.is_empty() {
+            self.last_fault = Some(fault.into());
+        }
         self.change(id, |record| record.fault = Some(fault.to_owned()));
     }
 }

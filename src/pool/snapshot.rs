@@ -87,6 +87,8 @@ pub struct Snapshot {
     pub external_addresses: Vec<ExternalAddress>,
     /// The wait before the next creation.
     pub backoff: Option<Backoff>,
+    /// What the provider said of the last server that ended in an error.
+    pub last_fault: Option<Arc<str>>,
     /// The list that waits to be confirmed.
     pub shrunken_list: Option<ShrunkenList>,
     /// The last cycles that had something to do, the newest last.

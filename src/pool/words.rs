@@ -1,9 +1,9 @@
 //! Actions and non-actions in an operator's words, for the log and the status page alike.
 
 use super::{
-    Action, Assessment, Backoff, Blocked, CloudTime, CreateBlock, DeleteBlock, DeleteReason,
-    ExternalAddress, ExternalAddressId, Moment, MoveBlock, MoveReason, ReplicaId, Snapshot,
-    short_name,
+    Action, Assessment, Backoff, BackoffCause, Blocked, CloudTime, CreateBlock, DeleteBlock,
+    DeleteReason, ExternalAddress, ExternalAddressId, Moment, MoveBlock, MoveReason, Reason,
+    ReplicaId, Snapshot, short_name, short_text,
 };
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -15,6 +15,8 @@ pub struct Words<'a> {
     assessment: &'a Assessment,
     addresses: &'a [ExternalAddress],
     backoff: Option<Backoff>,
+    /// What the provider said of the last server that ended in an error.
+    fault: Option<&'a str>,
     floor: u64,
     now: Moment,
     cloud_now: Option<CloudTime>,
@@ -36,6 +38,7 @@ impl<'a> Words<'a> {
             assessment,
             addresses,
             backoff,
+            fault: None,
             floor,
             now,
             cloud_now,
@@ -53,6 +56,35 @@ impl<'a> Words<'a> {
             snapshot.floor,
             (now, snapshot.cloud_time_at(now)),
         )
+        .with_fault(snapshot.last_fault.as_deref())
+    }
+
+    /// The same, with what the provider said of the last server that ended in an error.
+    #[must_use]
+    pub fn with_fault(self, fault: Option<&'a str>) -> Self {
+        Self { fault, ..self }
+    }
+
+    /// Why creations wait, in words, with the provider's own where it has given any.
+    #[must_use]
+    pub fn cause(&self, cause: BackoffCause) -> String {
+        self.with_its_fault(cause.to_string(), cause)
+    }
+
+    /// What is not as it should be, in words.
+    #[must_use]
+    pub fn reason(&self, reason: Reason) -> String {
+        match reason {
+            Reason::CreationsFail { cause, .. } => self.with_its_fault(reason.to_string(), cause),
+            _ => reason.to_string(),
+        }
+    }
+
+    fn with_its_fault(&self, text: String, cause: BackoffCause) -> String {
+        match self.fault.filter(|_| cause == BackoffCause::ServerError) {
+            Some(fault) => format!("{text}: {}", short_text(fault)),
+            None => text,
+        }
     }
 
     /// The provider's name of a replica as it is, if the replica is of the pool.
@@ -217,7 +249,7 @@ impl<'a> Words<'a> {
                     Some(failures) => format!(" (failure {failures} in a row)"),
                     None => String::new(),
                 };
-                format!("{what}{before}: {cause}{in_a_row}")
+                format!("{what}{before}: {}{in_a_row}", self.cause(cause))
             }
             CreateBlock::OutcomeUnknown { .. } => {
                 format!("{what}{before}: it is not known whether the last creation made servers")
@@ -387,7 +419,7 @@ fn whole_seconds_up(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pool::{Assessed, BackoffCause, Phase};
+    use crate::pool::{Assessed, Phase};
     use std::num::NonZeroU64;
     use std::sync::Arc;
 
@@ -438,6 +470,30 @@ mod tests {
         check("4", "4");
         check("5", &format!("{}…", &long[..63]));
         check("gone", "gone");
+    }
+
+    #[test]
+    fn the_providers_own_words_follow_a_failed_creation() {
+        let pool = assessment(&[]);
+        let words =
+            |fault| Words::new(&pool, &[], None, 3, (Moment::START, None)).with_fault(fault);
+        let (error, silent) = (BackoffCause::ServerError, BackoffCause::NeverCameUp);
+        let fault = Some("No valid host was found.\u{1b}[1m");
+        assert_eq!(
+            words(fault).cause(error),
+            "a new server ended in an error state: No valid host was found.\\u{1b}[1m"
+        );
+        assert_eq!(words(fault).cause(silent), silent.to_string());
+        assert_eq!(words(None).cause(error), error.to_string());
+        let reason = |cause| Reason::CreationsFail { failures: 2, cause };
+        assert_eq!(
+            words(fault).reason(reason(error)),
+            "Creations fail: a new server ended in an error state (2 failures in a row): No valid host was found.\\u{1b}[1m"
+        );
+        assert_eq!(
+            words(fault).reason(reason(silent)),
+            reason(silent).to_string()
+        );
     }
 
     #[test]

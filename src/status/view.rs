@@ -29,7 +29,7 @@ pub fn summary_view(snapshot: &Snapshot, facts: &Facts, healthy: bool, now: Mome
         "version": facts.version,
         "provider": facts.provider,
         "severity": health.severity.name(),
-        "severity_reasons": reasons_view(&health, now),
+        "severity_reasons": reasons_view(&health, &words, now),
         "ready": snapshot.plan.assessment.ready,
         "available": snapshot.plan.assessment.available,
         "floor": snapshot.floor,
@@ -95,7 +95,7 @@ impl StatusBody<'_> {
         let health = Health::of(snapshot, self.healthy, now);
         object(json!({
             "severity": health.severity.name(),
-            "severity_reasons": reasons_view(&health, now),
+            "severity_reasons": reasons_view(&health, words, now),
             "status": u8::from(self.healthy),
             "isMaster": true,
             "version": facts.version,
@@ -345,12 +345,12 @@ fn addresses_view(snapshot: &Snapshot, words: &Words<'_>) -> Vec<Value> {
 const OUTSIDE: &str = "outside the pool";
 
 /// Why the pool is not as it should be, the worst first.
-fn reasons_view(health: &Health, now: Moment) -> Vec<Value> {
+fn reasons_view(health: &Health, words: &Words<'_>, now: Moment) -> Vec<Value> {
     let view = |finding: &Finding| {
         json!({
             "reason": finding.reason.name(),
             "severity": finding.severity.name(),
-            "text": finding.reason.to_string(),
+            "text": words.reason(finding.reason),
             "advice": finding.reason.advice(),
             "seconds": finding.since.map(|since| seconds(now.since(since))),
         })
@@ -374,7 +374,7 @@ fn backoff_view(backoff: Backoff, words: &Words<'_>, now: Moment) -> Value {
     json!({
         "failures": backoff.failures,
         "cause": backoff.cause.kind(),
-        "text": backoff.cause.to_string(),
+        "text": words.cause(backoff.cause),
         "until_seconds": seconds_until(backoff.until, now),
         "until": words.utc(backoff.until),
     })

@@ -255,6 +255,7 @@ fn snapshot(policy: &Policy, memory: &Memory) -> Snapshot {
         records: memory.records().cloned().collect(),
         external_addresses: listing.external_addresses,
         backoff: memory.backoff(),
+        last_fault: memory.last_fault().cloned(),
         shrunken_list: None,
         history: Arc::new([Arc::new(cycle())].into()),
         incidents: Arc::new(
