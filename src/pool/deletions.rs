@@ -38,6 +38,8 @@ pub(super) fn plan_deletions(
             Some(DeleteBlock::MassTermination {
                 until: wait.until(),
             })
+        } else if reason == DeleteReason::Termination && !record.is_asked_where_it_is_shown() {
+            Some(DeleteBlock::AddressNotShown)
         } else if reason == DeleteReason::UnreachableTimeout && !anyone_answers {
             Some(DeleteBlock::NobodyAnswers)
         } else {

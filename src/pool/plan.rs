@@ -148,6 +148,8 @@ pub enum DeleteBlock {
         /// When it is asked for that, once a list has shown those that turned.
         until: Option<Moment>,
     },
+    /// It says that it is done, at an address that the provider does not show on it any more: it may be another one.
+    AddressNotShown,
     /// No replica answers at all, so that the fault may well be on this side.
     NobodyAnswers,
     /// The last list lacks so much of the pool that the next one has to confirm it.
@@ -212,7 +214,7 @@ pub enum Blocked {
 
 impl Blocked {
     /// All words that [`Blocked::name`] can give.
-    pub const NAMES: [&'static str; 15] = [
+    pub const NAMES: [&'static str; 16] = [
         "backoff",
         "outcome-unknown",
         "just-started",
@@ -224,6 +226,7 @@ impl Blocked {
         "may-have-run",
         "still-answers",
         "mass-termination",
+        "address-not-shown",
         "nobody-answers",
         "address-not-moved",
         "no-standby",
@@ -248,6 +251,7 @@ impl Blocked {
                 DeleteBlock::MayHaveRun => "may-have-run",
                 DeleteBlock::StillAnswers => "still-answers",
                 DeleteBlock::MassTermination { .. } => "mass-termination",
+                DeleteBlock::AddressNotShown => "address-not-shown",
                 DeleteBlock::NobodyAnswers => "nobody-answers",
                 DeleteBlock::ShrunkenList { .. } => "shrunken-list",
                 DeleteBlock::AddressNotMoved { .. } => "address-not-moved",

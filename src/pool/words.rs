@@ -350,6 +350,10 @@ fn delete_block(why: DeleteBlock, before: &str) -> String {
         DeleteBlock::MassTermination { .. } => {
             format!("{before}: it is one of many that say so at once, and has to say so once more")
         }
+        DeleteBlock::AddressNotShown => {
+            ": the cloud does not show its address any more, at which another server may answer"
+                .to_owned()
+        }
         DeleteBlock::NobodyAnswers => {
             ": no replica answers at all, so that the fault may be on this side".to_owned()
         }

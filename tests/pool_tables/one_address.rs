@@ -1,6 +1,6 @@
 //! One address never speaks for two servers, and a further address on a port changes nothing.
 
-use crate::world::{ERROR, NO_ADDRESS, World, id};
+use crate::world::{ERROR, NO_ADDRESS, World, id, running};
 use simplescalevm::pool::{Answer, ProbeFailure, ServerState, take_out_contradictions};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -185,6 +185,25 @@ fn a_failed_one_is_not_kept_by_the_answers_of_another() {
     at(&mut world, "b", &[1]);
     list(&mut world, &[]);
     assert_eq!(asked_at(&world, "a"), None);
+}
+
+/// Its port is detached and its address goes to a server of another project, which no list shows: it is asked there on,
+/// as Nova forgets addresses at times, and does not go on that server's word.
+#[test]
+fn nor_on_that_of_a_server_that_no_list_shows() {
+    let mut world = World::new();
+    world.serving(&["a", "b"]);
+    world.state("a", NO_ADDRESS);
+    for _ in 0..10 {
+        world.list();
+        world.done("a");
+        world.wait(5);
+    }
+    world.does("no delete a termination: address-not-shown");
+    world.state("a", running());
+    world.list();
+    world.done("a");
+    world.does("delete a termination");
 }
 
 #[test]

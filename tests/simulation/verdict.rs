@@ -9,6 +9,7 @@ use simplescalevm::pool::{
     Creating, ExternalAddress, Holder, Policy, ReplicaId, Server, ServerState,
 };
 use simplescalevm::provider::{ProviderError, ProviderErrorKind};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// The rows of the table of deletions.
@@ -143,11 +144,12 @@ impl World {
                     && !listed.addresses.iter().any(is_holder)
                     && !known.given.contains(to)
             };
-            let hurried = tried.is_some_and(|(first, last, count)| {
-                let is_late = count >= TRIES && now - first >= TRIED_FOR_MS;
-                // Tries of long ago say nothing: it is tried anew, and that is among them.
-                !is_late && last > known.turn_began
-            });
+            let is_late = tried
+                .is_some_and(|(first, _, count)| count >= TRIES && now - first >= TRIED_FOR_MS);
+            // Tries of long ago say nothing: it is tried anew, and that is among them.
+            let in_this_turn = tried.is_some_and(|(_, last, _)| last > known.turn_began);
+            let hurried = !is_late && in_this_turn;
+            let is_open = is_open && !(is_late && in_this_turn);
             if is_open || (hurried && listed.servers.keys().any(has_standby)) {
                 let text = format!("{id} with {name}: open {is_open}, tried {tried:?}");
                 self.judge.violated(life, now, Invariant::AddressLost, text);
@@ -160,9 +162,9 @@ impl World {
     fn is_one_of_many(&mut self, life: usize, heard: &Heard, listed: &Listed) -> bool {
         let policy = self.judge.policy.clone();
         let known = self.judge.life(life);
-        let is_there = |server: &&Server| {
-            server.state != ServerState::Leaving && !known.deleted.contains_key(&server.id)
-        };
+        // Those that go with it are among them.
+        let gone = |id: &ReplicaId| known.deleted.get(id).is_some_and(|at| *at < listed.ended);
+        let is_there = |server: &&Server| server.state != ServerState::Leaving && !gone(&server.id);
         // What the list lacks and nobody could tell of is there, too.
         let untold = known
             .heard
@@ -173,7 +175,7 @@ impl World {
         let turned = known.heard.iter().filter(|(id, heard)| {
             listed.servers.contains_key(*id)
                 && !heard.gone
-                && !known.deleted.contains_key(*id)
+                && !gone(id)
                 && heard.has_just_turned(&policy)
         });
         let turned = turned.count();
@@ -203,9 +205,11 @@ impl World {
         let explained = match ground {
             // A flip is one answer.
             Some(Ground::Done) => {
+                // The list shows an address on it that is another one's by now.
+                let is_elsewhere = vm.ip.map(IpAddr::V4) != heard.at;
                 let believes_one = self.judge.policy.termination_confirmations == 1;
                 let flipped = believes_one && vm.flipped_ms.is_some();
-                flipped || (may_lie && vm.said_done_ms.is_some())
+                is_elsewhere || flipped || (may_lie && vm.said_done_ms.is_some())
             }
             // One that was being built may have come up since the list; in time, if the cloud's
             // clock is wrong.
@@ -421,12 +425,17 @@ impl World {
 
     /// Bound: of a broken image, the servers of so many creations for the whole floor as fit in if each waits twice as
     /// long as the one before it, up to 15 min; twice that, because what is free for a moment looks as if it had been
-    /// taken; and eight for those that were under way, or that were made while an image worked.
+    /// taken; and ten for those that were under way, or that were made while an image worked.
     fn check_bill(&mut self, life: usize, count: u64) {
         let faults = self.scenario.faults;
-        // Lies look like answers of a replica that works, and a quota that was used up ends its wait early. What this
+        // Lies look like answers of a replica that works, one answer that says "done" like the end of a call, and a quota that was used up ends its wait early. What this
         // process did not make has no part in its waits.
-        let other = [Fault::ProbeLies, Fault::Quota, Fault::GuestHangs];
+        let other = [
+            Fault::ProbeLies,
+            Fault::Quota,
+            Fault::GuestHangs,
+            Fault::DoneFlips,
+        ];
         let is_broken = faults.has(Fault::BrokenImage) && !self.quiet;
         // What is busy for a minute and then ends cannot be told from a call.
         let boots_for_long = self.scenario.boot_ms.1 > 50_000 || faults.has(Fault::SlowBoot);
@@ -439,7 +448,7 @@ impl World {
         known.ordered += count;
         let ordered = known.ordered;
         let doublings = u64::from((lasts / 10 + 1).ilog2()) + 1;
-        let most = 2 * (doublings.min(8) + lasts / 900) + 8;
+        let most = 2 * (doublings.min(8) + lasts / 900) + 10;
         let policy = &self.scenario.policy;
         if ordered > most * policy.floor.div_ceil(policy.capacity.get()) {
             let text = format!("{ordered} servers in {lasts} s");
@@ -519,7 +528,10 @@ fn ground(policy: &Policy, server: &Server, heard: &Heard) -> Option<Ground> {
             policy.startup_timeout.map(|_| Ground::NeverCameUp)
         }
         _ if !runs => None,
-        _ if standing.is_some() => is_done.then_some(Ground::Done),
+        _ if standing.is_some() => {
+            let is_shown = heard.at.is_some_and(|at| server.addresses.contains(&at));
+            (is_done && is_shown).then_some(Ground::Done)
+        }
         _ if !heard.is_silent(policy) => None,
         _ if policy.startup_timeout.is_some() && !heard.served => Some(Ground::NeverCameUp),
         _ => policy.unreachable_timeout.map(|_| Ground::Silent),
@@ -529,7 +541,8 @@ fn ground(policy: &Policy, server: &Server, heard: &Heard) -> Option<Ground> {
 /// Whether a silence was borne out by a failed probe at its end. Between probes, and while the
 /// scaler's own thread stands still, nobody knows anything.
 fn borne_out(policy: &Policy, ground: Ground, server: &Server, heard: &Heard, now: u64) -> bool {
-    let asked_within = ms(policy.probe_interval) * 2 + 30_000;
+    // By the plan, which is a second old at most.
+    let asked_within = ms(policy.probe_interval) * 2 + 30_000 + 2_000;
     if ground == Ground::Done {
         return now - heard.done_asked <= asked_within;
     }

@@ -50,8 +50,11 @@ fn server(name: &str, state: ServerState, created: u64) -> Server {
         id: id(&format!("id-{name}")),
         name: name.to_owned(),
         launched: matches!(state, ServerState::Running(_)).then(|| CloudTime(created + 20)),
+        addresses: match state {
+            ServerState::Running(address) => vec![address],
+            _ => Vec::new(),
+        },
         state,
-        addresses: Vec::new(),
         locked: name == "locked",
         created: Some(CloudTime(created)),
         image: Some(

@@ -8,7 +8,7 @@ const MEANING = {
 const KEPT = {
   locked: 'it is locked at the provider', 'still-starting': 'it may still be starting', 'may-have-run': 'it may have held sessions before',
   'still-answers': 'it still answers', 'mass-termination': 'it is one of many that say so at once',
-  'nobody-answers': 'no replica answers at all', 'shrunken-list': 'the list lacks too much to be believed',
+  'address-not-shown': 'the cloud does not show its address', 'nobody-answers': 'no replica answers at all', 'shrunken-list': 'the list lacks too much to be believed',
 };
 /* What needs a look comes first. */
 const SEVERITY = ['failed', 'unreachable', 'unknown', 'finished', 'held', 'finishing', 'creating', 'starting', 'checking', 'serving', 'leaving'];
