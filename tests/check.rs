@@ -376,9 +376,9 @@ fn replicas_are_asked_once() {
     };
     cloud.set_behaviour("old-2", &wrong_path).unwrap();
     let lines = [
-        ("ok replicas", "1 of 3 that run answer"),
+        ("hint replicas", "1 of 3 that run answer"),
         ("hint replicas", "old-1 at 127."),
-        ("->", "nothing listens there, or not yet"),
+        ("->", "something listens there and hangs up"),
         ("hint replicas", "old-2 at 127."),
         ("->", "is REPLICA_API_PATH right?"),
     ];
@@ -386,7 +386,7 @@ fn replicas_are_asked_once() {
         &cloud,
         &[],
         &lines,
-        "Nothing is wrong. 2 hints are worth a look.",
+        "Nothing is wrong. 3 hints are worth a look.",
     );
     let probes = counter(&cloud, "probes");
     assert!(probes <= 4, "{probes} probes");

@@ -198,7 +198,7 @@ fn an_answer_of_any_size_takes_little_memory() {
             Err(ErrorKind::BadAnswer),
         ),
     ];
-    let last = cases.len() - 1;
+    let largest = cases.len() - 1;
     let current = Arc::new(Mutex::new(cases[0].0));
     let served = Arc::clone(&current);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -244,7 +244,7 @@ fn an_answer_of_any_size_takes_little_memory() {
         let grown = (peak() - before) * 1024;
         let share = grown * 100 / BYTES as u64;
         assert!(
-            share < if number == last { 200 } else { 50 },
+            share < if number == largest { 200 } else { 50 },
             "case {number}: {grown} bytes, {share} % of the answer"
         );
     }

@@ -17,6 +17,12 @@ const FAMILIES: [&str; 9] = [
     "LOG_",
     "OS_",
 ];
+/// Settings of the scaler of SimpleScaleVM 3 that scales itself.
+const OF_THE_SCALED_SCALER: [&str; 3] = [
+    "ENABLE_AUTOSCALING",
+    "AUTOSCALING_",
+    "OPENSTACK_AUTOSCALER_",
+];
 /// Nobody misspells a name to this length; it also bounds the work of comparing.
 const MAX_NAME_CHARS: usize = 64;
 
@@ -33,6 +39,14 @@ pub(super) fn warnings(environment: &Environment) -> Vec<String> {
 fn warning(name: &str, source: Source) -> Option<String> {
     if is_known(name) {
         return None;
+    }
+    if OF_THE_SCALED_SCALER
+        .iter()
+        .any(|start| name.starts_with(start))
+    {
+        return Some(format!(
+            "{name} is of SimpleScaleVM 3 and ignored: one daemon keeps a pool, and nothing scales the daemon; remove the line"
+        ));
     }
     if let Some(nearest) = nearest(name) {
         return Some(format!(

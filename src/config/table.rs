@@ -211,7 +211,7 @@ const TABLE: &[Variable] = &[
     Variable::new(Pool, "REPLICA_CAPACITY_LIMIT", "", Whole { min: 1, max: u64::MAX }, "free resources of one replica above which its answer is a failed probe; by default a hundred times `REPLICA_CAPACITY`"),
     Variable::old(Pool, "REPLICA_MIN_AVAILABLE_RESOURCES", "3", Whole { min: 0, max: MILLION }, "resources that must be available at all times"),
     Variable::new(Pool, "REPLICA_MAX_COUNT", "0", Whole { min: 0, max: MILLION }, "replicas, of any state, that the pool may have; 0: no limit"),
-    Variable::new(Pool, "REPLICA_MAX_CREATING", "0", Whole { min: 0, max: MILLION }, "replicas that may be *creating* at a time; 0: no limit"),
+    Variable::new(Pool, "REPLICA_MAX_CREATING", "0", Whole { min: 0, max: MILLION }, "replicas that may be creating at a time; 0: no limit"),
 
     Variable::old(ReplicaApi, "REPLICA_API_PROTOCOL", "http", Choice(PROTOCOLS), "`http` or `https`"),
     Variable::old(ReplicaApi, "REPLICA_API_PORT", "8080", PORT, "port of a replica's status API"),

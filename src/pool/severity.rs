@@ -174,8 +174,8 @@ impl Reason {
             }
             Self::CreationsFail { .. } => "The next creation waits, for longer after each failure.",
             Self::ReplicasDown { .. } => {
-                "They may hold sessions, and are not deleted for not answering alone: have a look at \
-                 them."
+                "Those that have served may hold sessions, and stay unless REPLICA_UNREACHABLE_TIMEOUT is set; \
+                 those that never came up go after REPLICA_STARTUP_TIMEOUT. Have a look at them."
             }
             Self::ReplicasUnknown { .. } => {
                 "Part of the cloud is down. They keep what they counted."

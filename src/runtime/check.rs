@@ -102,7 +102,12 @@ fn replicas(snapshot: &Snapshot) -> Vec<Finding> {
         0 => "none is running".to_owned(),
         n => format!("{} of {n} that run answer", n - silent.len()),
     };
-    let mut findings = vec![finding(SUBJECT, Verdict::Ok, text, "")];
+    let verdict = if silent.is_empty() {
+        Verdict::Ok
+    } else {
+        Verdict::Hint
+    };
+    let mut findings = vec![finding(SUBJECT, verdict, text, "")];
     for (name, address, failure) in silent.iter().take(TOLD_ONE_BY_ONE) {
         let text = format!("{name} at {address}: {failure}");
         findings.push(finding(SUBJECT, Verdict::Hint, text, remedy(failure)));
@@ -116,8 +121,12 @@ fn replicas(snapshot: &Snapshot) -> Vec<Finding> {
 
 fn remedy(failure: &ProbeFailure) -> &'static str {
     match failure {
-        ProbeFailure::Refused | ProbeFailure::ConnectionLost => {
+        ProbeFailure::Refused => {
             "nothing listens there, or not yet: look at its service and at REPLICA_API_PORT"
+        }
+        ProbeFailure::ConnectionLost => {
+            "something listens there and hangs up: is it the status service (REPLICA_API_PORT), does it speak \
+             REPLICA_API_PROTOCOL, and does it fall over? See its log"
         }
         ProbeFailure::Timeout | ProbeFailure::Unroutable(_) => {
             "can this machine reach it? Look at security groups, firewall and route; is \

@@ -273,6 +273,14 @@ fn warnings() {
         &[("APP_PROT", "80")],
         "APP_PROT is unknown and ignored; did you mean APP_PORT?",
     );
+    for name in [
+        "ENABLE_AUTOSCALING",
+        "AUTOSCALING_MIN_REPLICA",
+        "OPENSTACK_AUTOSCALER_NAME",
+    ] {
+        let told = format!("{name} is of SimpleScaleVM 3 and ignored");
+        check(&[(name, "true")], &told);
+    }
     assert!(
         settings(&[("APP_ENV", "production"), ("PATH", "/bin")])
             .unwrap()

@@ -443,47 +443,46 @@ fn a_refused_look_up_by_id_is_followed_by_the_one_by_name() {
 }
 
 /// A service, or a proxy before it, that passes over what it does not know shows everything.
+fn everything(request: &Received) -> Option<Reply> {
+    let named = |id: &str, name: &str| json!({"id": id, "name": name, "status": "active"});
+    let two = json!([named("1", "other"), named("2", "net")]);
+    let (key, found) = match request.path.as_str() {
+        "/network/v2.0/networks" => ("networks", two),
+        "/network/v2.0/security-groups" => ("security_groups", two),
+        "/image/v2/images" => ("images", two),
+        "/network/v2.0/subnets" => (
+            "subnets",
+            json!([
+                {"id": "1", "network_id": "m", "ip_version": 4},
+                {"id": "2", "network_id": "n", "ip_version": 4}
+            ]),
+        ),
+        "/network/v2.0/ports" => (
+            "ports",
+            json!([
+                {"id": "1", "device_id": "x", "fixed_ips": []},
+                {"id": "2", "device_id": "y", "fixed_ips": []}
+            ]),
+        ),
+        "/network/v2.0/floatingips" => (
+            "floatingips",
+            json!([
+                {"id": "1", "floating_ip_address": "127.0.0.1", "description": "mine", "project_id": "q"},
+                {"id": "2", "floating_ip_address": "127.0.0.2", "description": "mine", "project_id": "p"},
+                {"id": "3", "floating_ip_address": "127.0.0.3", "description": "", "project_id": "p"}
+            ]),
+        ),
+        _ => return None,
+    };
+    let mut body = json!({});
+    body[key] = found;
+    Some(ok(&body))
+}
+
 #[test]
 fn what_was_not_asked_for_is_passed_over() {
-    let script = || {
-        |request: &Received| {
-            let named = |id: &str, name: &str| json!({"id": id, "name": name, "status": "active"});
-            let two = json!([named("1", "other"), named("2", "net")]);
-            let (key, found) = match request.path.as_str() {
-                "/network/v2.0/networks" => ("networks", two),
-                "/network/v2.0/security-groups" => ("security_groups", two),
-                "/image/v2/images" => ("images", two),
-                "/network/v2.0/subnets" => (
-                    "subnets",
-                    json!([
-                        {"id": "1", "network_id": "m", "ip_version": 4},
-                        {"id": "2", "network_id": "n", "ip_version": 4}
-                    ]),
-                ),
-                "/network/v2.0/ports" => (
-                    "ports",
-                    json!([
-                        {"id": "1", "device_id": "x", "fixed_ips": []},
-                        {"id": "2", "device_id": "y", "fixed_ips": []}
-                    ]),
-                ),
-                "/network/v2.0/floatingips" => (
-                    "floatingips",
-                    json!([
-                        {"id": "1", "floating_ip_address": "127.0.0.1", "description": "mine", "project_id": "q"},
-                        {"id": "2", "floating_ip_address": "127.0.0.2", "description": "mine", "project_id": "p"},
-                        {"id": "3", "floating_ip_address": "127.0.0.3", "description": "", "project_id": "p"}
-                    ]),
-                ),
-                _ => return None,
-            };
-            let mut body = json!({});
-            body[key] = found;
-            Some(ok(&body))
-        }
-    };
     over_each_transport(
-        script,
+        || everything,
         |_| {},
         |name, _, cloud| {
             let (network, text) = (cloud.network(), |text: &str| Some(text.to_owned()));

@@ -75,9 +75,10 @@ pub(super) fn of(error: &Error) -> Option<String> {
         ErrorKind::Server | ErrorKind::BadAnswer if service == Service::Identity => {
             Some("the cloud has a fault, or OS_AUTH_URL leads to something else".to_owned())
         }
-        ErrorKind::Server | ErrorKind::BadAnswer => {
-            Some("the cloud has a fault: its operator finds the request by its id".to_owned())
-        }
+        ErrorKind::Server | ErrorKind::BadAnswer => Some(match error.request_id() {
+            Some(_) => "the cloud has a fault: its operator finds the request by its id".to_owned(),
+            None => "the cloud has a fault, or something before it answers in its place".to_owned(),
+        }),
         _ => None,
     }
 }
