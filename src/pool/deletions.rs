@@ -38,7 +38,7 @@ pub(super) fn plan_deletions(
             Some(DeleteBlock::MassTermination {
                 until: wait.until(),
             })
-        } else if reason == DeleteReason::Termination && !record.is_asked_where_it_is_shown() {
+        } else if reason == DeleteReason::Termination && !is_asked_where_it_is_shown(record) {
             Some(DeleteBlock::AddressNotShown)
         } else if reason == DeleteReason::UnreachableTimeout && !anyone_answers {
             Some(DeleteBlock::NobodyAnswers)
@@ -149,6 +149,12 @@ fn wanted_deletion(
         }
         _ => None,
     }
+}
+
+/// Whether the provider shows the address at which it is asked on it.
+fn is_asked_where_it_is_shown(record: &Record) -> bool {
+    let shown = &record.server.addresses;
+    record.probe_address().is_some_and(|at| shown.contains(&at))
 }
 
 fn reason_of(how: Failed) -> DeleteReason {

@@ -169,12 +169,6 @@ impl Record {
             .or_else(|| shown.first().copied())
     }
 
-    /// Whether the provider shows the address at which it is asked on it.
-    pub(super) fn is_asked_where_it_is_shown(&self) -> bool {
-        let address = self.probe_address();
-        address.is_some_and(|address| self.server.addresses.contains(&address))
-    }
-
     /// Whether its address is known from its own past only: the provider shows none any more.
     pub(super) fn is_asked_at_its_last_address(&self) -> bool {
         matches!(self.server.state, ServerState::Failed(_))
