@@ -26,7 +26,7 @@ pub(crate) fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A file that is read more than once. Nobody is waited for, so it has to be an ordinary one.
+/// A file that is read more than once, also while the daemon runs: reading it must not block, so it has to be an ordinary one.
 ///
 /// # Errors
 /// Those of [`read`]; `InvalidInput` for a directory, a pipe, a socket or a device.

@@ -44,8 +44,7 @@ impl<'a> Image<'a> {
             until: self.cloud.list_deadline(),
         };
         let mut found: Vec<ImageInfo> = wire::list(self.cloud, list)?.items;
-        // A service that does not know a filter may show everything.
-        found.retain(|image| name.is_none_or(|name| image.name == name));
+        found.retain(|image| wire::fits(name, Some(image.name.as_str())));
         Ok(found)
     }
 

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Service};
 use crate::row::{FromRow, Row};
 use crate::transport::Method;
 use crate::url::{encode, query};
-use crate::wire::{self, ListCall};
+use crate::wire::{self, ListCall, fits};
 
 const NEUTRON: Service = Service::Network;
 /// Some 4 KB of URL: servers and proxies take 8 KB.
@@ -38,14 +38,13 @@ impl<'a> Network<'a> {
             ),
             ("limit", filter.page_size.map(|size| size.to_string())),
         ];
-        let mut found: Vec<FloatingIp> = self.list("/floatingips", query(pairs), "floatingips")?;
-        found.retain(|ip| {
+        let fits_all = |ip: &FloatingIp| {
             fits(filter.description.as_ref(), Some(&ip.description))
                 && fits(filter.project_id.as_ref(), ip.project_id.as_ref())
                 && fits(filter.port_id.as_ref(), ip.port_id.as_ref())
                 && fits(filter.address.as_ref(), Some(&ip.floating_ip_address))
-        });
-        Ok(found)
+        };
+        self.list("/floatingips", query(pairs), "floatingips", fits_all)
     }
 
     /// One floating IP (Networking API v2, "Show floating IP details", `GET /v2.0/floatingips/{floatingip_id}`).
@@ -116,42 +115,39 @@ impl<'a> Network<'a> {
             ("limit", filter.page_size.map(|size| size.to_string())),
         ];
         let base = query(pairs);
-        let is_asked_for = |port: &Port| {
+        let fits_all = |port: &Port| {
             fits(filter.device_id.as_ref(), port.device_id.as_ref())
                 && fits(filter.device_owner.as_ref(), port.device_owner.as_ref())
                 && fits(filter.network_id.as_ref(), port.network_id.as_ref())
         };
-        let mut ports: Vec<Port> = Vec::new();
         if filter.ids.is_empty() {
-            ports = self.list("/ports", base, "ports")?;
-            ports.retain(is_asked_for);
-            return Ok(ports);
+            return self.list("/ports", base, "ports", fits_all);
         }
-        for ids in filter.ids.chunks(IDS_PER_REQUEST) {
-            let ids = query(ids.iter().map(|id| ("id", Some(id.clone()))));
+        let mut ports = Vec::new();
+        for asked in filter.ids.chunks(IDS_PER_REQUEST) {
+            let ids = query(asked.iter().map(|id| ("id", Some(id.clone()))));
             let both = if base.is_empty() {
                 ids
             } else {
                 format!("{base}&{ids}")
             };
-            ports.extend(self.list("/ports", both, "ports")?);
+            let is_asked_for = |port: &Port| asked.contains(&port.id) && fits_all(port);
+            ports.extend(self.list("/ports", both, "ports", is_asked_for)?);
         }
-        ports.retain(|port| filter.ids.contains(&port.id) && is_asked_for(port));
         Ok(ports)
     }
 
     /// Networks, all or those of a name (Networking API v2, "List networks", `GET /v2.0/networks`).
     pub fn networks(self, name: Option<&str>) -> Result<Vec<NetworkInfo>, Error> {
         let of_name = query([("name", name.map(str::to_owned))]);
-        let mut found: Vec<NetworkInfo> = self.list("/networks", of_name, "networks")?;
-        found.retain(|network| fits(name, Some(network.name.as_str())));
-        Ok(found)
+        let is_named = |network: &NetworkInfo| fits(name, Some(network.name.as_str()));
+        self.list("/networks", of_name, "networks", is_named)
     }
 
     /// The networks with this id, or else those with this name.
     pub fn find_networks(self, name_or_id: &str) -> Result<Vec<NetworkInfo>, Error> {
-        let mut of_id: Vec<NetworkInfo> = self.of_id("/networks", name_or_id, "networks")?;
-        of_id.retain(|network| network.id == name_or_id);
+        let has_id = |network: &NetworkInfo| network.id == name_or_id;
+        let of_id = self.of_id("/networks", name_or_id, "networks", has_id)?;
         if of_id.is_empty() {
             self.networks(Some(name_or_id))
         } else {
@@ -162,26 +158,22 @@ impl<'a> Network<'a> {
     /// The subnets of a network (Networking API v2, "List subnets", `GET /v2.0/subnets`).
     pub fn subnets(self, network_id: &str) -> Result<Vec<Subnet>, Error> {
         let of_network = query([("network_id", Some(network_id.to_owned()))]);
-        let mut found: Vec<Subnet> = self.list("/subnets", of_network, "subnets")?;
-        found.retain(|subnet| fits(Some(network_id), subnet.network_id.as_deref()));
-        Ok(found)
+        let is_of_it = |subnet: &Subnet| fits(Some(network_id), subnet.network_id.as_deref());
+        self.list("/subnets", of_network, "subnets", is_of_it)
     }
 
     /// Security groups, all or those of a name (Networking API v2, "List security groups",
     /// `GET /v2.0/security-groups`).
     pub fn security_groups(self, name: Option<&str>) -> Result<Vec<SecurityGroup>, Error> {
         let of_name = query([("name", name.map(str::to_owned))]);
-        let mut found: Vec<SecurityGroup> =
-            self.list("/security-groups", of_name, "security_groups")?;
-        found.retain(|group| fits(name, Some(group.name.as_str())));
-        Ok(found)
+        let is_named = |group: &SecurityGroup| fits(name, Some(group.name.as_str()));
+        self.list("/security-groups", of_name, "security_groups", is_named)
     }
 
     /// The security groups with this id, or else those with this name.
     pub fn find_security_groups(self, name_or_id: &str) -> Result<Vec<SecurityGroup>, Error> {
-        let mut of_id: Vec<SecurityGroup> =
-            self.of_id("/security-groups", name_or_id, "security_groups")?;
-        of_id.retain(|group| group.id == name_or_id);
+        let has_id = |group: &SecurityGroup| group.id == name_or_id;
+        let of_id = self.of_id("/security-groups", name_or_id, "security_groups", has_id)?;
         if of_id.is_empty() {
             self.security_groups(Some(name_or_id))
         } else {
@@ -191,12 +183,18 @@ impl<'a> Network<'a> {
 
     /// Routers (Networking API v2, "List routers", `GET /v2.0/routers`).
     pub fn routers(self) -> Result<Vec<Router>, Error> {
-        self.list("/routers", String::new(), "routers")
+        self.list("/routers", String::new(), "routers", |_| true)
     }
 
     /// The objects of that id. An id that the service refuses as one stands for nothing.
-    fn of_id<T: FromRow>(self, path: &str, id: &str, key: &str) -> Result<Vec<T>, Error> {
-        match self.list(path, query([("id", Some(id.to_owned()))]), key) {
+    fn of_id<T: FromRow>(
+        self,
+        path: &str,
+        id: &str,
+        key: &str,
+        has_id: impl Fn(&T) -> bool,
+    ) -> Result<Vec<T>, Error> {
+        match self.list(path, query([("id", Some(id.to_owned()))]), key, has_id) {
             Err(error) if matches!(error.kind(), ErrorKind::BadRequest | ErrorKind::NotFound) => {
                 Ok(Vec::new())
             }
@@ -204,7 +202,14 @@ impl<'a> Network<'a> {
         }
     }
 
-    fn list<T: FromRow>(self, path: &str, query: String, key: &str) -> Result<Vec<T>, Error> {
+    /// A whole list, without what does not match the query.
+    fn list<T: FromRow>(
+        self,
+        path: &str,
+        query: String,
+        key: &str,
+        matches: impl Fn(&T) -> bool,
+    ) -> Result<Vec<T>, Error> {
         let list = ListCall {
             service: NEUTRON,
             path,
@@ -213,13 +218,10 @@ impl<'a> Network<'a> {
             headers: Vec::new(),
             until: self.cloud.list_deadline(),
         };
-        Ok(wire::list(self.cloud, list)?.items)
+        let mut found = wire::list(self.cloud, list)?.items;
+        found.retain(matches);
+        Ok(found)
     }
-}
-
-/// Whether an object is what was asked for, as far as it tells: a service that does not know a filter may show everything.
-fn fits<T: PartialEq + ?Sized>(wanted: Option<&T>, told: Option<&T>) -> bool {
-    wanted.is_none_or(|wanted| told.is_none_or(|told| told == wanted))
 }
 
 /// Which floating IPs to list. All pages are read in any case.

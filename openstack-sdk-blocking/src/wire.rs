@@ -127,6 +127,12 @@ pub(crate) fn list<T: FromRow>(cloud: &Cloud, call: ListCall<'_>) -> Result<List
     }
 }
 
+/// Whether an object matches a filter, or does not report the field: a service that does not know a filter may answer with
+/// everything.
+pub(crate) fn fits<T: PartialEq + ?Sized>(wanted: Option<&T>, reported: Option<&T>) -> bool {
+    wanted.is_none_or(|wanted| reported.is_none_or(|reported| reported == wanted))
+}
+
 fn without_end(service: Service, key: &str, pages: usize) -> Error {
     let text = format!(
         "{service}: the list of {key} was not complete in its time: {pages} pages were read"

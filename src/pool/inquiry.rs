@@ -77,9 +77,10 @@ impl Record {
             Looked::There(_) | Looked::Left => false,
             Looked::Gone => {
                 let (first, times) = self.denied.unwrap_or((now, 0));
-                self.denied = Some((first, times.saturating_add(1)));
-                let is_confirmed = times.saturating_add(1) >= Policy::GONE_IS_SAID
-                    && now.since(first) >= Policy::GONE_FOR;
+                let times = times.saturating_add(1);
+                self.denied = Some((first, times));
+                let is_confirmed =
+                    times >= Policy::GONE_IS_SAID && now.since(first) >= Policy::GONE_FOR;
                 self.answers_now() && !is_confirmed
             }
             Looked::NotKnown | Looked::NotAsked => {

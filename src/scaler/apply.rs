@@ -92,7 +92,7 @@ impl Hindrance {
             Self::AskedToWait => "the provider asked to wait",
             Self::Unanswered => "the provider has not answered this lately",
             Self::OldList => "the list is too old by now",
-            Self::News => "what was heard since, or the time that has passed, speaks against it",
+            Self::News => "a newer answer, or the time that has passed, rules it out",
             Self::AddressNotMoved => "its external address could not be moved",
             Self::CreationFailed => "servers of an earlier creation failed or did not show",
         }

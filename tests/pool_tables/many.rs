@@ -32,6 +32,16 @@ fn turned(count: usize) -> World {
     world
 }
 
+/// Six that serve, of which three turn to "done".
+fn half_of_six() -> World {
+    let mut world = World::new();
+    world.serving(&["a", "b", "c", "x", "y", "z"]);
+    for name in ["a", "b", "c"] {
+        world.done(name);
+    }
+    world
+}
+
 #[test]
 fn most_that_turn_at_once_have_to_say_so_again_after_a_list() {
     let mut world = turned(5);
@@ -113,11 +123,7 @@ fn however_often_they_are_asked_it_takes_seconds_to_confirm_a_mass() {
 
 #[test]
 fn those_that_remain_when_others_have_left_are_most_of_it() {
-    let mut world = World::new();
-    world.serving(&["a", "b", "c", "x", "y", "z"]);
-    for name in ["a", "b", "c"] {
-        world.done(name);
-    }
+    let mut world = half_of_six();
     for name in ["x", "y", "z"] {
         world.state(name, ServerState::Leaving);
     }
@@ -169,12 +175,7 @@ fn three_of_five_are_most_and_two_are_not() {
 
 #[test]
 fn half_of_the_pool_is_not_most_of_it() {
-    let mut world = World::new();
-    world.serving(&["a", "b", "c", "x", "y", "z"]);
-    for name in ["a", "b", "c"] {
-        world.done(name);
-    }
-    world.does("delete a termination | delete b termination | delete c termination");
+    half_of_six().does("delete a termination | delete b termination | delete c termination");
 }
 
 #[test]

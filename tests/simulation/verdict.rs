@@ -428,8 +428,8 @@ impl World {
     /// taken; and ten for those that were under way, or that were made while an image worked.
     fn check_bill(&mut self, life: usize, count: u64) {
         let faults = self.scenario.faults;
-        // Lies look like answers of a replica that works, one answer that says "done" like the end of a call, and a quota that was used up ends its wait early. What this
-        // process did not make has no part in its waits.
+        // Lies look like answers of a replica that works, one answer that says "done" like the end of a call, and a
+        // quota that was used up ends its wait early. What this process did not make has no part in its waits.
         let other = [
             Fault::ProbeLies,
             Fault::Quota,

@@ -73,12 +73,11 @@ impl OpenStack {
             project_id: token.project_id,
             ..FloatingIpQuery::default()
         };
-        let mut found = self
+        let found = self
             .cloud
             .network()
             .floating_ips(&query)
             .map_err(failed(DOING))?;
-        found.retain(|ip| ip.description == self.template.floating_ip_description);
         let devices = self.devices_of_ports(&found)?;
         Ok(found
             .into_iter()
@@ -270,7 +269,7 @@ impl Provider for OpenStack {
             Err(error) => return Err(failed("the server cannot be read")(error)),
         };
         if server.id != replica.as_str() {
-            let message = format!("asked for server {replica}, the cloud tells of another one");
+            let message = format!("asked for server {replica}, the cloud answers with another one");
             return Err(ProviderError::local(ProviderErrorKind::BadAnswer, message));
         }
         let Some(server) = self.member(&server) else {
