@@ -148,6 +148,15 @@ impl CommandLine {
                 _ if asked.is_some() => {}
                 _ => match command.map(row) {
                     None => {
+                        // So some say it.
+                        match word.as_str() {
+                            "help" => asked = Some(Command::Help),
+                            "version" => asked = Some(Command::Version),
+                            _ => {}
+                        }
+                        if asked.is_some() {
+                            continue;
+                        }
                         let found = COMMANDS.iter().find(|c| c.word == word && !word.is_empty());
                         command = Some(found.ok_or(UsageError::UnknownCommand(word))?.word);
                     }

@@ -502,7 +502,7 @@ fn the_headline_is_what_the_daemon_judges() {
     check(
         Day::Bad,
         "bad",
-        &["missing and cannot be created", "quota is used up"],
+        &["missing and not created yet", "quota is used up"],
     );
     assert_quiet(&browser);
 }

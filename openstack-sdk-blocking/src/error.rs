@@ -94,6 +94,8 @@ struct Parts {
     request_id: Option<String>,
     retry_after: Option<Duration>,
     message: String,
+    /// A login that was refused is not tried again for so long.
+    next_login: Option<Duration>,
     outcome_unknown: bool,
     target: Option<Target>,
     cause: Option<Cause>,
@@ -166,6 +168,7 @@ impl Error {
             retry_after: None,
             // Names from a catalog may be in it.
             message: tidy(&message.into()),
+            next_login: None,
             outcome_unknown: false,
             target: None,
             cause: None,
@@ -193,6 +196,14 @@ impl Error {
     pub(crate) fn with_login_wait(mut self, text: &str, wait: Duration) -> Self {
         self.0.message = tidy(text);
         self.0.retry_after = Some(wait);
+        self.0.next_login = Some(wait);
+        self
+    }
+
+    /// The same for somebody who tries once: it does not say when the next login is.
+    #[must_use]
+    pub fn of_one_try(mut self) -> Self {
+        self.0.next_login = None;
         self
     }
 
@@ -205,6 +216,7 @@ impl Error {
             request_id: self.0.request_id.clone(),
             retry_after: self.0.retry_after,
             message: self.0.message.clone(),
+            next_login: self.0.next_login,
             outcome_unknown: self.0.outcome_unknown,
             target: self.0.target.clone(),
             cause: self.0.cause.clone(),
@@ -328,6 +340,9 @@ impl fmt::Display for Error {
         }
         if !self.0.message.is_empty() {
             write!(f, ": {}", self.0.message)?;
+        }
+        if let Some(wait) = self.0.next_login {
+            write!(f, "; next try in {} s", wait.as_millis().div_ceil(1000))?;
         }
         if let Some(id) = &self.0.request_id {
             write!(f, " (request {id})")?;

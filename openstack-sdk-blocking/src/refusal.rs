@@ -37,7 +37,7 @@ impl Refusals {
         let own = (FIRST * 2_u32.pow(doublings)).min(LONGEST);
         let wait = error.retry_after().unwrap_or_default().max(own);
         let said = error.message().to_owned();
-        let shown = error.again().with_login_wait(&in_words(&said, wait), wait);
+        let shown = error.again().with_login_wait(&in_words(&said), wait);
         self.last = Some(Refusal {
             until: now + wait,
             error,
@@ -50,7 +50,7 @@ impl Refusals {
     pub(crate) fn standing(&self, now: Instant) -> Option<Error> {
         let last = self.last.as_ref()?;
         let wait = last.until.saturating_duration_since(now);
-        let text = in_words(&last.said, wait);
+        let text = in_words(&last.said);
         (!wait.is_zero()).then(|| last.error.again().with_login_wait(&text, wait))
     }
 
@@ -65,13 +65,12 @@ impl Refusals {
     }
 }
 
-fn in_words(said: &str, wait: Duration) -> String {
-    let seconds = wait.as_millis().div_ceil(1000);
+fn in_words(said: &str) -> String {
     let said = said.trim_end_matches('.');
-    // What was said is cut if it is long, and not when the next try is.
+    // What was said is cut if it is long, and not what it means.
     let said: String = said.chars().take(300).collect();
     let colon = if said.is_empty() { "" } else { ": " };
-    format!("{said}{colon}the login was refused; next try in {seconds} s")
+    format!("{said}{colon}the login was refused")
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ pub(super) struct Binding {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct BadLine {
     pub(super) line: usize,
+    /// The name that it would set, if that much can be read.
+    pub(super) name: Option<String>,
     pub(super) remedy: &'static str,
 }
 
@@ -45,11 +47,13 @@ pub(super) fn parse(text: &str) -> (Vec<Binding>, Vec<BadLine>) {
             return (bindings, bad);
         }
         let line = cursor.line;
+        let mut start = Cursor { ..cursor };
         match binding(&mut cursor) {
             Ok(None) => {}
             Ok(Some((name, value))) => bindings.push(Binding { line, name, value }),
             Err(remedy) => {
-                bad.push(BadLine { line, remedy });
+                let name = name(&mut start).ok().flatten().map(str::to_owned);
+                bad.push(BadLine { line, name, remedy });
                 cursor.take_while(|c| c != '\n');
             }
         }
@@ -100,12 +104,6 @@ type Parsed<T> = Result<T, &'static str>;
 
 /// One binding up to its line's end; `None` for a comment.
 fn binding(cursor: &mut Cursor<'_>) -> Parsed<Option<(String, Option<String>)>> {
-    if let Some(after) = cursor.rest.strip_prefix("export")
-        && after.starts_with(is_blank_in_line)
-    {
-        cursor.take("export".len());
-        cursor.take_while(is_blank_in_line);
-    }
     let name = name(cursor)?;
     cursor.take_while(is_blank_in_line);
     let value = if cursor.rest.starts_with('=') {
@@ -134,7 +132,14 @@ fn binding(cursor: &mut Cursor<'_>) -> Parsed<Option<(String, Option<String>)>> 
     Ok(Some((name.to_owned(), value)))
 }
 
+/// The name of a binding, after an `export`; `None` for a comment.
 fn name<'a>(cursor: &mut Cursor<'a>) -> Parsed<Option<&'a str>> {
+    if let Some(after) = cursor.rest.strip_prefix("export")
+        && after.starts_with(is_blank_in_line)
+    {
+        cursor.take("export".len());
+        cursor.take_while(is_blank_in_line);
+    }
     if cursor.rest.starts_with('#') {
         return Ok(None);
     }

@@ -1,6 +1,6 @@
 //! Where a variable's value comes from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
@@ -35,6 +35,8 @@ pub struct Environment {
     looked_for: Option<PathBuf>,
     /// Lines of the file that cannot be read. They are told together with everything else that is wrong.
     problems: Vec<Problem>,
+    /// The names that those lines would set.
+    unread: BTreeSet<String>,
     warnings: Vec<String>,
 }
 
@@ -118,6 +120,7 @@ impl Environment {
             path: None,
             looked_for: None,
             problems: Vec::new(),
+            unread: BTreeSet::new(),
             warnings: Vec::new(),
         };
         if let Some((path, bytes)) = file {
@@ -177,6 +180,12 @@ impl Environment {
 
     pub(super) fn is_not_utf8(&self, name: &str) -> bool {
         self.process.get(name).is_some_and(Option::is_none)
+    }
+
+    /// Whether it is set, but what to cannot be read. That is told as a problem of its own.
+    pub(super) fn is_unreadable(&self, name: &str) -> bool {
+        let is_bad_line = || self.unread.contains(name) && self.lookup(name).is_none();
+        self.is_not_utf8(name) || is_bad_line()
     }
 
     /// Every name that is set, and where.
@@ -242,6 +251,10 @@ impl Environment {
             }
         };
         let (bindings, bad_lines) = dotenv::parse(text);
+        self.unread = bad_lines
+            .iter()
+            .filter_map(|bad| bad.name.clone())
+            .collect();
         for bad in bad_lines.iter().take(MAX_BAD_LINES) {
             self.problems.push(Problem::new(at(bad.line), bad.remedy));
         }
@@ -337,6 +350,7 @@ impl fmt::Debug for Environment {
             .field("path", &self.path)
             .field("looked_for", &self.looked_for)
             .field("problems", &self.problems)
+            .field("unread", &self.unread)
             .field("warnings", &self.warnings)
             .finish()
     }

@@ -32,7 +32,13 @@ pub(super) fn warnings(environment: &Environment) -> Vec<String> {
     let names: BTreeMap<&str, Source> = environment.names().collect();
     names
         .into_iter()
-        .filter_map(|(name, source)| warning(name, source))
+        .filter_map(|(name, source)| {
+            let text = warning(name, source)?;
+            Some(match source {
+                Source::Process => text,
+                Source::File => format!("{}: {text}", environment.place(name)),
+            })
+        })
         .collect()
 }
 
@@ -48,7 +54,8 @@ fn warning(name: &str, source: Source) -> Option<String> {
             "{name} is of SimpleScaleVM 3 and ignored: one daemon keeps a pool, and nothing scales the daemon; remove the line"
         ));
     }
-    if let Some(nearest) = nearest(name) {
+    let without_family = || (source == Source::File).then(|| ending(name)).flatten();
+    if let Some(nearest) = nearest(name).or_else(without_family) {
         return Some(format!(
             "{name} is unknown and ignored; did you mean {nearest}?"
         ));
@@ -103,17 +110,38 @@ fn allowed(name: &str, known: &str) -> usize {
     }
 }
 
-/// The one known name that has all words of `name` in the same order, and others besides.
+/// The one known name that has all words of `name` in the same order, and others besides. One of `OS_`
+/// has to begin with it.
 fn shortened(name: &str) -> Option<&'static str> {
-    let own = family(name).filter(|family| *family != "OS_")?;
+    let own = family(name)?;
     let words: Vec<&str> = name.split('_').collect();
-    let holds_all = |known: &&'static str| {
+    if own == "OS_" {
+        return only(|known| begins(known, name) && words.len() > 1);
+    }
+    let holds_all = |known: &str| {
         let mut rest = known.split('_');
         known.starts_with(own) && words.iter().all(|word| rest.any(|other| other == *word))
     };
-    let mut matching = known_names().filter(holds_all);
-    let only = matching.next()?;
-    (words.len() > 2 && matching.next().is_none()).then_some(only)
+    only(holds_all).filter(|_| words.len() > 2)
+}
+
+/// Whether the first words of a known name are these.
+fn begins(known: &str, name: &str) -> bool {
+    let rest = known.strip_prefix(name);
+    rest.is_some_and(|rest| rest.starts_with('_'))
+}
+
+/// The one known name of which it is the end, without the family.
+fn ending(name: &str) -> Option<&'static str> {
+    let is_end = |known: &str| family(known).and_then(|own| known.strip_prefix(own)) == Some(name);
+    only(is_end).filter(|_| name.contains('_'))
+}
+
+/// The one known name that is such.
+fn only(is_such: impl Fn(&str) -> bool) -> Option<&'static str> {
+    let mut matching = known_names().filter(|known| is_such(known));
+    let found = matching.next()?;
+    matching.next().is_none().then_some(found)
 }
 
 #[cfg(test)]
@@ -151,6 +179,7 @@ mod tests {
             ("app_port", "APP_PORT"),
             ("APP-PORT", "APP_PORT"),
             ("PROVIDR", "PROVIDER"),
+            ("OS_REGION", "OS_REGION_NAME"),
         ] {
             check(name, Source::Process, Some(known));
             check(name, Source::File, Some(known));
@@ -166,9 +195,19 @@ mod tests {
             check(name, Source::Process, None);
             check(name, Source::File, Some(""));
         }
+        for (name, known) in [
+            ("MAX_COUNT", "REPLICA_MAX_COUNT"),
+            ("MIN_AVAILABLE_RESOURCES", "REPLICA_MIN_AVAILABLE_RESOURCES"),
+        ] {
+            // In the environment it is some other program's.
+            check(name, Source::Process, None);
+            check(name, Source::File, Some(known));
+        }
         for name in [
             "PATH",
             "HOME",
+            "PORT",
+            "OS_USER",
             "HOSTNAME",
             "VERSION",
             "COMPOSE_PROJECT_NAME",

@@ -352,8 +352,8 @@ fn cloud(reader: &mut Reader<'_>, environment: &Environment) -> CloudConfig {
         }
         Err(problems) => {
             for ConfigProblem { variable, problem } in problems {
-                // A value that is not valid UTF-8 is told already, and is missing here.
-                if !environment.is_not_utf8(&variable) {
+                // A value that cannot be read is told already, and is missing here.
+                if !environment.is_unreadable(&variable) {
                     reader.problems.push(Problem::new(variable, problem));
                 }
             }

@@ -204,7 +204,7 @@ const TABLE: &[Variable] = &[
     Variable::old(Application, "APP_PORT", "8000", PORT_OR_ANY, "its port; 0 takes any free one"),
     Variable::new(Application, "APP_ALLOWED_HOSTS", "", List, "names and addresses, separated by commas, that the status page may be asked by (the `Host` of a request); others get 421; by default any"),
     Variable::new(Application, "APP_SHOW_SETTINGS", "false", Switch, "show the settings, without secrets, on the status page to others than this machine"),
-    Variable::new(Application, "LOG_LEVEL", "info", Choice(LOG_LEVELS), "least weight of a message to be logged: `off`, `error`, `warn`, `info`, `debug` or `trace`"),
+    Variable::new(Application, "LOG_LEVEL", "info", Choice(LOG_LEVELS), "least weight of a message to be logged: `off`, `error`, `warn` (or `warning`), `info`, `debug` or `trace`"),
     Variable::new(Application, "LOG_FORMAT", "text", Choice(LOG_FORMATS), "`text`, or `json` for one object per line"),
 
     Variable::old(Pool, "REPLICA_CAPACITY", "1", Whole { min: 1, max: MILLION }, "resources that a new replica brings"),
@@ -215,7 +215,7 @@ const TABLE: &[Variable] = &[
 
     Variable::old(ReplicaApi, "REPLICA_API_PROTOCOL", "http", Choice(PROTOCOLS), "`http` or `https`"),
     Variable::old(ReplicaApi, "REPLICA_API_PORT", "8080", PORT, "port of a replica's status API"),
-    Variable::old(ReplicaApi, "REPLICA_API_PATH", "/", UrlPath, "its path"),
+    Variable::old(ReplicaApi, "REPLICA_API_PATH", "/", UrlPath, "its path; a leading `/` may be left out"),
     Variable::old(ReplicaApi, "REPLICA_API_CAPACITY_KEY", "capacity", Text, "key of the answer that holds the free resources; dots reach into nested objects"),
     Variable::old(ReplicaApi, "REPLICA_API_TERMINATION_KEY", "termination", Text, "key of the answer that is true once the replica may be deleted"),
     Variable::new(ReplicaApi, "REPLICA_API_TIMEOUT", "5", REQUEST, "seconds that one probe may take, from its first packet to the last byte of the answer"),

@@ -62,7 +62,7 @@ pub use plan::{
 pub use plan_moves::standbys;
 pub use policy::Policy;
 pub use record::Record;
-pub use severity::{BLOCKED_FOR, Finding, Health, NOTHING_READY_FOR, Reason, Severity};
+pub use severity::{BLOCKED_FOR, Finding, Health, NOTHING_READY_FOR, Reason, Severity, counted};
 pub use snapshot::{ActionReport, CycleReport, Incident, Outcome, Snapshot};
 pub use supply::{Boots, Lists, Supply};
 pub use terminations::MassTermination;

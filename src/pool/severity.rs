@@ -76,6 +76,8 @@ pub enum Reason {
     CreationBlocked {
         /// How many.
         count: u64,
+        /// It is known when the next one is tried.
+        waits: bool,
     },
     /// Creations failed, and the next one waits.
     CreationsFail {
@@ -192,8 +194,8 @@ impl fmt::Display for Reason {
             Self::NoListYet => f.write_str("Waiting for the first list of the cloud"),
             Self::CannotList { failures } => write!(
                 f,
-                "The cloud cannot be listed ({})",
-                counted(u64::from(*failures), "failure", " in a row")
+                "The cloud cannot be listed ({} in a row)",
+                counted(u64::from(*failures), "failure")
             ),
             Self::ListTooOld => f.write_str("The last list of the cloud is too old"),
             Self::FirstLook => f.write_str("The replicas are being asked for the first time"),
@@ -206,7 +208,7 @@ impl fmt::Display for Reason {
                 overdue,
             } => {
                 let is = if *ready == 1 { "is" } else { "are" };
-                let ready = counted(*ready, "resource", "");
+                let ready = counted(*ready, "resource");
                 write!(f, "Only {ready} {is} ready; the floor is {floor}")?;
                 f.write_str(if *overdue {
                     ", for longer than boots take"
@@ -214,30 +216,35 @@ impl fmt::Display for Reason {
                     ""
                 })
             }
-            Self::CreationBlocked { count } => {
+            Self::CreationBlocked { count, waits } => {
                 let are = if *count == 1 { "is" } else { "are" };
-                let replicas = counted(*count, "replica", "");
-                write!(f, "{replicas} {are} missing and cannot be created")
+                let replicas = counted(*count, "replica");
+                let how = if *waits {
+                    "not created yet"
+                } else {
+                    "cannot be created"
+                };
+                write!(f, "{replicas} {are} missing and {how}")
             }
             Self::CreationsFail { failures, cause } => write!(
                 f,
-                "Creations fail: {cause} ({})",
-                counted(u64::from(*failures), "failure", " in a row")
+                "Creations fail: {cause} ({} in a row)",
+                counted(u64::from(*failures), "failure")
             ),
             Self::ReplicasDown { down, of } => {
                 write!(f, "{down} of {of} replicas do not answer or have failed")
             }
             Self::ReplicasUnknown { count } => {
-                let replicas = counted(number(*count), "replica", "");
+                let replicas = counted(number(*count), "replica");
                 write!(f, "The cloud cannot tell the state of {replicas}")
             }
             Self::ShrunkenList { missing } => {
-                let replicas = counted(number(*missing), "replica", "");
+                let replicas = counted(number(*missing), "replica");
                 write!(f, "A list that lacks {replicas} has to be confirmed")
             }
             Self::ActionsBlocked { count } => {
                 let are = if *count == 1 { "is" } else { "are" };
-                let actions = counted(number(*count), "wanted action", "");
+                let actions = counted(number(*count), "wanted action");
                 write!(f, "{actions} {are} blocked")
             }
         }
@@ -400,13 +407,13 @@ impl Judge<'_> {
     fn creations(&mut self) {
         let plan = &self.snapshot.plan;
         let blocked = plan.blocked.iter().find_map(|blocked| match blocked {
-            Blocked::Create { count, .. } => Some(*count),
+            Blocked::Create { count, .. } => Some((*count, blocked.until().is_some())),
             Blocked::Delete { .. } | Blocked::MoveAddress { .. } => None,
         });
-        if let Some(count) = blocked {
+        if let Some((count, waits)) = blocked {
             let since = self.snapshot.supply.short_since;
             let severity = since.map_or(Severity::Warning, |at| self.lasts(at, BLOCKED_FOR));
-            self.add(severity, Reason::CreationBlocked { count }, since);
+            self.add(severity, Reason::CreationBlocked { count, waits }, since);
         }
         // A failure of long ago keeps nothing from being created.
         let waits = |until: Moment| until > self.now || plan.missing > 0;
@@ -486,9 +493,11 @@ impl Judge<'_> {
     }
 }
 
-fn counted(number: u64, word: &str, more: &str) -> String {
+/// `1 replica`, `2 replicas`.
+#[must_use]
+pub fn counted(number: u64, word: &str) -> String {
     let end = if number == 1 { "" } else { "s" };
-    format!("{number} {word}{end}{more}")
+    format!("{number} {word}{end}")
 }
 
 fn number(count: usize) -> u64 {

@@ -4,7 +4,7 @@ use super::commands::{exit_code, observe};
 use super::output::{print_json, print_words};
 use super::{Failure, cloud, logging, probe_settings, template};
 use crate::config::Settings;
-use crate::pool::{ProbeFailure, Snapshot, Words};
+use crate::pool::{ProbeFailure, Snapshot, Words, counted};
 use crate::provider::openstack::{self, Demands, Finding, Verdict};
 use crate::scaler::chain;
 use log::LevelFilter;
@@ -100,7 +100,12 @@ fn replicas(snapshot: &Snapshot) -> Vec<Finding> {
         .collect();
     let text = match running.len() {
         0 => "none is running".to_owned(),
-        n => format!("{} of {n} that run answer", n - silent.len()),
+        n => format!(
+            "{} of {n} that run answer; {} ready, the floor is {}",
+            n - silent.len(),
+            counted(snapshot.plan.assessment.ready, "resource"),
+            snapshot.floor
+        ),
     };
     let verdict = if silent.is_empty() {
         Verdict::Ok
@@ -187,7 +192,7 @@ fn in_words(findings: &[Finding]) -> String {
     };
     text.push_str(&match count(findings, Verdict::Wrong) {
         0 if hints.is_empty() => "All is well.\n".to_owned(),
-        0 => format!("Nothing is wrong.{hints}\n"),
+        0 => format!("Nothing keeps the daemon from its work.{hints}\n"),
         1 => format!("One thing is wrong.{hints}\n"),
         n => format!("{n} things are wrong.{hints}\n"),
     });

@@ -38,7 +38,9 @@ pub fn healthcheck(address: SocketAddr) -> ExitCode {
             ExitCode::FAILURE
         }
         Err(error) => {
-            complain(&format!("{url}: {error}"));
+            complain(&format!(
+                "{url}: {error}: is the daemon running, with this APP_HOST and APP_PORT? Its log says why not"
+            ));
             ExitCode::FAILURE
         }
     }

@@ -21,6 +21,7 @@ pub use privacy::keep_memory_private;
 
 use self::threads::{Event, ProbesOfPool, RealClock, StatusWatcher, spawn};
 use crate::config::{self, ProviderKind, Settings};
+use crate::pool::counted;
 use crate::probe::{ProbePool, ProbeSettings, Protocol, StartError, TlsSettings, WorkerDied};
 use crate::provider::Provider;
 use crate::provider::openstack::{OpenStack, ServerTemplate};
@@ -149,9 +150,9 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
     )
     .map_err(Failure::Status)?;
     log::info!(
-        "SimpleScaleVM {} keeps {} resources available; status on http://{}/status",
+        "SimpleScaleVM {} keeps {} available; status on http://{}/status",
         env!("CARGO_PKG_VERSION"),
-        settings.policy.floor,
+        counted(settings.policy.floor, "resource"),
         status.local_addr()
     );
     let scaler = Scaler::new(Parts {

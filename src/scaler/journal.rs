@@ -13,7 +13,7 @@ use super::telling::tell;
 use crate::pool::{
     Action, Assessed, Blocked, Boots, CloudTime, CycleReport, DeleteReason, Event, EventKind,
     Events, Incident, Memory, Moment, Note, Numbers, Phase, Plan, Policy, ProbeResult, Record,
-    ReplicaId, Snapshot, Violation, Words, delete_reason, short_name, short_text,
+    ReplicaId, Snapshot, Violation, Words, counted, delete_reason, short_name, short_text,
 };
 use crate::provider::ProviderError;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -146,8 +146,8 @@ impl Journal {
         self.folds.ended(&About::Addresses);
         if let Some(since) = self.failing_since.take() {
             let text = format!(
-                "the provider can be listed again, after {} failures in {} s",
-                failures.max(1),
+                "the provider can be listed again, after {} in {} s",
+                counted(failures.max(1), "failure"),
                 when.0.since(since).as_secs()
             );
             self.keep(when, Event::new(EventKind::Recovered, text));

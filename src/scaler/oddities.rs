@@ -4,6 +4,7 @@ use super::Watcher;
 use super::journal::{Journal, When};
 use crate::pool::{
     ClockOddity, Event, EventKind, Memory, Note, Phase, Plan, Policy, Record, ReplicaId, Words,
+    counted,
 };
 use std::sync::Arc;
 
@@ -135,9 +136,10 @@ impl Journal {
             return;
         }
         let text = format!(
-            "replica {} reports {free} free resources: that is counted, and is more than \
+            "replica {} reports {}: that is counted, and is more than \
              REPLICA_CAPACITY={}",
             words.replica(id),
+            counted(free, "free resource"),
             policy.capacity
         );
         self.keep_of(when, EventKind::OverCapacity, record, text);

@@ -182,6 +182,14 @@ fn bad_lines_are_told_with_their_numbers_and_without_values() {
         b"A=1\n\nOS_PASSWORD=s3cret\xff",
         &["dir/.env, line 3: is not valid UTF-8"],
     );
+    // What a bad line sets is not missing besides.
+    let text = "OS_PASSWORD='s3cret\n";
+    let environment = Environment::from_parts(
+        LOGIN.into_iter().filter(|(name, _)| *name != "OS_PASSWORD"),
+        Some((Path::new(".env"), text.as_bytes())),
+    );
+    let refused = Settings::from_environment(&environment).unwrap_err();
+    assert_eq!(refused.problems.len(), 1, "{refused}");
     // A bad line does not hide what else is wrong.
     check(
         b"=s3cret\nAPP_PORT=x\nOS_PASSWORD='s3cret\n",

@@ -172,7 +172,7 @@ fn the_command_config() {
         " .env, line 2\n",
         "OS_PASSWORD=***",
         "hint   .env, line 2: APP_PORT is set again: line 1 is ignored",
-        "hint   REPLICA_CAPACTIY is unknown and ignored; did you mean REPLICA_CAPACITY?",
+        "hint   .env, line 3: REPLICA_CAPACTIY is unknown and ignored; did you mean REPLICA_CAPACITY?",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }

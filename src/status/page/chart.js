@@ -98,6 +98,8 @@ class Chart {
     const top = Math.max(1, ...this.seen.map((s) => Math.max(s.available, s.ready, s.floor))) * 1.08;
     const value = (n) => y + height - (n / top) * height;
     this.axis(root, 'Ready resources, and with those on the way', y, height, top, value);
+    // Nothing is red before the first verdicts.
+    const begun = (this.seen.find((s) => s.watched) || { t: Infinity }).t;
     for (const run of this.parts) {
       const base = value(0);
       const line = this.steps(run, (s) => value(s.ready));
@@ -107,7 +109,7 @@ class Chart {
       const back = this.steps([...run].reverse(), (s) => value(s.ready), true);
       root.append(svg('path', { class: 'coming', d: `${coming}${back.replace('M', 'L')}Z` }));
       root.append(svg('path', { class: 'area', d: `${line}V${base}H${first}Z` }));
-      const low = this.steps(run, (s) => value(Math.min(s.ready, s.floor)));
+      const low = this.steps(run, (s) => value(s.t < begun ? s.floor : Math.min(s.ready, s.floor)));
       const floor = this.steps([...run].reverse(), (s) => value(s.floor), true);
       root.append(svg('path', { class: 'under', d: `${low}${floor.replace('M', 'L')}Z` }));
       root.append(svg('path', { class: 'floor', d: this.steps(run, (s) => value(s.floor)) }));

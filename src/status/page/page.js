@@ -28,6 +28,9 @@ function el(tag, attributes, ...children) {
 /* Names and answers come from outside: nothing in them may turn the line around or hide. */
 const clean = (text) => String(text ?? '').replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g, '\ufffd');
 
+/* A setting's name breaks after a `_`. */
+const broken = (name) => name.split(/(?<=_)/).flatMap((part) => [part, el('wbr')]);
+
 /* Only what differs is written, so that a thousand rows cost next to nothing. */
 function put(node, text) {
   const wanted = clean(text);
@@ -427,7 +430,7 @@ function showEvents() {
     const head = at.slice(0, 10) === day ? null : (day = at.slice(0, 10));
     const failed = e.error && e.event !== 'error';
     const moved = e.available !== null && (e.available !== e.available_after);
-    return { n: e.number, head, at, tag: failed ? 'failed' : TAGS[e.event] || e.event, kind: failed ? 'error' : e.event, text: capital(clean(e.text)),
+    return { n: e.number, head, at, tag: failed ? 'failed' : TAGS[e.event] || e.event, kind: failed ? 'error' : e.event, text: capital(clean(e.text).replaceAll(' -> ', ' → ')),
       more: clean(e.error || ''), times: e.times, id: clean(e.replica || ''), nums: moved ? `${e.available} → ${e.available_after} available` : '' };
   });
   listed($('log'), items, (i) => el('li', {}, i.head ? el('span', { class: 'day' }, i.head) : null, el('time', { datetime: i.at }, i.at.slice(11, 19)), el('span', { class: `tag ${i.kind}` }, i.tag),
@@ -451,7 +454,7 @@ async function older(more) {
 function showSettings() {
   const all = Object.entries(status.settings || {});
   put($('settings-hint'), status.settings_hint || 'secrets are never shown');
-  listed($('settings'), all.filter(([, value]) => value !== ''), ([name, value]) => el('div', {}, el('dt', {}, name), el('dd', {}, clean(value))));
+  listed($('settings'), all.filter(([, value]) => value !== ''), ([name, value]) => el('div', {}, el('dt', {}, ...broken(name)), el('dd', {}, clean(value))));
   const unset = all.filter(([, value]) => value === '').map(([name]) => name);
   put($('unset'), unset.length ? `Not set: ${unset.join(', ')}` : '');
   put($('version'), `SimpleScaleVM ${status.version} · ${status.provider} · up for ${span(status.uptime_seconds)}`);

@@ -2,7 +2,7 @@
 
 use super::Report;
 use crate::provider::openstack::error::failed;
-use openstack_sdk_blocking::{Cloud, TokenInfo};
+use openstack_sdk_blocking::{Cloud, ErrorKind, TokenInfo};
 
 const SUBJECT: &str = "login";
 
@@ -13,7 +13,15 @@ pub(super) fn login(report: &mut Report, cloud: &Cloud) -> Option<TokenInfo> {
         Err(error) => {
             // Which of user and project it was that is refused.
             let error = cloud.why_refused().unwrap_or(error);
-            let error = failed("the login is not accepted")(error);
+            let doing = match error.kind() {
+                ErrorKind::Connection | ErrorKind::Timeout => "Keystone cannot be reached",
+                ErrorKind::Server | ErrorKind::BadAnswer | ErrorKind::WrongUrl => {
+                    "Keystone does not answer as it should"
+                }
+                ErrorKind::Config | ErrorKind::Catalog => "the login leads nowhere",
+                _ => "the login is not accepted",
+            };
+            let error = failed(doing)(error.of_one_try());
             report.failed(SUBJECT, &error, "look at the OS_* settings");
             return None;
         }

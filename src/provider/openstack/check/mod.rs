@@ -8,12 +8,12 @@ mod servers;
 use super::error::failed;
 use super::lookup::ServerTemplate;
 use crate::pool::Policy;
-use crate::provider::ProviderError;
-use openstack_sdk_blocking::{Cloud, Server, ServerQuery};
+use crate::provider::{ProviderError, ProviderErrorKind};
+use openstack_sdk_blocking::{Cause, Cloud, ErrorKind, Server, ServerQuery, Service};
 use std::error::Error;
 
 /// What a finding means for the daemon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
     /// As it should be.
     Ok,
@@ -93,13 +93,50 @@ pub fn check(cloud: &Cloud, template: &ServerTemplate, demands: &Demands<'_>) ->
         }
     }
     servers::cloud_init(&mut report, template);
-    report.findings
+    report.close()
+}
+
+/// What keeps more than one thing from being looked at. It is told once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Obstacle {
+    /// The catalog is searched in the wrong region.
+    Region,
+    /// A service cannot be used at all.
+    Down(Service),
+}
+
+impl Obstacle {
+    fn of(error: &ProviderError) -> Option<Self> {
+        let source = error.source.as_ref()?;
+        let error = source.downcast_ref::<openstack_sdk_blocking::Error>()?;
+        if matches!(error.cause(), Some(Cause::WrongRegion(_))) {
+            return Some(Self::Region);
+        }
+        let is_down = matches!(
+            error.kind(),
+            ErrorKind::Connection
+                | ErrorKind::Timeout
+                | ErrorKind::Server
+                | ErrorKind::WrongUrl
+                | ErrorKind::Unauthorized
+        );
+        is_down.then(|| error.service().map(Self::Down)).flatten()
+    }
+}
+
+/// An obstacle, the finding that tells it, and what else met it.
+#[derive(Debug)]
+struct Met {
+    obstacle: Obstacle,
+    finding: usize,
+    also: Vec<&'static str>,
 }
 
 /// The findings so far.
 #[derive(Debug, Default)]
 struct Report {
     findings: Vec<Finding>,
+    met: Vec<Met>,
 }
 
 impl Report {
@@ -147,16 +184,57 @@ impl Report {
 
     /// Something that only this check wants to see, and not the daemon.
     fn unseen(&mut self, subject: &'static str, error: &ProviderError) {
-        let remedy =
-            "the daemon does without: compare it by hand, or give the user a role that may see it";
-        self.hint(subject, chain(error), remedy);
+        let remedy = if error.kind == ProviderErrorKind::Forbidden {
+            "the daemon does without: compare it by hand, or give the user a role that may see it"
+        } else {
+            error
+                .remedy
+                .as_deref()
+                .unwrap_or("the daemon does without: compare it by hand")
+        };
+        self.error(subject, Verdict::Hint, error, remedy);
     }
 
     /// An error, with the remedy that it has, or else that one.
     fn failed(&mut self, subject: &'static str, error: &ProviderError, lookup_remedy: &str) {
-        let remedy = error.remedy.as_deref().unwrap_or(lookup_remedy).to_owned();
-        let remedy = Some(remedy).filter(|remedy| !remedy.is_empty());
-        self.add(subject, Verdict::Wrong, chain(error), remedy);
+        let remedy = error.remedy.as_deref().unwrap_or(lookup_remedy);
+        self.error(subject, Verdict::Wrong, error, remedy);
+    }
+
+    fn error(
+        &mut self,
+        subject: &'static str,
+        verdict: Verdict,
+        error: &ProviderError,
+        remedy: &str,
+    ) {
+        if let Some(obstacle) = Obstacle::of(error) {
+            if let Some(met) = self.met.iter_mut().find(|met| met.obstacle == obstacle) {
+                if self.findings[met.finding].subject != subject && !met.also.contains(&subject) {
+                    met.also.push(subject);
+                }
+                let told = &mut self.findings[met.finding].verdict;
+                *told = verdict.max(*told);
+                return;
+            }
+            self.met.push(Met {
+                obstacle,
+                finding: self.findings.len(),
+                also: Vec::new(),
+            });
+        }
+        let remedy = Some(remedy.to_owned()).filter(|remedy| !remedy.is_empty());
+        self.add(subject, verdict, chain(error), remedy);
+    }
+
+    /// The findings, each obstacle with all that it hides.
+    fn close(mut self) -> Vec<Finding> {
+        for met in self.met.iter().filter(|met| !met.also.is_empty()) {
+            let text = &mut self.findings[met.finding].text;
+            text.push_str("; for the same reason unknown: ");
+            text.push_str(&met.also.join(", "));
+        }
+        self.findings
     }
 }
 
@@ -232,12 +310,4 @@ fn clock(report: &mut Report, cloud: u64, here: u64) {
         format!("this machine is {difference} s {how} the cloud"),
         "keep it by NTP: certificates and the times in the log depend on it, decisions do not",
     );
-}
-
-/// `1 server`, `2 servers`.
-fn servers_in_words(count: u64) -> String {
-    match count {
-        1 => "1 server".to_owned(),
-        _ => format!("{count} servers"),
-    }
 }

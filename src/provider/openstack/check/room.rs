@@ -1,7 +1,7 @@
 //! Whether the pool has room: quota, floor and cap, floating IPs.
 
-use super::{Report, servers_in_words};
-use crate::pool::Policy;
+use super::Report;
+use crate::pool::{Policy, counted};
 use crate::provider::openstack::error::failed;
 use crate::provider::openstack::lookup::ServerTemplate;
 use openstack_sdk_blocking::{
@@ -84,8 +84,8 @@ pub(super) fn quota(
         Some(Limit { room, .. }) => report.ok(
             "quota",
             format!(
-                "room for {room} more {}: {}",
-                if *room == 1 { "server" } else { "servers" },
+                "room for {}: {}",
+                counted(*room, "more server"),
                 told.join(", ")
             ),
         ),
@@ -100,17 +100,20 @@ fn floor(report: &mut Report, policy: &Policy, there: u64, narrowest: Option<&Li
     let needed = policy.floor.div_ceil(policy.capacity.get());
     let missing = needed.saturating_sub(there);
     let text = format!(
-        "{} free resources are {} without calls, {there} are there",
-        policy.floor,
-        servers_in_words(needed)
+        "{} {} {} without calls, {there} {} there",
+        counted(policy.floor, "free resource"),
+        are(policy.floor),
+        counted(needed, "server"),
+        are(there)
     );
     match narrowest.filter(|limit| limit.room < missing) {
         None => report.ok("floor", text),
         Some(limit) => report.wrong(
             "floor",
             format!(
-                "{text} and only {} more fit into the quota ({})",
-                limit.room, limit.what
+                "{text}, and the quota has room for {} ({})",
+                counted(limit.room, "more server"),
+                limit.what
             ),
             format!(
                 "ask the cloud's operator for more {}, or lower REPLICA_MIN_AVAILABLE_RESOURCES",
@@ -118,6 +121,10 @@ fn floor(report: &mut Report, policy: &Policy, there: u64, narrowest: Option<&Li
             ),
         ),
     }
+}
+
+fn are(count: u64) -> &'static str {
+    if count == 1 { "is" } else { "are" }
 }
 
 fn cap(report: &mut Report, policy: &Policy, there: u64, narrowest: Option<&Limit>) {
@@ -134,7 +141,7 @@ fn cap(report: &mut Report, policy: &Policy, there: u64, narrowest: Option<&Limi
             SUBJECT,
             format!(
                 "no REPLICA_MAX_COUNT: the quota ends the pool at {}",
-                servers_in_words(most)
+                counted(most, "server")
             ),
         ),
         (None, None) => report.hint(
@@ -209,7 +216,7 @@ pub(super) fn floating_ips(
     if u64::try_from(count - outside.len()).is_ok_and(|usable| usable < needed) {
         report.hint(
             SUBJECT,
-            format!("the floor is {}: not each of them gets one", servers_in_words(needed)),
+            format!("the floor is {}: not each of them gets one", counted(needed, "server")),
             format!("openstack floating ip create --description {description:?} NETWORK, if each should have one"),
         );
     }
