@@ -149,7 +149,10 @@ fn floor_and_cap_have_to_fit_into_the_quota() {
     let cloud = quick_cloud(|c| c.quota_instances = 2);
     let lines = [
         ("ok quota", "room for 2 more servers: 0 of 2 instances used"),
-        ("WRONG floor", "the quota has room for 2 more servers (instances)"),
+        (
+            "WRONG floor",
+            "the quota has room for 2 more servers (instances)",
+        ),
         (
             "ok cap",
             "no REPLICA_MAX_COUNT: the quota ends the pool at 2 servers",

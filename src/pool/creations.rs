@@ -142,24 +142,24 @@ impl Creations {
 
     pub(super) fn awaited(&self, now: Moment) -> u64 {
         let others = self.others.iter().filter(|batch| now < batch.until);
-        self.unseen(now, true)
+        // The wait ends with a list, which has asked for them by then, and not by the time alone.
+        let accepted = self.unseen.iter().filter(|c| c.accepted);
+        accepted
             .map(|c| c.unseen)
             .chain(others.map(|batch| batch.unseen))
             .fold(0, u64::saturating_add)
     }
 
     pub(super) fn undecided_until(&self, now: Moment) -> Option<Moment> {
-        self.unseen(now, false).map(|c| c.until).max()
+        self.unseen
+            .iter()
+            .filter(|c| !c.accepted && c.unseen > 0 && now < c.until)
+            .map(|c| c.until)
+            .max()
     }
 
     pub(super) fn held_until(&self, now: Moment) -> Option<Moment> {
         self.held_until.filter(|until| now < *until)
-    }
-
-    fn unseen(&self, now: Moment, accepted: bool) -> impl Iterator<Item = &UnseenCreation> {
-        self.unseen
-            .iter()
-            .filter(move |c| c.accepted == accepted && c.unseen > 0 && now < c.until)
     }
 
     pub(super) fn is_overdue(&self, now: Moment) -> bool {
@@ -368,7 +368,11 @@ impl Creations {
         if was_slow && is_of_the_image {
             // It may still fail in another way.
             self.blamed = Some(number - 1);
-            self.probation.failures = self.probation.failures.saturating_sub(1);
+            // Once it may only have been slow. After that one has to come to something, or an image that
+            // is broken would be tried without a wait where the grace is shorter than a boot.
+            if self.probation.failures > 1 {
+                return;
+            }
         }
         self.backoff = None;
     }

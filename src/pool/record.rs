@@ -361,8 +361,9 @@ impl Record {
         if *self.name != *server.name {
             self.name = server.name.as_str().into();
         }
-        let was_at = self.probe_address();
-        let was_asked = was_at.is_some();
+        let was_asked = self.probe_address().is_some();
+        // Also where the provider did not know it in between.
+        let was_at = self.probe_address().or(self.last_address);
         let was = std::mem::replace(&mut self.server, server.clone()).state;
         // Nova at times shows a server that runs without its addresses. It is asked where it was
         // last, and neither counts as a new one nor goes for having no address for too long.

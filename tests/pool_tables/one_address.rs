@@ -177,6 +177,25 @@ fn two_that_have_changed_places_have_said_nothing_yet() {
     world.is("a checking 1, b checking 1 = 2");
 }
 
+/// The one that took its address says that it is done, during an outage in which the cloud knows neither.
+#[test]
+fn nor_on_that_of_another_when_it_is_shown_elsewhere_after_an_outage() {
+    let mut world = pool(&["a", "b", "c"]);
+    world.wait(5);
+    world.probe("a", DONE);
+    world.state("a", ServerState::Unknown);
+    list(&mut world, &[]);
+    world.does("");
+    at(&mut world, "a", &[8]);
+    list(&mut world, &[]);
+    assert_eq!(asked_at(&world, "a"), Some(ip(8)));
+    world.is("a checking 1, b serving 1, c serving 1 = 3");
+    world.does("");
+    // What it says there itself counts.
+    world.probe("a", DONE);
+    world.does("delete a termination");
+}
+
 #[test]
 fn a_failed_one_is_not_kept_by_the_answers_of_another() {
     let mut world = pool(&["a", "b"]);

@@ -10,7 +10,10 @@ type Turn = fn(&mut World, &str, u64);
 /// Runs a pool of floor 3 whose lists come every other second, as they do when something is called for, and whose
 /// probes come every second, for so long. Machines come up after `boot` seconds. Returns how many were made.
 fn machines_in(seconds: u64, boot: u64, turn_out: Turn) -> u64 {
-    let mut world = World::floor(3);
+    machines_of(World::floor(3), seconds, boot, turn_out)
+}
+
+fn machines_of(mut world: World, seconds: u64, boot: u64, turn_out: Turn) -> u64 {
     let mut births: BTreeMap<String, u64> = BTreeMap::new();
     let mut made = 0;
     world.list();
@@ -153,6 +156,33 @@ fn a_broken_image_does_not_turn_into_a_bill_however_it_is_broken() {
             assert!(hour <= most, "{what}, boot {boot}: {hour} in an hour");
         }
     }
+}
+
+/// Each looks failed at first and only slow then, and ends before it has come to anything.
+#[test]
+fn nor_where_the_grace_is_shorter_than_a_boot() {
+    let mut world = World::floor(3);
+    world.policy.startup_grace = s(10);
+    let made = machines_of(world, 3_600, 2, |w, name, up| {
+        let boot = 15 + 5 * u64::from(name.as_bytes()[name.len() - 1] % 4);
+        match up {
+            up if up < boot => _ = w.free(name, 0),
+            up if up < boot + 4 => _ = w.free(name, 1),
+            _ => w.gone(name),
+        }
+    });
+    assert!(made <= IN_AN_HOUR, "{made} in an hour");
+    // A pool that works is not slowed down by it.
+    let mut world = World::floor(3);
+    world.policy.startup_grace = s(10);
+    let made = machines_of(world, 3_600, 2, |w, name, up| {
+        _ = match up {
+            15..20 => w.free(name, 1),
+            0..80 => w.free(name, 0),
+            _ => w.done(name),
+        }
+    });
+    assert!(made >= 300, "{made} in an hour");
 }
 
 /// Pools that work, however hard they are used, and how many machines an hour of it takes.

@@ -70,7 +70,9 @@ pub(crate) struct SimClock {
 impl Clock for SimClock {
     fn now(&self) -> Moment {
         self.world.point();
-        self.world.lock().moment(self.life)
+        let mut world = self.world.lock();
+        world.judge.clock_was_read(self.life);
+        world.moment(self.life)
     }
 }
 

@@ -236,9 +236,16 @@ impl Judge {
     ) {
         let life = self.life(number);
         life.settle_list();
-        let heard = life.heard.get_mut(&target.replica);
-        let is_free = heard.is_some_and(|heard| heard.round.replace(round).is_none());
-        // Where an address may be another's by now, nobody waits for what was asked there.
+        // What asking beside this turn's list has told is taken in when all has been asked.
+        let is_asking = life.listed.as_ref().is_some_and(|l| l.turn == life.turn);
+        let is_free = match life.heard.get_mut(&target.replica) {
+            // Where an address may be another's by now, nobody waits for what was asked there.
+            Some(heard) => {
+                let shared = heard.shared_address.is_some_and(|at| now - at < 60_000);
+                heard.round.replace(round).is_none() || shared
+            }
+            None => is_asking && life.gone.contains_key(&target.replica),
+        };
         if !is_free && !self.addresses_change {
             let text = target.replica.to_string();
             self.violated(number, now, Invariant::ProbedTwice, text);
@@ -350,11 +357,19 @@ impl Judge {
         self.life(number).shown_one(&policy, now, id, shown);
     }
 
+    /// The scaler looked at the clock.
+    pub(crate) fn clock_was_read(&mut self, number: usize) {
+        if let Some(listed) = &mut self.life(number).listed {
+            listed.looks = listed.looks.saturating_add(1);
+        }
+    }
+
     /// The thread stood still after a list had arrived and before it looked at the clock: to the
-    /// scaler, the list came afterwards.
+    /// scaler, the list came afterwards. (It looks twice: for how long the list took, and then for
+    /// when it came.)
     pub(crate) fn stalled(&mut self, before: u64, after: u64) {
         for listed in self.lives.iter_mut().filter_map(|l| l.listed.as_mut()) {
-            if listed.arrived == before {
+            if listed.arrived == before && listed.looks < 2 {
                 listed.arrived = after;
             }
         }
@@ -380,14 +395,16 @@ impl Judge {
     /// What is shown is complete, has its reasons, and is what happened.
     pub(crate) fn shown(&mut self, number: usize, now: u64, snapshot: &Snapshot, health: &Health) {
         let policy = self.policy.clone();
+        let changes = self.addresses_change;
         let life = self.life(number);
         life.settle_list();
         if let Some(text) = life.hidden_outage(&policy, now, health) {
             self.violated(number, now, Invariant::OutageHidden, text);
         }
         let life = self.life(number);
-        // A record outlives a list only while that waits to be confirmed.
-        let most = life.heard.len();
+        // A record outlives a list only while that waits to be confirmed, or while its address, which may
+        // be another's, answers: that is looked at for a minute, and here for as long as it is known.
+        let most = life.heard.len() + if changes { life.gone.len() } else { 0 };
         let told = (snapshot.created, snapshot.deleted);
         let happened = life.accepted;
         if snapshot.records.len() > most

@@ -54,6 +54,8 @@ pub(crate) struct Heard {
     pub(crate) untold_since: Option<u64>,
     /// Nobody has known of it for long.
     pub(crate) given_up: bool,
+    /// When a list last showed its address on another server, too.
+    pub(crate) shared_address: Option<u64>,
     /// Since when, and how often, the cloud has known no such server.
     pub(crate) denied: Option<(u64, u32)>,
 }
@@ -108,7 +110,7 @@ impl Heard {
     fn note_state(&mut self, policy: &Policy, server: &Server, now: u64) {
         let was_failed = self.failed;
         let at = self.is_to_be_asked_at(server);
-        let before = std::mem::replace(&mut self.at, at);
+        let before = std::mem::replace(&mut self.at, at).or(self.last_address);
         // What was heard elsewhere says nothing of it here.
         if before.zip(at).is_some_and(|(before, at)| before != at) {
             self.round = None;
@@ -217,6 +219,8 @@ pub(crate) struct Listed {
     pub(crate) ended: u64,
     /// When the scaler looked at the clock next.
     pub(crate) arrived: u64,
+    /// How often it has looked since.
+    pub(crate) looks: u32,
     pub(crate) turn: u64,
     pub(crate) servers: BTreeMap<ReplicaId, Server>,
     /// Without what was asked for beside it.
@@ -289,6 +293,8 @@ pub(crate) struct Life {
     pub(crate) first_list: Option<u64>,
     pub(crate) least_ahead: Option<(i64, bool)>,
     pub(crate) newest: Option<CloudTime>,
+    /// The cloud's clock has been seen to jump: ages by it say nothing.
+    pub(crate) clock_jumped: bool,
     pub(crate) deleted: BTreeMap<ReplicaId, u64>,
     pub(crate) creations: Vec<Creation>,
     pub(crate) creations_sent: u64,
@@ -378,6 +384,8 @@ impl Life {
         if let Some(time) = listing.cloud_time {
             let seconds = |value: u64| i64::try_from(value).unwrap();
             let ahead = seconds(time.0) - seconds(now / 1_000);
+            let jumped = |least: i64| ahead.abs_diff(least) > 60;
+            self.clock_jumped |= self.least_ahead.is_some_and(|(least, _)| jumped(least));
             let is_exact = now - self.list_began.unwrap_or(now) < 60_000;
             self.least_ahead = match self.least_ahead {
                 Some((least, exact)) if exact == is_exact => Some((least.min(ahead), exact)),
@@ -418,6 +426,7 @@ impl Life {
         self.listed = Some(Listed {
             ended: now,
             arrived: now,
+            looks: 0,
             turn: self.turn,
             alone: servers.clone(),
             servers,
@@ -441,15 +450,21 @@ impl Life {
     }
 
     /// One address never speaks for two.
-    fn leave_addresses_of_others(&mut self, servers: &BTreeMap<ReplicaId, Server>) {
+    fn leave_addresses_of_others(&mut self, servers: &BTreeMap<ReplicaId, Server>, now: u64) {
         for (id, heard) in &mut self.heard {
+            let is_other =
+                |server: &&Server| server.id != *id && server.state != ServerState::Leaving;
+            let has = |address: IpAddr| {
+                let mut others = servers.values().filter(is_other);
+                others.any(|server| server.addresses.contains(&address))
+            };
+            if heard.last_address.or(heard.at).is_some_and(has) {
+                heard.shared_address = Some(now);
+            }
             let Some(address) = heard.last_address else {
                 continue;
             };
-            let is_other =
-                |server: &&Server| server.id != *id && server.state != ServerState::Leaving;
-            let mut others = servers.values().filter(is_other);
-            if others.any(|server| server.addresses.contains(&address)) {
+            if has(address) {
                 if heard.at.is_some_and(|at| at != address) {
                     // It is asked elsewhere, and what it says there stands.
                     heard.last_address = None;
@@ -517,7 +532,7 @@ impl Life {
             }
             _ => true,
         };
-        let is_young = is_young || server.created > self.newest;
+        let is_young = is_young || server.created > self.newest || self.clock_jumped;
         let mark = server.marks.creation;
         let here = self.instance;
         let firsts = self.creations.iter();
@@ -582,7 +597,7 @@ impl Life {
         self.heard.retain(|_, heard| !heard.gone);
         let heard = &self.heard;
         self.deleted.retain(|id, _| heard.contains_key(id));
-        self.leave_addresses_of_others(&alone);
+        self.leave_addresses_of_others(&alone, now);
     }
 
     /// Takes in what asking for one server came to: it is there, it is not, or (`None`) nobody knows.

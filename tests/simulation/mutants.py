@@ -50,8 +50,15 @@ MUTANTS = [
     ("SessionCut", ("time_before: shown.time,", "time_before: shown.time.saturating_add(since_last),")),
     # What seed 956 found, once more. Rare: a failed server that its operator starts again.
     ("SessionCut", ("known && !record.may_have_run", "known && record.first_running.is_none()"), UNGUARDED),
-    ("Storm", ("self.unseen(now, true)", "self.unseen(now, true).filter(|_| false)"), UNGUARDED),
-    ("Storm", ("self.unseen(now, false).map(|c| c.until)", "self.unseen(now, false).filter(|_| false).map(|c| c.until)"), UNGUARDED),
+    ("Storm", ("filter(|c| c.accepted);", "filter(|c| c.accepted && c.accepted != true);"), UNGUARDED),
+    # What seed 105924 found: a wait that ends by the time alone, before anybody has asked. And a stall after a list.
+    ("Storm", ("filter(|c| c.accepted);", "filter(|c| c.accepted && now < c.until);")),
+    ("Storm", ("            .forget_older_than(Self::NEW_SERVERS_SHOW_WITHIN, now);", "            .forget_older_than(Self::NEW_SERVERS_SHOW_WITHIN, arrived);")),
+    # What seed 102254 found: "done" from an address that is another's by now, and an outage in between.
+    ("SessionCut", (".or(self.last_address);", ";")),
+    # A grace that is shorter than a boot.
+    ("Bill", ("if self.probation.failures > 1 {", "if self.probation.failures > 1_000 {")),
+    ("Storm", (".filter(|c| !c.accepted && c.unseen > 0 && now < c.until)", ".filter(|c| !c.accepted && c.unseen > 0 && now > c.until)"), UNGUARDED),
     ("Storm", STARTING),
     ("Storm", ("Some(past) => Stems::Ours(past.creation),", "Some(past) => { self.creations.server_shown(server, true, self.instance); Stems::Ours(past.creation) }")),
     ("Surplus", STARTING),

@@ -56,6 +56,9 @@ impl Memory {
             // What was asked for and is not there is gone, whatever the list lacks besides.
             !there.contains(id) && !unknown.contains(id) && (believed || was_asked)
         };
+        // What this list shows is as old as its being asked for.
+        self.gone
+            .forget_older_than(Self::NEW_SERVERS_SHOW_WITHIN, now);
         self.drop_gone(policy, is_gone, arrived);
         self.moves.listed(now);
         let seen = listing.servers.iter().map(|server| (server, false));
@@ -230,8 +233,6 @@ impl Memory {
     }
 
     fn drop_gone(&mut self, policy: &Policy, is_gone: impl Fn(&ReplicaId) -> bool, now: Moment) {
-        self.gone
-            .forget_older_than(Self::NEW_SERVERS_SHOW_WITHIN, now);
         let schedule = &mut self.schedule;
         let mut gone: Vec<Arc<Record>> = Vec::new();
         self.records.retain(|id, record| {
