@@ -25,7 +25,7 @@ TAG = $(IMAGE):$(PROVIDER)-$(VERSION)
 MINOR = $(shell cut -d . -f -2 <<<'$(VERSION)')
 MAJOR = $(shell cut -d . -f 1 <<<'$(VERSION)')
 
-.PHONY: help install start build start-docker release mock demo test test-client lint deny static chroot-test
+.PHONY: help install start build start-docker release mock demo test quick test-client lint deny static chroot-test
 
 help: ## list the targets
 	@sed -nE 's/^([a-z.][a-z.-]*):[^#]*## (.*)$$/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -77,6 +77,12 @@ test: ## all tests
 	$(CARGO) test --locked --no-fail-fast --package openstack-sdk-blocking --all-features
 	$(CARGO) test --locked --no-fail-fast --workspace
 	$(MAKE) --no-print-directory simulate
+
+quick: ## format, clippy, the tests of the core and of the loop: a minute after a change
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --quiet --locked --package simplescalevm-core --package simplescalevm --all-targets -- -D warnings
+	$(CARGO) test --quiet --locked --package simplescalevm-core
+	$(CARGO) test --quiet --locked --package simplescalevm --test scaler --test architecture
 
 test-client: ## test the mock cloud with the official OpenStack client (from PyPI)
 	mock/tests/openstack_client.sh

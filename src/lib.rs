@@ -10,10 +10,11 @@
 pub mod cli;
 pub mod config;
 mod local_file;
-pub mod pool;
 pub mod probe;
 pub mod provider;
 pub mod runtime;
 pub mod scaler;
 pub mod status;
 mod text;
+
+pub use simplescalevm_core as pool;

@@ -76,7 +76,7 @@ fn every_reason_has_its_section() {
     let blocked = section(&text, "## Blocked: the reasons");
     same("blocked", headlines(&blocked), owned(&Blocked::NAMES));
     let deleted = section(&text, "## Deleted: the reasons");
-    let reasons = words_of("src/pool/plan.rs", "DeleteReason", "name");
+    let reasons = words_of("core/src/plan.rs", "DeleteReason", "name");
     assert!(reasons.contains(&DeleteReason::Termination.name().to_owned()));
     same("deleted", headlines(&deleted), reasons);
     for part in [blocked, deleted] {
@@ -96,7 +96,7 @@ fn every_kind_has_its_row() {
             words.extend(owned(more));
             same(headline, rows(&section(&text, headline)), words);
         };
-    let causes = ("src/pool/backoff.rs", "BackoffCause", "kind");
+    let causes = ("core/src/backoff.rs", "BackoffCause", "kind");
     check("## Creations that wait: the causes", causes, &[]);
     let kinds = ("src/provider/mod.rs", "ProviderErrorKind", "name");
     check(
@@ -104,13 +104,13 @@ fn every_kind_has_its_row() {
         kinds,
         &["broken_promise", "list_incomplete"],
     );
-    let probes = ("src/pool/answer.rs", "ProbeFailure", "kind");
+    let probes = ("core/src/answer.rs", "ProbeFailure", "kind");
     check("## Failed probes: the kinds", probes, &[]);
-    let phases = ("src/pool/assess.rs", "Phase", "name");
+    let phases = ("core/src/assess.rs", "Phase", "name");
     check("### States of a replica", phases, &[]);
     let lines = section(&text, "## Lines of the pool");
     let lines = lines.split("### ").next().unwrap().to_owned();
-    let events = words_of("src/pool/event.rs", "EventKind", "name");
+    let events = words_of("core/src/event.rs", "EventKind", "name");
     same("events", rows(&lines), events);
 }
 

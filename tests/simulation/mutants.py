@@ -25,7 +25,7 @@ STARTING = ("Phase::Creating(_) | Phase::Starting | Phase::Checking => policy.ca
             "Phase::Creating(_) | Phase::Checking => policy.capacity.get(), Phase::Starting => 0,")
 CYCLE = "        if self.list_is_due() {\n            self.cycle();\n        }"
 
-# The invariant that is meant to notice, and the edits: what stands somewhere in `src/pool` or the
+# The invariant that is meant to notice, and the edits: what stands somewhere in `core/src` or the
 # scaler, and what is put there.
 MUTANTS = [
     ("StrangerTouched", STRANGER, UNGUARDED),
@@ -129,7 +129,7 @@ def run(command, **env):
 
 
 def sources():
-    pool = sorted((TREE / "src/pool").rglob("*.rs"))
+    pool = sorted((TREE / "core/src").rglob("*.rs"))
     return [*pool, *sorted((TREE / "src/scaler").rglob("*.rs")), TREE / "src/scaler.rs"]
 
 
@@ -158,8 +158,8 @@ def verdict(invariant):
     code, text = run([target / "simulation/examples/simulate"], **env)
     if code != 0:
         return "simulation: " + ", ".join(re.findall(r"VIOLATED (\w+: \d+)", text))
-    code, text = run(["cargo", "test", "--quiet", "--locked", "--package", "simplescalevm",
-                      "--test", "pool_tables", "--test", "scaler", "--no-fail-fast"])
+    code, text = run(["cargo", "test", "--quiet", "--locked", "--package", "simplescalevm-core", "--package", "simplescalevm",
+                      "--test", "tables", "--test", "scaler", "--no-fail-fast"])
     if code != 0:
         failed = re.findall(r"^    (\S+)$", text, re.M)
         return f"tests: {', '.join(sorted(set(failed))[:4]) or text[-300:]}"
@@ -172,8 +172,9 @@ def main():
     chosen = MUTANTS[first:first + count]
     caught, by_simulation, by_meant, missed = 0, 0, 0, []
     for number, mutant in enumerate(chosen, first):
-        shutil.rmtree(TREE / "src", ignore_errors=True)
-        shutil.copytree(ROOT / "src", TREE / "src", copy_function=shutil.copy)
+        for folder in ("src", "core"):
+            shutil.rmtree(TREE / folder, ignore_errors=True)
+            shutil.copytree(ROOT / folder, TREE / folder, copy_function=shutil.copy)
         mutate(mutant)
         found = verdict(mutant[0])
         name = f"{number:2} {mutant[0]}: {mutant[1][0].strip().splitlines()[0][:70]}"

@@ -2,7 +2,7 @@
 //! restart, and creates nothing for replicas that it has not asked yet.
 
 use crate::world::{BUILDING, World, check, held, running, s};
-use simplescalevm::pool::{Memory, ServerState};
+use simplescalevm_core::{Memory, ServerState};
 
 fn restart(world: &mut World) {
     world.memory = Memory::default();

@@ -2,7 +2,7 @@
 //! count for more than they should.
 
 use crate::world::{OLD, World, check, id, running, s};
-use simplescalevm::pool::{
+use simplescalevm_core::{
     Answer, ClockOddity, CloudTime, DeleteReason, ProbeFailure, ProbeResult, ServerState,
 };
 use std::num::NonZeroU64;

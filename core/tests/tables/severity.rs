@@ -1,7 +1,7 @@
 //! Every row of the table of severities in `docs/ARCHITECTURE.md`.
 
 use crate::world::{id, s};
-use simplescalevm::pool::{
+use simplescalevm_core::{
     Assessed, Assessment, Backoff, BackoffCause, Blocked, CreateBlock, Creating, DeleteBlock,
     DeleteReason, ExternalAddressId, Failed, Health, Moment, MoveBlock, MoveReason, Phase, Plan,
     Reason, Severity, ShrunkenList, Snapshot,
@@ -220,7 +220,7 @@ fn lists_that_fail() {
 #[test]
 fn the_first_look_is_neither_well_nor_an_outage() {
     let mut first = pool(3, 500, &[(3, Phase::Checking)]);
-    first.supply = simplescalevm::pool::Supply::default();
+    first.supply = simplescalevm_core::Supply::default();
     check("no verdict yet", &first, "warning first-look");
 }
 
@@ -323,7 +323,7 @@ fn readiness_is_about_callers_and_the_cloud() {
 
 #[test]
 fn the_table_has_every_word() {
-    let page = include_str!("../../docs/ARCHITECTURE.md");
+    let page = include_str!("../../../docs/ARCHITECTURE.md");
     let table = page.split("### Severity").nth(1).expect("the table");
     let table = table.split("\n### ").next().expect("its end");
     for word in Reason::NAMES {

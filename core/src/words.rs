@@ -423,7 +423,7 @@ fn whole_seconds_up(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pool::{Assessed, Phase};
+    use crate::{Assessed, Phase};
     use std::num::NonZeroU64;
     use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! What a list says twice in different ways is nothing that is acted on.
 
 use crate::world::{ERROR, World, id, running};
-use simplescalevm::pool::{
+use simplescalevm_core::{
     ExternalAddress, ExternalAddressId, Holder, Listing, Server, ServerState, plan,
     take_out_contradictions, violations,
 };

@@ -1,7 +1,7 @@
 //! 2.6: a broken image, a full quota and a failing cloud must not turn into a bill.
 
 use crate::world::{BUILDING, ERROR, STOPPED, World, running, s};
-use simplescalevm::pool::{Action, Backoff, BackoffCause, DeleteReason, ServerState};
+use simplescalevm_core::{Action, Backoff, BackoffCause, DeleteReason, ServerState};
 
 /// A creation is accepted and its servers are listed ten seconds later.
 fn create(world: &mut World, names: &[&str], state: &ServerState) {

@@ -1,13 +1,13 @@
 //! What must hold for every plan, whatever the cloud lists, the replicas answer and the clock
 //! shows. The rules are written down here a third time, from what the test itself has seen.
 
-#[path = "pool_properties/history.rs"]
+#[path = "properties/history.rs"]
 mod history;
 
 use history::{Event, cloud_time, histories, id, listing, policies, tell};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
-use simplescalevm::pool::{
+use simplescalevm_core::{
     Action, Answer, Blocked, CreateBlock, Creating, DeleteBlock, DeleteReason, Failed, Holder,
     Listing, Memory, Moment, Phase, Plan, Policy, ReplicaId, Server, ServerState, plan, violations,
 };
@@ -127,7 +127,7 @@ fn check_plan(
 
 fn is_move_of(
     action: &Action,
-    id: &simplescalevm::pool::ExternalAddressId,
+    id: &simplescalevm_core::ExternalAddressId,
     holder: &ReplicaId,
 ) -> bool {
     matches!(action, Action::MoveAddress { address, from: Some(from), .. }

@@ -1,7 +1,7 @@
 //! 2.5: external addresses are on serving replicas, one each.
 
 use crate::world::{BUILDING, ERROR, OLD, STOPPED, World, held, id, running};
-use simplescalevm::pool::ServerState;
+use simplescalevm_core::ServerState;
 
 /// Serving replicas, of which some hold addresses: `("f", "a")`.
 fn pool(serving: &[&str], addresses: &[(&str, &str)]) -> World {
@@ -252,7 +252,7 @@ fn each_pair_waits_longer_from_time_to_time_and_a_move_ends_that() {
         world.list();
         world.free("a", 1);
     }
-    let address = simplescalevm::pool::ExternalAddressId::new("f");
+    let address = simplescalevm_core::ExternalAddressId::new("f");
     world.memory.moves_mut().succeeded(&address);
     world.move_fails("f", "", "a", "no");
     let until = world.now.0.as_secs() + 5;
@@ -287,7 +287,7 @@ fn many_standbys_do_not_make_many_tries() {
             }
         }
         let plan = world.plan();
-        if let Some(simplescalevm::pool::Action::MoveAddress { to, .. }) = plan.actions.first() {
+        if let Some(simplescalevm_core::Action::MoveAddress { to, .. }) = plan.actions.first() {
             tries += 1;
             let to = to.to_string();
             world.move_fails("f", "", &to, "404 no router");
@@ -354,7 +354,7 @@ fn tries_of_another_day_do_not_hurry_a_deletion() {
 fn holder_waits_for_the_next_list_where_the_outcome_of_its_move_is_open() {
     let mut world = pool(&["a", "b"], &[("f", "a")]);
     world.done("a");
-    let open = simplescalevm::pool::MoveFailure {
+    let open = simplescalevm_core::MoveFailure {
         error: "another writer".into(),
         changed: true,
         outcome_unknown: true,

@@ -1,7 +1,7 @@
 //! Arbitrary histories of a pool: what the cloud lists, what replicas answer, what was asked for.
 
 use proptest::prelude::*;
-use simplescalevm::pool::{
+use simplescalevm_core::{
     Accepted, Answer, BackoffCause, CloudTime, CreateFailure, Creating, DeleteReason,
     ExternalAddress, ExternalAddressId, Failed, Holder, Listing, Memory, Moment, Policy,
     ProbeFailure, ProbeResult, ReplicaId, Server, ServerState,
@@ -230,7 +230,7 @@ pub(crate) fn listing(event: &Event, now: Moment) -> Option<Listing> {
                 created: shown.created.map(time),
                 launched: shown.launched.map(time),
                 image: None,
-                marks: simplescalevm::pool::Marks::default(),
+                marks: simplescalevm_core::Marks::default(),
             })
         })
         .collect();

@@ -1,7 +1,7 @@
 //! 2.1: what each of the provider's answers means, and the list that lacks too much.
 
 use crate::world::{BUILDING, ERROR, NO_ADDRESS, OLD, STOPPED, World, check, held, running};
-use simplescalevm::pool::{DeleteReason, ServerState};
+use simplescalevm_core::{DeleteReason, ServerState};
 
 /// One server in a state, aged 100 s, in a pool of capacity 4 without a floor.
 #[track_caller]

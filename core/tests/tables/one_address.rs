@@ -1,7 +1,7 @@
 //! One address never speaks for two servers, and a further address on a port changes nothing.
 
 use crate::world::{ERROR, NO_ADDRESS, World, id, running};
-use simplescalevm::pool::{Answer, ProbeFailure, ServerState, take_out_contradictions};
+use simplescalevm_core::{Answer, ProbeFailure, ServerState, take_out_contradictions};
 use std::net::{IpAddr, Ipv4Addr};
 
 fn ip(last: u8) -> IpAddr {
@@ -50,7 +50,7 @@ fn asked_at(world: &World, name: &str) -> Option<IpAddr> {
     world
         .memory
         .record(&id(name))
-        .and_then(simplescalevm::pool::Record::probe_address)
+        .and_then(simplescalevm_core::Record::probe_address)
 }
 
 /// Its old address is another's, and it is asked where it is now: what it says there stands from list to list. Once it was taken

@@ -1,4 +1,4 @@
-//! The pure core: what is known of the pool, and what is to be done about it.
+//! The pure core of SimpleScaleVM: what is known of a pool, and what is to be done about it.
 //!
 //! Nothing here does I/O, reads a clock or can fail; only the standard library is used.
 //! [`Memory`] takes in lists and probe results, [`assess`] says what each replica is worth,

@@ -1,7 +1,7 @@
 //! What a list lacks is asked for one by one before it is believed gone.
 
 use crate::world::{World, id};
-use simplescalevm::pool::{Inquiry, Looked};
+use simplescalevm_core::{Inquiry, Looked};
 
 fn pool() -> World {
     let mut world = World::floor(4);
@@ -114,8 +114,8 @@ fn what_nobody_knows_for_long_and_does_not_answer_is_given_up() {
 #[test]
 fn nothing_is_asked_for_in_the_ordinary_case() {
     let mut world = pool();
-    world.deleted("a", simplescalevm::pool::DeleteReason::Termination);
-    world.state("b", simplescalevm::pool::ServerState::Leaving);
+    world.deleted("a", simplescalevm_core::DeleteReason::Termination);
+    world.state("b", simplescalevm_core::ServerState::Leaving);
     world.list();
     for gone in ["a", "b"] {
         world.gone(gone);
@@ -128,7 +128,7 @@ fn nothing_is_asked_for_in_the_ordinary_case() {
 fn who_has_waited_longest_is_asked_for_first() {
     let mut world = pool();
     let all = [id("a"), id("b"), id("c"), id("d")];
-    let empty = simplescalevm::pool::Listing {
+    let empty = simplescalevm_core::Listing {
         not_alone: std::collections::BTreeSet::new(),
         taken: world.now,
         cloud_time: None,

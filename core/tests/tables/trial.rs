@@ -1,7 +1,7 @@
 //! Every way in which an image can be broken counts as a failed creation, and none of a pool that works.
 
 use crate::world::{BUILDING, ERROR, STOPPED, World, running, s};
-use simplescalevm::pool::{Action, BackoffCause, Policy};
+use simplescalevm_core::{Action, BackoffCause, Policy};
 use std::collections::BTreeMap;
 
 /// How the machines of an image turn out, by the seconds since each came up.

@@ -6,7 +6,7 @@
     reason = "a test that is written wrongly should stop"
 )]
 
-use simplescalevm::pool::{
+use simplescalevm_core::{
     Accepted, Action, Answer, BackoffCause, Blocked, CloudTime, CreateBlock, CreateFailure,
     Creating, CreationMark, DeleteBlock, DeleteReason, ExternalAddress, ExternalAddressId, Failed,
     Heard, Holder, Inquiry, Listing, Looked, Memory, Moment, MoveBlock, MoveFailure, MoveReason,
@@ -126,7 +126,7 @@ impl World {
             created: Some(created),
             launched: launched.then_some(created),
             image: None,
-            marks: simplescalevm::pool::Marks::default(),
+            marks: simplescalevm_core::Marks::default(),
         };
         self.servers.insert(name.to_owned(), server);
     }

@@ -1,7 +1,7 @@
 //! 2.6: how many are created, and when none.
 
 use crate::world::{BUILDING, ERROR, OLD, World, check, held, running};
-use simplescalevm::pool::{BackoffCause, ServerState};
+use simplescalevm_core::{BackoffCause, ServerState};
 use std::num::NonZeroU64;
 
 #[test]

@@ -2,7 +2,7 @@
 //! beside another daemon.
 
 use crate::world::{BUILDING, World, id, running, s};
-use simplescalevm::pool::{BackoffCause, CreationMark, Instance, Memory};
+use simplescalevm_core::{BackoffCause, CreationMark, Instance, Memory};
 
 const HERE: Instance = Instance(7);
 const BEFORE: Instance = Instance(3);
@@ -113,7 +113,7 @@ fn a_mark_that_was_read_once_outlasts_a_list_without_it() {
     let mut world = restarted(1_000);
     world.server("a").marks.served = true;
     world.list();
-    world.server("a").marks = simplescalevm::pool::Marks::default();
+    world.server("a").marks = simplescalevm_core::Marks::default();
     silence(&mut world, 2_000);
     world.does("");
 }
@@ -154,7 +154,7 @@ fn what_serves_is_to_be_marked_once() {
     world.done("b");
     world.wait(20);
     let wanted = world.memory.unmarked(world.now);
-    let at = simplescalevm::pool::CloudTime(world.cloud_now().0 - 20);
+    let at = simplescalevm_core::CloudTime(world.cloud_now().0 - 20);
     assert_eq!(wanted, [(id("a"), Some(at))]);
     world.memory.marked(&id("a"));
     assert_eq!(world.memory.unmarked(world.now), []);

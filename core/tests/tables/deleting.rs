@@ -1,7 +1,7 @@
 //! 2.4: who is deleted, why and when.
 
 use crate::world::{BUILDING, ERROR, NO_ADDRESS, OLD, STOPPED, World, check, id, running, s};
-use simplescalevm::pool::{DeleteReason, ProbeFailure, ServerState};
+use simplescalevm_core::{DeleteReason, ProbeFailure, ServerState};
 
 /// A server that is created under the scaler's eyes and runs at once.
 fn born_here(world: &mut World, name: &str) {
@@ -328,8 +328,8 @@ fn startup_timeout_is_not_reached_by_a_jump_of_the_clouds_clock() {
     let mut world = World::new();
     born_here(&mut world, "a");
     world.fails("a", 3);
-    world.server("a").created = Some(simplescalevm::pool::CloudTime(1));
-    world.server("a").launched = Some(simplescalevm::pool::CloudTime(1));
+    world.server("a").created = Some(simplescalevm_core::CloudTime(1));
+    world.server("a").launched = Some(simplescalevm_core::CloudTime(1));
     world.list();
     world.does("");
 }

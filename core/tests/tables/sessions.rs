@@ -3,7 +3,7 @@
 use crate::world::{
     BUILDING, ERROR, NO_ADDRESS, OLD, STOPPED, World, address_of, check, held, id, running, s,
 };
-use simplescalevm::pool::{Answer, ProbeFailure, ServerState};
+use simplescalevm_core::{Answer, ProbeFailure, ServerState};
 use std::collections::BTreeSet;
 
 const GROUP: [&str; 4] = ["a", "b", "c", "d"];

@@ -1,8 +1,8 @@
 //! The schedule of the probes follows the records.
 
 use super::*;
-use crate::pool::{Answer, Creating, ProbeFailure};
-use crate::pool::{Failed, Listing, Policy, ProbeResult, Server, ServerState};
+use crate::{Answer, Creating, ProbeFailure};
+use crate::{Failed, Listing, Policy, ProbeResult, Server, ServerState};
 use proptest::prelude::*;
 use std::net::Ipv4Addr;
 
@@ -34,7 +34,7 @@ fn server(number: usize, kind: u8) -> Server {
         created: None,
         launched: None,
         image: None,
-        marks: crate::pool::Marks::default(),
+        marks: crate::Marks::default(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! 2.2: what an answer, a failure and a late result do to a replica, and when it is asked.
 
 use crate::world::{BUILDING, OLD, World, check, held, id, running, s};
-use simplescalevm::pool::{Answer, ProbeFailure};
+use simplescalevm_core::{Answer, ProbeFailure};
 use std::collections::BTreeSet;
 
 const ONE_FREE: Result<Answer, ProbeFailure> = Ok(Answer {
