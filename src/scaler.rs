@@ -335,6 +335,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         }
         let is_wanted = self.memory.moves().any_is_open()
             || self.memory.wants_a_list()
+            || self.memory.is_overdue(now)
             || self
                 .plan
                 .actions
