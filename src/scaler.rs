@@ -208,7 +208,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     pub fn pump(&mut self) -> Moment {
         while let Some(result) = self.parts.probes.finished() {
             let result = result.believed(&self.parts.policy);
-            let failure = result.outcome.as_ref().err().map(ProbeFailure::kind);
+            let failure = result.outcome.as_ref().err().map(ProbeFailure::name);
             let note = Note::Probed(result.latency, failure);
             self.parts.watcher.note(&note);
             let heard = self.memory.probed(&self.parts.policy, &result);

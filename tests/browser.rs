@@ -263,7 +263,7 @@ fn foreign_text_stays_text() {
         let replicas = s["replicas"].as_array().map_or(&[][..], Vec::as_slice);
         replicas
             .iter()
-            .filter(|r| r["last_failure_kind"] == "bad_value")
+            .filter(|r| r["last_failure_kind"] == "bad-value")
             .count()
             >= 5
     });

@@ -151,7 +151,7 @@ fn half_empty_lists_create_nothing() {
     assert_eq!(status["summary"]["available"], 3, "{status}");
     let incident = status["incidents"].as_array().unwrap();
     assert!(
-        incident.iter().any(|i| i["kind"] == "list_incomplete"),
+        incident.iter().any(|i| i["kind"] == "list-incomplete"),
         "{status}"
     );
 }
@@ -209,7 +209,7 @@ fn a_pool_that_is_never_free_is_no_storm() {
     std::thread::sleep(Duration::from_secs(8));
     assert!(counter(&cloud, "created") <= 6, "{}", daemon.log());
     let status = daemon.status();
-    assert_eq!(status["backoff"]["cause"], "never_free", "{status}");
+    assert_eq!(status["backoff"]["cause"], "never-free", "{status}");
 }
 
 #[test]

@@ -141,17 +141,17 @@ fn sick_replicas_are_one_failed_probe_each_and_hold_nobody_up() {
     };
     let sick = [
         (Behaviour::of(Mode::Silent), "timeout"),
-        (Behaviour::of(Mode::Huge), "too_large"),
-        (body("[]"), "not_an_object"),
+        (Behaviour::of(Mode::Huge), "too-large"),
+        (body("[]"), "not-an-object"),
         (
             body(r#"{"capacity": -1, "termination": false}"#),
-            "bad_value",
+            "bad-value",
         ),
         (redirect, "status"),
-        (Behaviour::of(Mode::Refuse), "connection_lost"),
-        (Behaviour::of(Mode::Garbage), "not_http"),
-        (body("<html>"), "not_json"),
-        (body(r#"{"capacity": 1}"#), "key_missing"),
+        (Behaviour::of(Mode::Refuse), "connection-lost"),
+        (Behaviour::of(Mode::Garbage), "not-http"),
+        (body("<html>"), "not-json"),
+        (body(r#"{"capacity": 1}"#), "key-missing"),
     ];
     for (index, (behaviour, _)) in sick.iter().enumerate() {
         let name = format!("old-{}", index + 1);
@@ -364,7 +364,7 @@ fn no_host_is_no_churn() {
     let cloud = quick_cloud(|c| c.no_host = true);
     let daemon = Daemon::start(&cloud, &[]);
     daemon.wait_for_status("the failure is told", |s| {
-        s["plan"]["blocked"][0]["cause"] == "server_error"
+        s["plan"]["blocked"][0]["cause"] == "server-error"
     });
     let lists = count(&cloud, LIST);
     daemon.wait("ten more lists", || count(&cloud, LIST) >= lists + 10);

@@ -609,7 +609,7 @@ fn half_empty_lists_create_nothing_however_often_they_come() {
     let incident = snapshot
         .incidents
         .iter()
-        .find(|i| i.kind == "list_incomplete");
+        .find(|i| i.kind == "list-incomplete");
     assert_eq!(incident.map(|i| i.times), Some(32));
 }
 

@@ -1,6 +1,7 @@
 //! What a replica says of itself, and the ways in which it can fail to.
 
 use super::{Moment, Policy, ReplicaId};
+use crate::names;
 use std::fmt;
 use std::time::Duration;
 
@@ -59,28 +60,22 @@ pub enum ProbeFailure {
     Local(String),
 }
 
-impl ProbeFailure {
-    /// A short stable word for counters.
-    #[must_use]
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::Unroutable(_) => "unroutable",
-            Self::Timeout => "timeout",
-            Self::ConnectionLost => "connection_lost",
-            Self::Tls(_) => "tls",
-            Self::NotHttp(_) => "not_http",
-            Self::Status(_) => "status",
-            Self::NotJson | Self::Encoding(_) => "not_json",
-            Self::NotAnObject => "not_an_object",
-            Self::KeyMissing(_) => "key_missing",
-            Self::BadValue { .. } => "bad_value",
-            Self::TooLarge => "too_large",
-            Self::OverLimit { .. } => "over_limit",
-            Self::Local(_) => "local",
-        }
-    }
-}
+names!(ProbeFailure {
+    Self::Refused => "refused",
+    Self::Unroutable(_) => "unroutable",
+    Self::Timeout => "timeout",
+    Self::ConnectionLost => "connection-lost",
+    Self::Tls(_) => "tls",
+    Self::NotHttp(_) => "not-http",
+    Self::Status(_) => "status",
+    Self::NotJson | Self::Encoding(_) => "not-json",
+    Self::NotAnObject => "not-an-object",
+    Self::KeyMissing(_) => "key-missing",
+    Self::BadValue { .. } => "bad-value",
+    Self::TooLarge => "too-large",
+    Self::OverLimit { .. } => "over-limit",
+    Self::Local(_) => "local",
+});
 
 impl fmt::Display for ProbeFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,6 +2,7 @@
 
 use super::clocks::Clocks;
 use super::{Creating, Failed, Memory, Moment, Policy, Record, ReplicaId, ServerState};
+use crate::names;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -46,22 +47,21 @@ pub enum Phase {
     },
 }
 
-impl Phase {
-    /// All words that [`Phase::name`] can give.
-    pub const NAMES: [&'static str; 11] = [
-        "creating",
-        "starting",
-        "checking",
-        "serving",
-        "finishing",
-        "finished",
-        "unreachable",
-        "failed",
-        "held",
-        "unknown",
-        "leaving",
-    ];
+names!(Phase {
+    Self::Leaving => "leaving",
+    Self::Creating(_) => "creating",
+    Self::Starting => "starting",
+    Self::Checking => "checking",
+    Self::Serving { .. } => "serving",
+    Self::Finishing { .. } => "finishing",
+    Self::Finished => "finished",
+    Self::Unreachable { .. } => "unreachable",
+    Self::Failed(_) => "failed",
+    Self::Held => "held",
+    Self::Unknown { .. } => "unknown",
+});
 
+impl Phase {
     /// Whether it answers.
     #[must_use]
     pub fn answers(&self) -> bool {
@@ -69,24 +69,6 @@ impl Phase {
             self,
             Self::Serving { .. } | Self::Finishing { .. } | Self::Finished
         )
-    }
-
-    /// A short stable word for JSON, logs and counters.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Leaving => "leaving",
-            Self::Creating(_) => "creating",
-            Self::Starting => "starting",
-            Self::Checking => "checking",
-            Self::Serving { .. } => "serving",
-            Self::Finishing { .. } => "finishing",
-            Self::Finished => "finished",
-            Self::Unreachable { .. } => "unreachable",
-            Self::Failed(_) => "failed",
-            Self::Held => "held",
-            Self::Unknown { .. } => "unknown",
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The wait after creations that came to nothing: a broken image must not turn into a bill.
 
 use super::Moment;
+use crate::names;
 use std::fmt;
 use std::time::Duration;
 
@@ -27,27 +28,23 @@ pub enum BackoffCause {
     EndedEarly,
 }
 
+names!(BackoffCause {
+    Self::Quota => "quota",
+    Self::Rejected => "rejected",
+    Self::NotPrepared => "not-prepared",
+    Self::ProviderFailure => "provider-failure",
+    Self::RateLimited => "rate-limited",
+    Self::ServerError => "server-error",
+    Self::NeverCameUp => "never-came-up",
+    Self::NeverFree => "never-free",
+    Self::EndedEarly => "ended-early",
+});
+
 impl BackoffCause {
     /// Whether a new replica itself is the cause, and so may be its image or its cloud-init file.
     #[must_use]
     pub fn is_of_the_image(self) -> bool {
         matches!(self, Self::NeverCameUp | Self::NeverFree | Self::EndedEarly)
-    }
-
-    /// A short stable word for counters and JSON.
-    #[must_use]
-    pub fn kind(self) -> &'static str {
-        match self {
-            Self::Quota => "quota",
-            Self::Rejected => "rejected",
-            Self::NotPrepared => "not_prepared",
-            Self::ProviderFailure => "provider_failure",
-            Self::RateLimited => "rate_limited",
-            Self::ServerError => "server_error",
-            Self::NeverCameUp => "never_came_up",
-            Self::NeverFree => "never_free",
-            Self::EndedEarly => "ended_early",
-        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What happened, as it is told in the log and kept for the status page; and what is measured.
 
 use super::{BackoffCause, CloudTime, DeleteReason, Moment, MoveReason, ReplicaId};
+use crate::names;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,37 +57,33 @@ pub enum EventKind {
     ClockJump,
 }
 
-impl EventKind {
-    /// A short stable word for JSON and logs.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Found => "found",
-            Self::New => "replica-new",
-            Self::State => "replica-state",
-            Self::Gone => "replica-gone",
-            Self::Create => "create",
-            Self::CutShort => "create-partial",
-            Self::Delete => "delete",
-            Self::Move => "move-address",
-            Self::Blocked => "blocked",
-            Self::Error => "error",
-            Self::Recovered => "recovered",
-            Self::Doubted => "list-doubted",
-            Self::Incomplete => "list-incomplete",
-            Self::Contradiction => "contradiction",
-            Self::Foreign => "foreign-creation",
-            Self::ImageChanged => "image-changed",
-            Self::FlavorChanged => "flavor-changed",
-            Self::NetworkChanged => "network-changed",
-            Self::SecurityGroupsChanged => "security-groups-changed",
-            Self::MassTermination => "mass-termination",
-            Self::StuckDeleting => "stuck-deleting",
-            Self::OverCapacity => "over-capacity",
-            Self::ClockJump => "clock-jump",
-        }
-    }
+names!(EventKind {
+    Self::Found => "found",
+    Self::New => "replica-new",
+    Self::State => "replica-state",
+    Self::Gone => "replica-gone",
+    Self::Create => "create",
+    Self::CutShort => "create-partial",
+    Self::Delete => "delete",
+    Self::Move => "move-address",
+    Self::Blocked => "blocked",
+    Self::Error => "error",
+    Self::Recovered => "recovered",
+    Self::Doubted => "list-doubted",
+    Self::Incomplete => "list-incomplete",
+    Self::Contradiction => "contradiction",
+    Self::Foreign => "foreign-creation",
+    Self::ImageChanged => "image-changed",
+    Self::FlavorChanged => "flavor-changed",
+    Self::NetworkChanged => "network-changed",
+    Self::SecurityGroupsChanged => "security-groups-changed",
+    Self::MassTermination => "mass-termination",
+    Self::StuckDeleting => "stuck-deleting",
+    Self::OverCapacity => "over-capacity",
+    Self::ClockJump => "clock-jump",
+});
 
+impl EventKind {
     /// Whether it tells what became of one replica, not what was decided.
     #[must_use]
     pub fn is_change(self) -> bool {
@@ -217,17 +214,11 @@ pub enum CycleStep {
     Apply,
 }
 
-impl CycleStep {
-    /// A short stable word for counters.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::List => "list",
-            Self::Plan => "plan",
-            Self::Apply => "apply",
-        }
-    }
-}
+names!(CycleStep {
+    Self::List => "list",
+    Self::Plan => "plan",
+    Self::Apply => "apply",
+});
 
 /// What the provider allows the project, and what is used of it; `None`: without a limit, or
 /// not told.

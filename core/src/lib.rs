@@ -4,12 +4,15 @@
 //! [`Memory`] takes in lists and probe results, [`assess`] says what each replica is worth,
 //! [`plan`] says what to do and why, and [`violations`] checks any plan against the promises.
 
+mod names;
+
 mod answer;
 mod answers;
 mod assess;
 mod backoff;
 mod builds;
 mod clocks;
+mod cloud_error;
 mod contradictions;
 mod creations;
 mod deletions;
@@ -40,6 +43,7 @@ pub use assess::{Assessed, Assessment, Phase, assess};
 pub use backoff::{Backoff, BackoffCause, CreateFailure};
 pub use builds::Builds;
 pub use clocks::{ClockOddity, OddClock};
+pub use cloud_error::ProviderErrorKind;
 pub use contradictions::take_out_contradictions;
 pub use creations::Accepted;
 pub use event::{CycleStep, Event, EventKind, Events, Note, Numbers, Quota};

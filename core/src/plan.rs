@@ -6,6 +6,7 @@ use super::{
     deletions::plan_deletions,
     plan_moves::{Wait, plan_moves, waits_for},
 };
+use crate::names;
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -25,19 +26,13 @@ pub enum DeleteReason {
     UnreachableTimeout,
 }
 
-impl DeleteReason {
-    /// A short stable word for JSON, logs and counters.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Stopped => "stopped",
-            Self::Termination => "termination",
-            Self::StartupTimeout => "startup-timeout",
-            Self::UnreachableTimeout => "unreachable-timeout",
-        }
-    }
-}
+names!(DeleteReason {
+    Self::Error => "error",
+    Self::Stopped => "stopped",
+    Self::Termination => "termination",
+    Self::StartupTimeout => "startup-timeout",
+    Self::UnreachableTimeout => "unreachable-timeout",
+});
 
 /// Why an external address goes to another replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,17 +45,11 @@ pub enum MoveReason {
     Free,
 }
 
-impl MoveReason {
-    /// A short stable word for JSON, logs and counters.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::HolderGoes(_) => "holder-goes",
-            Self::HolderUnreachable => "holder-unreachable",
-            Self::Free => "free",
-        }
-    }
-}
+names!(MoveReason {
+    Self::HolderGoes(_) => "holder-goes",
+    Self::HolderUnreachable => "holder-unreachable",
+    Self::Free => "free",
+});
 
 /// Something to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -212,58 +201,28 @@ pub enum Blocked {
     },
 }
 
+names!(Blocked {
+    Self::Create { why: CreateBlock::Backoff { .. }, .. } => "backoff",
+    Self::Create { why: CreateBlock::OutcomeUnknown { .. }, .. }
+        | Self::MoveAddress { why: MoveBlock::OutcomeUnknown, .. } => "outcome-unknown",
+    Self::Create { why: CreateBlock::JustStarted { .. }, .. } => "just-started",
+    Self::Create { why: CreateBlock::MaxCount { .. }, .. } => "max-count",
+    Self::Create { why: CreateBlock::MaxCreating { .. }, .. } => "max-creating",
+    Self::Create { why: CreateBlock::ShrunkenList { .. }, .. }
+        | Self::Delete { why: DeleteBlock::ShrunkenList { .. }, .. } => "shrunken-list",
+    Self::Delete { why: DeleteBlock::Locked, .. } => "locked",
+    Self::Delete { why: DeleteBlock::StillStarting { .. }, .. } => "still-starting",
+    Self::Delete { why: DeleteBlock::MayHaveRun, .. } => "may-have-run",
+    Self::Delete { why: DeleteBlock::StillAnswers, .. } => "still-answers",
+    Self::Delete { why: DeleteBlock::MassTermination { .. }, .. } => "mass-termination",
+    Self::Delete { why: DeleteBlock::AddressNotShown, .. } => "address-not-shown",
+    Self::Delete { why: DeleteBlock::NobodyAnswers, .. } => "nobody-answers",
+    Self::Delete { why: DeleteBlock::AddressNotMoved { .. }, .. } => "address-not-moved",
+    Self::MoveAddress { why: MoveBlock::NoStandby, .. } => "no-standby",
+    Self::MoveAddress { why: MoveBlock::Refused { .. }, .. } => "move-refused",
+});
+
 impl Blocked {
-    /// All words that [`Blocked::name`] can give.
-    pub const NAMES: [&'static str; 16] = [
-        "backoff",
-        "outcome-unknown",
-        "just-started",
-        "max-count",
-        "max-creating",
-        "shrunken-list",
-        "locked",
-        "still-starting",
-        "may-have-run",
-        "still-answers",
-        "mass-termination",
-        "address-not-shown",
-        "nobody-answers",
-        "address-not-moved",
-        "no-standby",
-        "move-refused",
-    ];
-
-    /// A short stable word for JSON, logs and counters.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Create { why, .. } => match why {
-                CreateBlock::Backoff { .. } => "backoff",
-                CreateBlock::OutcomeUnknown { .. } => "outcome-unknown",
-                CreateBlock::JustStarted { .. } => "just-started",
-                CreateBlock::MaxCount { .. } => "max-count",
-                CreateBlock::MaxCreating { .. } => "max-creating",
-                CreateBlock::ShrunkenList { .. } => "shrunken-list",
-            },
-            Self::Delete { why, .. } => match why {
-                DeleteBlock::Locked => "locked",
-                DeleteBlock::StillStarting { .. } => "still-starting",
-                DeleteBlock::MayHaveRun => "may-have-run",
-                DeleteBlock::StillAnswers => "still-answers",
-                DeleteBlock::MassTermination { .. } => "mass-termination",
-                DeleteBlock::AddressNotShown => "address-not-shown",
-                DeleteBlock::NobodyAnswers => "nobody-answers",
-                DeleteBlock::ShrunkenList { .. } => "shrunken-list",
-                DeleteBlock::AddressNotMoved { .. } => "address-not-moved",
-            },
-            Self::MoveAddress { why, .. } => match why {
-                MoveBlock::NoStandby => "no-standby",
-                MoveBlock::Refused { .. } => "move-refused",
-                MoveBlock::OutcomeUnknown => "outcome-unknown",
-            },
-        }
-    }
-
     /// Until when it is blocked, where that is known.
     #[must_use]
     pub fn until(&self) -> Option<Moment> {

@@ -2,6 +2,7 @@
 //! JSON, `/readyz` and the metrics alike. The table in `docs/ARCHITECTURE.md` is its specification.
 
 use super::{BackoffCause, Blocked, DeleteBlock, Moment, MoveBlock, MoveReason, Phase, Snapshot};
+use crate::names;
 use std::fmt;
 use std::time::Duration;
 
@@ -17,20 +18,13 @@ pub enum Severity {
     Critical,
 }
 
+names!(Severity {
+    Self::Ok => "ok",
+    Self::Warning => "warning",
+    Self::Critical => "critical",
+});
+
 impl Severity {
-    /// All words that [`Severity::name`] can give, from the best to the worst.
-    pub const NAMES: [&'static str; 3] = ["ok", "warning", "critical"];
-
-    /// A short stable word for JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Warning => "warning",
-            Self::Critical => "critical",
-        }
-    }
-
     /// 0, 1 or 2.
     #[must_use]
     pub fn number(self) -> u8 {
@@ -110,44 +104,23 @@ pub enum Reason {
     },
 }
 
+names!(Reason {
+    Self::LoopStopped => "loop-stopped",
+    Self::NoListYet => "no-list-yet",
+    Self::CannotList { .. } => "cannot-list",
+    Self::ListTooOld => "list-too-old",
+    Self::FirstLook => "first-look",
+    Self::NothingReady { .. } => "nothing-ready",
+    Self::BelowFloor { .. } => "below-floor",
+    Self::CreationBlocked { .. } => "creation-blocked",
+    Self::CreationsFail { .. } => "creations-fail",
+    Self::ReplicasDown { .. } => "replicas-down",
+    Self::ReplicasUnknown { .. } => "replicas-unknown",
+    Self::ShrunkenList { .. } => "shrunken-list",
+    Self::ActionsBlocked { .. } => "actions-blocked",
+});
+
 impl Reason {
-    /// All words that [`Reason::name`] can give.
-    pub const NAMES: [&'static str; 13] = [
-        "loop-stopped",
-        "no-list-yet",
-        "cannot-list",
-        "list-too-old",
-        "first-look",
-        "nothing-ready",
-        "below-floor",
-        "creation-blocked",
-        "creations-fail",
-        "replicas-down",
-        "replicas-unknown",
-        "shrunken-list",
-        "actions-blocked",
-    ];
-
-    /// A short stable word for JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::LoopStopped => "loop-stopped",
-            Self::NoListYet => "no-list-yet",
-            Self::CannotList { .. } => "cannot-list",
-            Self::ListTooOld => "list-too-old",
-            Self::FirstLook => "first-look",
-            Self::NothingReady { .. } => "nothing-ready",
-            Self::BelowFloor { .. } => "below-floor",
-            Self::CreationBlocked { .. } => "creation-blocked",
-            Self::CreationsFail { .. } => "creations-fail",
-            Self::ReplicasDown { .. } => "replicas-down",
-            Self::ReplicasUnknown { .. } => "replicas-unknown",
-            Self::ShrunkenList { .. } => "shrunken-list",
-            Self::ActionsBlocked { .. } => "actions-blocked",
-        }
-    }
-
     /// What to know or to do about it.
     #[must_use]
     pub fn advice(self) -> &'static str {

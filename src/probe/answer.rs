@@ -336,7 +336,7 @@ mod tests {
             for body in [little, big] {
                 let failure = read_answer(&body, "capacity", "done").unwrap_err();
                 assert_eq!(failure, ProbeFailure::Encoding("UTF-16"));
-                assert_eq!(failure.kind(), "not_json");
+                assert_eq!(failure.name(), "not-json");
                 let told = failure.to_string();
                 assert_eq!(told, "the body is in UTF-16, and JSON has to be in UTF-8");
             }

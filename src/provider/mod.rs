@@ -2,9 +2,10 @@
 
 pub mod openstack;
 
+pub use crate::pool::ProviderErrorKind;
 use crate::pool::{
-    Accepted, BackoffCause, CreateFailure, CreationMark, EventKind, ExternalAddress, Listing,
-    Looked, Moment, Quota, ReplicaId,
+    Accepted, CreateFailure, CreationMark, EventKind, ExternalAddress, Listing, Looked, Moment,
+    Quota, ReplicaId,
 };
 use std::error::Error;
 use std::fmt;
@@ -120,94 +121,6 @@ pub struct NameChange {
     pub old: String,
     /// The id that it stands for.
     pub new: String,
-}
-
-/// What kind of failure it was. Set once, where the answer is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ProviderErrorKind {
-    /// The quota is used up.
-    Quota,
-    /// Too many requests.
-    RateLimited,
-    /// The credentials are not accepted.
-    Unauthorized,
-    /// The credentials do not allow it.
-    Forbidden,
-    /// The object is not there.
-    NotFound,
-    /// The object's state does not allow it.
-    Conflict,
-    /// The object has changed since it was listed.
-    Changed,
-    /// The request is not accepted as it is.
-    Rejected,
-    /// A configured name stands for nothing, or for more than one thing.
-    Lookup,
-    /// A file that the request needs cannot be used.
-    LocalFile,
-    /// No whole answer came in time.
-    Timeout,
-    /// The provider could not be reached, or the connection was lost.
-    Connection,
-    /// The provider failed (5xx).
-    Server,
-    /// The answer makes no sense.
-    BadAnswer,
-}
-
-impl ProviderErrorKind {
-    /// A short stable word for counters.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Quota => "quota",
-            Self::RateLimited => "rate_limited",
-            Self::Unauthorized => "unauthorized",
-            Self::Forbidden => "forbidden",
-            Self::NotFound => "not_found",
-            Self::Conflict => "conflict",
-            Self::Changed => "changed",
-            Self::Rejected => "rejected",
-            Self::Lookup => "lookup",
-            Self::LocalFile => "local_file",
-            Self::Timeout => "timeout",
-            Self::Connection => "connection",
-            Self::Server => "server",
-            Self::BadAnswer => "bad_answer",
-        }
-    }
-
-    /// Whether the next request is likely to fail in the same way, whatever it is about.
-    #[must_use]
-    pub fn concerns_the_provider(self) -> bool {
-        matches!(
-            self,
-            Self::RateLimited | Self::Unauthorized | Self::Timeout | Self::Connection
-        )
-    }
-
-    /// Whether there was no answer in time, or none at all.
-    #[must_use]
-    pub fn is_no_answer(self) -> bool {
-        matches!(self, Self::Timeout | Self::Connection)
-    }
-
-    fn backoff_cause(self) -> BackoffCause {
-        match self {
-            Self::Quota => BackoffCause::Quota,
-            Self::RateLimited => BackoffCause::RateLimited,
-            Self::Timeout | Self::Connection | Self::Server | Self::BadAnswer => {
-                BackoffCause::ProviderFailure
-            }
-            Self::Unauthorized
-            | Self::Forbidden
-            | Self::NotFound
-            | Self::Conflict
-            | Self::Changed
-            | Self::Rejected => BackoffCause::Rejected,
-            Self::Lookup | Self::LocalFile => BackoffCause::NotPrepared,
-        }
-    }
 }
 
 /// A failed request to the provider.

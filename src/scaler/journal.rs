@@ -328,7 +328,7 @@ impl Journal {
             let event = Event {
                 replica: Some(id.clone()),
                 name: Some(known.name),
-                reason: known.deleted.map(DeleteReason::name),
+                reason: known.deleted.as_ref().map(DeleteReason::name),
                 states: (Some(known.phase), None),
                 numbers: Some(numbers),
                 ..Event::new(EventKind::Gone, format!("replica {name} [{id}]: gone{why}"))
@@ -399,11 +399,11 @@ impl Journal {
     ) {
         let text = format!("the plan breaks its promises and is not applied: {broken:?}");
         let event = Event {
-            reason: Some("broken_promise"),
+            reason: Some("broken-promise"),
             error: Some(text),
             ..Event::new(EventKind::Error, "plan".to_owned())
         };
-        self.fold(when, About::Plan, event, "broken_promise", watcher);
+        self.fold(when, About::Plan, event, "broken-promise", watcher);
     }
 
     /// Tells what came of an action.

@@ -1,7 +1,7 @@
 //! The pool as it is, as gauges.
 
 use super::Facts;
-use crate::pool::{Blocked, DeleteReason, Health, Holder, Moment, MoveReason, Phase, Snapshot};
+use crate::pool::{Blocked, Health, Holder, Moment, MoveReason, Phase, Snapshot};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -11,13 +11,6 @@ use std::time::Duration;
 
 pub(super) type Label = (&'static str, &'static str);
 pub(super) type Real = Gauge<f64, AtomicU64>;
-
-/// Why an external address moves; why its holder goes makes no difference to the word.
-pub(super) const MOVE_REASONS: [MoveReason; 3] = [
-    MoveReason::HolderGoes(DeleteReason::Error),
-    MoveReason::HolderUnreachable,
-    MoveReason::Free,
-];
 
 /// What can be read off the pool as it is.
 pub(super) fn gauges(
@@ -204,8 +197,8 @@ fn addresses_waiting(snapshot: &Snapshot) -> Vec<(Label, usize)> {
         let is_it = |b: &&Blocked| matches!(b, Blocked::MoveAddress { reason, .. } if reason.name() == name);
         snapshot.plan.blocked.iter().filter(is_it).count()
     };
-    MOVE_REASONS
-        .map(|why| (("reason", why.name()), count(why.name())))
+    MoveReason::NAMES
+        .map(|why| (("reason", why), count(why)))
         .into()
 }
 

@@ -2,8 +2,11 @@
 //! series is bounded.
 
 use super::Facts;
-use super::gauges::{Label, MOVE_REASONS, Real, gauges, real};
-use crate::pool::{BackoffCause, DeleteReason, Moment, Note, Quota, Snapshot};
+use super::gauges::{Label, Real, gauges, real};
+use crate::pool::{
+    BackoffCause, DeleteReason, Moment, MoveReason, Note, ProbeFailure, ProviderErrorKind, Quota,
+    Snapshot,
+};
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -18,42 +21,8 @@ type Requests = Family<[(&'static str, Cow<'static, str>); 3], Counter>;
 
 pub(super) const PREFIX: &str = "simplescalevm";
 
-/// The kinds of errors that are there from the start; any other one shows when it happens.
-const ERRORS: [&str; 16] = [
-    "quota",
-    "rate_limited",
-    "unauthorized",
-    "forbidden",
-    "not_found",
-    "conflict",
-    "changed",
-    "rejected",
-    "lookup",
-    "local_file",
-    "timeout",
-    "connection",
-    "server",
-    "bad_answer",
-    "broken_promise",
-    "list_incomplete",
-];
-/// The kinds of failed probes that are there from the start.
-const PROBE_FAILURES: [&str; 14] = [
-    "refused",
-    "unroutable",
-    "timeout",
-    "connection_lost",
-    "tls",
-    "not_http",
-    "status",
-    "not_json",
-    "not_an_object",
-    "key_missing",
-    "bad_value",
-    "too_large",
-    "over_limit",
-    "local",
-];
+/// Errors of the loop itself, beside those of the cloud.
+const ERRORS_OF_THE_LOOP: [&str; 2] = ["broken-promise", "list-incomplete"];
 
 /// What has been counted and measured since the start.
 #[derive(Debug)]
@@ -217,42 +186,22 @@ impl Metrics {
 
     /// A rate needs a first value, also of what has never happened.
     fn start_at_zero(&self) {
-        use BackoffCause::{
-            EndedEarly, NeverCameUp, NeverFree, ProviderFailure, Quota, RateLimited, Rejected,
-            ServerError,
-        };
-        use DeleteReason::{Error, StartupTimeout, Stopped, Termination, UnreachableTimeout};
-        for kind in ERRORS {
+        for kind in ProviderErrorKind::NAMES
+            .into_iter()
+            .chain(ERRORS_OF_THE_LOOP)
+        {
             self.errors.get_or_create(&[("kind", kind)]).inc_by(0);
         }
-        for kind in PROBE_FAILURES {
-            reason(&self.probe_failures, kind, 0);
-        }
-        let causes = [
-            Quota,
-            Rejected,
-            ProviderFailure,
-            RateLimited,
-            ServerError,
-            NeverCameUp,
-            NeverFree,
-            EndedEarly,
+        let families = [
+            (&self.probe_failures, ProbeFailure::NAMES.as_slice()),
+            (&self.create_failures, BackoffCause::NAMES.as_slice()),
+            (&self.deleted, DeleteReason::NAMES.as_slice()),
+            (&self.moves, MoveReason::NAMES.as_slice()),
         ];
-        for cause in causes {
-            reason(&self.create_failures, cause.kind(), 0);
-        }
-        let reasons = [
-            Error,
-            Stopped,
-            Termination,
-            StartupTimeout,
-            UnreachableTimeout,
-        ];
-        for why in reasons {
-            reason(&self.deleted, why.name(), 0);
-        }
-        for why in MOVE_REASONS {
-            reason(&self.moves, why.name(), 0);
+        for (family, names) in families {
+            for name in names {
+                reason(family, name, 0);
+            }
         }
     }
 
@@ -269,7 +218,7 @@ impl Metrics {
             Note::Created(count) => {
                 self.created.inc_by(*count);
             }
-            Note::CreateFailed(cause) => reason(&self.create_failures, cause.kind(), 1),
+            Note::CreateFailed(cause) => reason(&self.create_failures, cause.name(), 1),
             Note::Foreign(count) => {
                 self.foreign.inc_by(*count);
             }

@@ -4,9 +4,9 @@ use super::Facts;
 use super::view_events::{IN_STATUS, event_view};
 use super::view_plan::{action_view, blocked_view, going_because, plan_view};
 use crate::pool::{
-    Backoff, Blocked, Creating, CycleReport, ExternalAddress, Failed, Finding, Health, Holder,
-    Incident, Moment, Outcome, Phase, ProbeFailure, Record, ReplicaId, ServerState, Snapshot,
-    Words, delete_reason, shown, surplus_in_words, utc, visible,
+    Backoff, Blocked, Creating, CycleReport, DeleteReason, ExternalAddress, Failed, Finding,
+    Health, Holder, Incident, Moment, Outcome, Phase, ProbeFailure, Record, ReplicaId, ServerState,
+    Snapshot, Words, delete_reason, shown, surplus_in_words, utc, visible,
 };
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -291,13 +291,13 @@ fn replicas_view<'a>(
             has_served: record.map(|r| r.has_served),
             id: id.as_str(),
             last_failure: failure.map(|failure| visible(&failure.to_string())),
-            last_failure_kind: failure.map(ProbeFailure::kind),
+            last_failure_kind: failure.map(ProbeFailure::name),
             last_probe_seconds_ago: last_probe.map(|(at, _)| since(at)),
             latency_ms: last_probe.map(|(_, latency)| milliseconds(latency)),
             locked: assessed.locked,
             name: shown(&assessed.name),
             outdated: record.and_then(|r| snapshot.is_outdated(r)),
-            reason: reason.map(|r| r.name()),
+            reason: reason.map(DeleteReason::name),
             reason_text: reason.map(|r| delete_reason(*r)),
             state: assessed.phase.name(),
             termination: answer.map(|a| a.termination),
@@ -373,7 +373,7 @@ fn surplus_view(snapshot: &Snapshot) -> Value {
 fn backoff_view(backoff: Backoff, words: &Words<'_>, now: Moment) -> Value {
     json!({
         "failures": backoff.failures,
-        "cause": backoff.cause.kind(),
+        "cause": backoff.cause.name(),
         "text": words.cause(backoff.cause),
         "until_seconds": seconds_until(backoff.until, now),
         "until": words.utc(backoff.until),

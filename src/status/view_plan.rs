@@ -65,7 +65,7 @@ pub(super) fn blocked_view(blocked: &Blocked, words: &Words<'_>, now: Moment) ->
             "count": count,
             "reason": "below-floor",
             "cause": match why {
-                CreateBlock::Backoff { cause, .. } => Some(cause.kind()),
+                CreateBlock::Backoff { cause, .. } => Some(cause.name()),
                 _ => None,
             },
         }),

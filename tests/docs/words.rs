@@ -2,7 +2,9 @@
 
 use crate::{read, root};
 use simplescalevm::config::variables;
-use simplescalevm::pool::{Blocked, DeleteReason};
+use simplescalevm::pool::{
+    BackoffCause, Blocked, DeleteReason, EventKind, Phase, ProbeFailure, ProviderErrorKind,
+};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -39,26 +41,6 @@ fn rows(section: &str) -> Vec<String> {
         .collect()
 }
 
-/// The words that a function of a type returns: its arms are `... => "word"`.
-fn words_of(file: &str, implementation: &str, function: &str) -> Vec<String> {
-    let code = read(file);
-    let (_, code) = code
-        .split_once(&format!("\nimpl {implementation} {{"))
-        .unwrap();
-    let (code, _) = code.split_once("\n}").unwrap();
-    let (_, code) = code.split_once(&format!("fn {function}(")).unwrap();
-    let (code, _) = code.split_once("\n    }").unwrap();
-    let arms = code.split("=> \"").skip(1);
-    let words: Vec<String> = arms
-        .map(|arm| arm.split('"').next().unwrap().to_owned())
-        .collect();
-    assert!(
-        words.len() > 2,
-        "{file}: {function} of {implementation}: {words:?}"
-    );
-    words
-}
-
 #[track_caller]
 fn same(what: &str, mut found: Vec<String>, mut expected: Vec<String>) {
     found.sort();
@@ -76,9 +58,7 @@ fn every_reason_has_its_section() {
     let blocked = section(&text, "## Blocked: the reasons");
     same("blocked", headlines(&blocked), owned(&Blocked::NAMES));
     let deleted = section(&text, "## Deleted: the reasons");
-    let reasons = words_of("core/src/plan.rs", "DeleteReason", "name");
-    assert!(reasons.contains(&DeleteReason::Termination.name().to_owned()));
-    same("deleted", headlines(&deleted), reasons);
+    same("deleted", headlines(&deleted), owned(&DeleteReason::NAMES));
     for part in [blocked, deleted] {
         for piece in part.split("### `").skip(1) {
             let (word, rest) = piece.split_once('\n').unwrap();
@@ -90,28 +70,18 @@ fn every_reason_has_its_section() {
 #[test]
 fn every_kind_has_its_row() {
     let text = read(OPERATING);
-    let check =
-        |headline: &str, (file, implementation, function): (&str, &str, &str), more: &[&str]| {
-            let mut words = words_of(file, implementation, function);
-            words.extend(owned(more));
-            same(headline, rows(&section(&text, headline)), words);
-        };
-    let causes = ("core/src/backoff.rs", "BackoffCause", "kind");
-    check("## Creations that wait: the causes", causes, &[]);
-    let kinds = ("src/provider/mod.rs", "ProviderErrorKind", "name");
-    check(
-        "## Errors of the provider: the kinds",
-        kinds,
-        &["broken_promise", "list_incomplete"],
-    );
-    let probes = ("core/src/answer.rs", "ProbeFailure", "kind");
-    check("## Failed probes: the kinds", probes, &[]);
-    let phases = ("core/src/assess.rs", "Phase", "name");
-    check("### States of a replica", phases, &[]);
+    let check = |headline: &str, words: &[&str]| {
+        same(headline, rows(&section(&text, headline)), owned(words));
+    };
+    check("## Creations that wait: the causes", &BackoffCause::NAMES);
+    let mut kinds = ProviderErrorKind::NAMES.to_vec();
+    kinds.extend(["broken-promise", "list-incomplete"]);
+    check("## Errors of the provider: the kinds", &kinds);
+    check("## Failed probes: the kinds", &ProbeFailure::NAMES);
+    check("### States of a replica", &Phase::NAMES);
     let lines = section(&text, "## Lines of the pool");
     let lines = lines.split("### ").next().unwrap().to_owned();
-    let events = words_of("core/src/event.rs", "EventKind", "name");
-    same("events", rows(&lines), events);
+    same("events", rows(&lines), owned(&EventKind::NAMES));
 }
 
 #[test]

@@ -424,7 +424,7 @@ impl Judge {
         let broken = snapshot
             .incidents
             .iter()
-            .find(|i| i.kind == "broken_promise");
+            .find(|i| i.kind == "broken-promise");
         if let Some(incident) = broken {
             let text = incident.error.clone();
             self.violated(number, now, Invariant::PromiseBroken, text);

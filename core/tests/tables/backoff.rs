@@ -20,7 +20,7 @@ fn each_cause_of_an_answer_delays_the_next_creation() {
         let mut world = World::floor(1);
         world.list();
         world.refused(cause);
-        world.does(&format!("no create 1: backoff {} until 10", cause.kind()));
+        world.does(&format!("no create 1: backoff {} until 10", cause.name()));
         world.wait(10);
         world.does("create 1");
     }
@@ -46,7 +46,7 @@ fn retry_after_is_obeyed_where_it_is_longer() {
         world.list();
         world.failed(BackoffCause::RateLimited, Some(s(wish)), false);
         assert_eq!(world.backoff(), Some(delay));
-        world.does(&format!("no create 1: backoff rate_limited until {delay}"));
+        world.does(&format!("no create 1: backoff rate-limited until {delay}"));
     }
 }
 
@@ -125,7 +125,7 @@ fn servers_that_end_in_error_count_once_for_each_creation() {
     assert_eq!(world.backoff(), None);
     world.state("a", ERROR);
     world.list();
-    world.does("delete a error | no create 1: backoff server_error until 20");
+    world.does("delete a error | no create 1: backoff server-error until 20");
     world.wait(10);
     world.state("b", ERROR);
     world.state("c", ERROR);
@@ -210,9 +210,9 @@ fn replica_that_is_silent_after_its_grace_delays_the_next_creation() {
     world.wait(300);
     world.fails("a", 3);
     world.list();
-    world.does("no create 1: backoff never_came_up until 320");
+    world.does("no create 1: backoff never-came-up until 320");
     world.free("a", 0);
-    world.does("no create 1: backoff never_came_up until 320");
+    world.does("no create 1: backoff never-came-up until 320");
     world.free("a", 1);
     assert_eq!(world.memory.backoff(), None);
 }

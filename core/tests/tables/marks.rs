@@ -314,7 +314,7 @@ fn what_the_provider_does_not_know_is_written_off() {
     world.ordered(3, "a");
     world.wait(30);
     world.list_and_ask(&[], false);
-    world.does("no create 3: backoff never_came_up until 40");
+    world.does("no create 3: backoff never-came-up until 40");
 }
 
 #[test]

@@ -459,7 +459,7 @@ fn tell_blocked(blocked: &Blocked) -> String {
     match blocked {
         Blocked::Create { count, why } => {
             let cause = match why {
-                CreateBlock::Backoff { cause, .. } => format!(" {}", cause.kind()),
+                CreateBlock::Backoff { cause, .. } => format!(" {}", cause.name()),
                 _ => String::new(),
             };
             format!("no create {count}: {word}{cause}{until}")

@@ -49,7 +49,7 @@ impl Journal {
     /// Tells that a list lacks what is there, or what is not known to be gone. One good list between two such is no
     /// end of that.
     pub(in crate::scaler) fn asked(&mut self, when: When, asked: Asked, watcher: &dyn Watcher) {
-        const KIND: &str = "list_incomplete";
+        const KIND: &str = "list-incomplete";
         if asked == Asked::default() {
             return;
         }
