@@ -14,21 +14,34 @@ pub(super) struct Past {
     pub(super) creation: u64,
     /// It may hold a session.
     pub(super) may_have_run: bool,
+    /// The provider has not said that it is gone: nothing was known of it for long, and it may come back.
+    given_up: bool,
 }
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Gone(BTreeMap<ReplicaId, Past>);
 
 impl Gone {
+    /// For how long one is known that was given up, and how many of them are, however long an outage lasts.
+    const GIVEN_UP_FOR: Duration = Duration::from_secs(86_400);
+    const MOST: usize = 10_000;
+
     pub(super) fn forget_older_than(&mut self, age: Duration, now: Moment) {
-        self.0.retain(|_, past| now.since(past.at) <= age);
+        self.0.retain(|_, past| {
+            let age = if past.given_up { Self::GIVEN_UP_FOR } else { age };
+            now.since(past.at) <= age
+        });
     }
 
-    pub(super) fn went(&mut self, record: &Record, now: Moment) {
+    pub(super) fn went(&mut self, record: &Record, given_up: bool, now: Moment) {
+        if self.0.len() >= Self::MOST {
+            return;
+        }
         let past = Past {
             at: now,
             creation: record.creation,
             may_have_run: record.may_have_run,
+            given_up,
         };
         self.0.insert(record.server.id.clone(), past);
     }

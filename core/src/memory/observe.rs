@@ -59,7 +59,7 @@ impl Memory {
         // What this list shows is as old as its being asked for.
         self.gone
             .forget_older_than(Self::NEW_SERVERS_SHOW_WITHIN, now);
-        self.drop_gone(policy, is_gone, arrived);
+        self.drop_gone(policy, is_gone, inquiry, arrived);
         self.moves.listed(now);
         let seen = listing.servers.iter().map(|server| (server, false));
         for (server, asked) in seen.chain(found.into_iter().map(|server| (server, true))) {
@@ -232,14 +232,22 @@ impl Memory {
         true
     }
 
-    fn drop_gone(&mut self, policy: &Policy, is_gone: impl Fn(&ReplicaId) -> bool, now: Moment) {
+    fn drop_gone(
+        &mut self,
+        policy: &Policy,
+        is_gone: impl Fn(&ReplicaId) -> bool,
+        inquiry: &Inquiry,
+        now: Moment,
+    ) {
         let schedule = &mut self.schedule;
         let mut gone: Vec<Arc<Record>> = Vec::new();
         self.records.retain(|id, record| {
             let stays = !is_gone(id);
             if !stays {
                 schedule.moved(id, record.waits(), None);
-                self.gone.went(record, now);
+                let looked = inquiry.of(id);
+                let given_up = matches!(looked, Some(Looked::NotKnown | Looked::NotAsked));
+                self.gone.went(record, given_up, now);
                 gone.push(Arc::clone(record));
             }
             stays

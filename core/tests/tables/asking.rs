@@ -1,7 +1,7 @@
 //! What a list lacks is asked for one by one before it is believed gone.
 
-use crate::world::{World, id};
-use simplescalevm_core::{Inquiry, Looked};
+use crate::world::{World, id, running, s};
+use simplescalevm_core::{Action, Inquiry, Looked};
 
 fn pool() -> World {
     let mut world = World::floor(4);
@@ -109,6 +109,37 @@ fn what_nobody_knows_for_long_and_does_not_answer_is_given_up() {
     world.list_and_ask(&["d"], true);
     // c still answers.
     world.is("c serving 1, d serving 1 = 2");
+}
+
+/// It served, and nobody could say so at the cloud: when it is listed again, it has not "never come up".
+#[test]
+fn what_was_given_up_and_is_listed_again_may_still_have_served() {
+    let mut world = World::floor(1);
+    world.policy.startup_timeout = Some(s(300));
+    world.list();
+    let mark = world.ordered(1, "a");
+    world.add("a", running(), 0);
+    world.marked("a", mark);
+    world.list();
+    world.free("a", 1);
+    world.fails("a", 3);
+    let server = world.servers["a"].clone();
+    world.gone("a");
+    world.list_and_ask(&[], true);
+    world.wait(900);
+    world.list_and_ask(&[], true);
+    assert!(world.memory.record(&id("a")).is_none(), "it is given up");
+    world.wait(3_600);
+    world.servers.insert("a".to_owned(), server);
+    world.list();
+    for _ in 0..100 {
+        world.fails("a", 1);
+        world.wait(10);
+        world.list();
+    }
+    let deletions = world.plan().actions;
+    let is_deletion = |action: &Action| matches!(action, Action::Delete { .. });
+    assert!(!deletions.iter().any(is_deletion), "{deletions:?}");
 }
 
 #[test]
