@@ -2,7 +2,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
-use simplescalevm::cli::{Command, CommandLine, ManSetting, completions, help, man_page};
+use simplescalevm::cli::{Command, CommandLine, ManSetting, NothingToDo, completions, man_page};
 use simplescalevm::config::{ConfigError, Environment, Section, Settings, variables};
 use simplescalevm::runtime;
 use std::process::ExitCode;
@@ -13,23 +13,22 @@ const USAGE: u8 = 2;
 fn main() -> ExitCode {
     // Before a password is read.
     runtime::keep_memory_private();
-    let line = match CommandLine::parse(std::env::args_os().skip(1)) {
+    let line = match CommandLine::read(std::env::args_os()) {
         Ok(line) => line,
-        Err(error) => {
-            runtime::complain(&error.to_string());
+        Err(NothingToDo::Asked(text)) => return print(&text),
+        Err(NothingToDo::Wrong(text)) => {
+            runtime::complain(&text);
             return ExitCode::from(USAGE);
         }
     };
     match line.command {
-        Command::Help => print(&help()),
-        Command::Version => print(&format!("simplescalevm {}\n", env!("CARGO_PKG_VERSION"))),
-        Command::Completions(shell) => print(&completions(shell)),
-        Command::Man => print(&man_page(&man_settings())),
-        Command::Healthcheck => healthcheck(&line),
-        Command::Run => with_settings(&line, runtime::run),
-        Command::Check { json } => with_settings(&line, |s| runtime::check(s, json)),
-        Command::Config { json } => config(&line, json),
-        Command::Plan { json } => with_settings(&line, |s| runtime::plan(s, json)),
+        None => with_settings(&line, runtime::run),
+        Some(Command::Check(output)) => with_settings(&line, |s| runtime::check(s, output.json)),
+        Some(Command::Config(output)) => config(&line, output.json),
+        Some(Command::Plan(output)) => with_settings(&line, |s| runtime::plan(s, output.json)),
+        Some(Command::Healthcheck) => healthcheck(&line),
+        Some(Command::Completions { shell }) => print(&completions(shell)),
+        Some(Command::Man) => print(&man_page(&man_settings())),
     }
 }
 

@@ -64,7 +64,8 @@ fn what_is_installed_is_what_the_program_prints() {
 fn bash_offers(line: &str) -> Vec<String> {
     let script = format!(
         ". '{}'; COMP_WORDS=({line}); [[ '{line}' == *' ' ]] && COMP_WORDS+=(''); \
-         COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); compopt() {{ :; }}; _simplescalevm; \
+         COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); compopt() {{ :; }}; \
+         _simplescalevm simplescalevm \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD-1]}}\"; \
          printf '%s\\n' \"${{COMPREPLY[@]}}\"",
         deployed("completions/simplescalevm.bash").display()
     );
@@ -83,12 +84,12 @@ fn bash_completes() {
     check("simplescalevm ch", &["check"]);
     check(
         "simplescalevm completions ",
-        &["bash", "zsh", "fish", "-h", "--help", "-V", "--version"],
+        &["-h", "--env-file", "--help", "bash", "zsh", "fish"],
     );
     check("simplescalevm plan --j", &["--json"]);
     check("simplescalevm healthcheck --j", &[]);
-    check("simplescalevm --env-file check pl", &["plan"]);
-    check("simplescalevm --env-file ", &[]);
+    // A file of the working directory, which is the package's.
+    check("simplescalevm --env-file Cargo.to", &["Cargo.toml"]);
     assert!(bash_offers("simplescalevm ").contains(&"healthcheck".to_owned()));
 }
 

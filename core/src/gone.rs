@@ -28,7 +28,11 @@ impl Gone {
 
     pub(super) fn forget_older_than(&mut self, age: Duration, now: Moment) {
         self.0.retain(|_, past| {
-            let age = if past.given_up { Self::GIVEN_UP_FOR } else { age };
+            let age = if past.given_up {
+                Self::GIVEN_UP_FOR
+            } else {
+                age
+            };
             now.since(past.at) <= age
         });
     }

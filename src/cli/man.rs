@@ -1,8 +1,11 @@
-//! The manual page, from the table of commands and options and from the settings.
+//! The manual page: clap's, with the settings and what else a daemon's page has.
 
+use super::{CommandLine, EXIT_CODES, NAME};
 use crate::text::sentence;
-
-use super::table::{COMMANDS, EXIT_CODES, OPTIONS};
+use clap::CommandFactory;
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, italic, roman};
+use std::io;
 
 /// A setting, as the manual page explains it.
 #[derive(Debug, Clone, Copy)]
@@ -18,105 +21,87 @@ pub struct ManSetting {
 /// The manual page in section 8, as `man` reads it.
 #[must_use]
 pub fn man_page(settings: &[ManSetting]) -> String {
-    let mut text = format!(
-        ".\\\" Made by `simplescalevm man`.\n\
-         .TH SIMPLESCALEVM 8 \"\" \"simplescalevm {}\" \"System administration\"\n\
-         .SH NAME\n\
-         simplescalevm \\- keep a pool of OpenStack VMs large enough\n\
-         .SH SYNOPSIS\n",
-        env!("CARGO_PKG_VERSION")
-    );
-    for (index, command) in COMMANDS.iter().enumerate() {
-        let mut line = String::from(if index > 0 { ".br\n" } else { "" });
-        line.push_str(".B simplescalevm\n");
-        for option in OPTIONS.iter().filter(|option| option.short.is_none()) {
-            if (option.goes_with)(command) {
-                let value = option.value.map(|value| format!(" \\fI{value}\\fR"));
-                line.push_str(&format!(
-                    "[\\fB{}\\fR{}]\n",
-                    roff(option.long),
-                    value.unwrap_or_default()
-                ));
-            }
-        }
-        if !command.word.is_empty() {
-            line.push_str(&format!(".B {}\n", command.word));
-        }
-        if let Some((_, words)) = command.argument {
-            line.push_str(&format!("\\fI{}\\fR\n", words.join("\\fR|\\fI")));
-        }
-        text.push_str(&line);
-    }
-    text.push_str(
-        ".SH DESCRIPTION\n\
-         Keeps a pool of virtual machines (replicas) on an OpenStack cloud large enough that a set \
-         number of resources (free slots: calls, sessions, jobs) is available at all times. Each \
-         replica says over HTTP how many it has free, and when it may be deleted. On request it \
-         also keeps a set of floating IPs on replicas that work.\n\
-         .SH COMMANDS\n",
-    );
-    for command in COMMANDS {
-        let usage = match command.word {
-            "" => "(none)".to_owned(),
-            _ => command.usage(),
-        };
-        text.push_str(&format!(
-            ".TP\n.B {}\n{}\n",
-            roff(&usage),
-            roff(&sentence(command.summary))
-        ));
-        if !command.more.is_empty() {
-            text.push_str(&format!("{}\n", roff(command.more)));
-        }
-    }
-    text.push_str(".SH OPTIONS\n");
-    for option in OPTIONS {
-        text.push_str(&format!(
-            ".TP\n.B {}\n{}\n",
-            roff(&option.usage()),
-            roff(&sentence(option.summary))
-        ));
-    }
-    text.push_str(
-        ".SH ENVIRONMENT\nAll settings are environment variables, or lines of the file that\n\
-         .B \\-\\-env\\-file\nnames. Durations are seconds.\n",
-    );
-    for setting in settings {
-        let default = match setting.default {
-            Some(value) => format!(" Default: {value}."),
-            None => String::new(),
-        };
-        text.push_str(&format!(
-            ".TP\n.B {}\n{}\n",
-            roff(setting.name),
-            roff(&format!("{}{default}", sentence(setting.meaning)))
-        ));
-    }
-    text.push_str(".SH EXIT STATUS\n");
-    for (code, meaning) in EXIT_CODES {
-        text.push_str(&format!(".TP\n.B {code}\n{}\n", roff(&sentence(meaning))));
-    }
-    text.push_str(
-        ".SH FILES\n\
-         .TP\n.I .env\nSettings, in the working directory.\n\
-         .TP\n.I /etc/simplescalevm/simplescalevm.env\n\
-         Settings of the service of the Debian package.\n\
-         .TP\n.I /etc/simplescalevm/NAME.env\n\
-         Settings of its instance simplescalevm@NAME: one daemon for each pool.\n\
-         .SH SEE ALSO\n.BR openstack (1),\n.BR systemd (1)\n",
-    );
-    text
+    let mut page = Vec::new();
+    // Writing to memory cannot fail.
+    let _ = write(&mut page, settings);
+    String::from_utf8_lossy(&page).into_owned()
 }
 
-/// Text in which nothing is a request, a quote or a hyphen for hyphenation.
-fn roff(text: &str) -> String {
-    let mut line = text
-        .replace('\\', "\\e")
-        .replace('-', "\\-")
-        .replace('`', "")
-        .replace('\'', "\\(aq");
-    if line.starts_with('.') {
-        line.insert_str(0, "\\&");
+fn write(page: &mut Vec<u8>, settings: &[ManSetting]) -> io::Result<()> {
+    let command = CommandLine::command();
+    let man = Man::new(command.clone())
+        .title(NAME.to_uppercase())
+        .section("8")
+        .manual("System administration")
+        .source(format!("{NAME} {}", env!("CARGO_PKG_VERSION")));
+    man.render_title(page)?;
+    man.render_name_section(page)?;
+    man.render_synopsis_section(page)?;
+    man.render_description_section(page)?;
+    man.render_options_section(page)?;
+    let mut rest = Roff::new();
+    rest.control("SH", ["COMMANDS"]);
+    for command in command.get_subcommands() {
+        let about = command.get_long_about().or(command.get_about());
+        let about = about.map(ToString::to_string).unwrap_or_default();
+        let arguments = command
+            .get_positionals()
+            .map(|a| format!(" {}", a.get_id()));
+        let usage = format!(
+            "{}{}",
+            command.get_name(),
+            arguments.collect::<String>().to_uppercase()
+        );
+        item(&mut rest, &usage, &about.replace("\n\n", ". "));
     }
-    line
+    rest.control("SH", ["ENVIRONMENT"]);
+    rest.text([
+        roman("All settings are environment variables, or lines of the file that "),
+        bold("--env-file"),
+        roman(" names. Durations are seconds."),
+    ]);
+    for setting in settings {
+        let default = setting.default.filter(|value| !value.is_empty());
+        let default = default.map(|value| format!(" Default: {value}."));
+        let meaning = sentence(setting.meaning).replace('`', "");
+        item(
+            &mut rest,
+            setting.name,
+            &(meaning + &default.unwrap_or_default()),
+        );
+    }
+    rest.control("SH", ["EXIT STATUS"]);
+    for (code, meaning) in EXIT_CODES {
+        item(&mut rest, code, &sentence(meaning));
+    }
+    rest.control("SH", ["FILES"]);
+    for (file, meaning) in [
+        (".env", "Settings, in the working directory."),
+        (
+            "/etc/simplescalevm/simplescalevm.env",
+            "Settings of the service of the Debian package.",
+        ),
+        (
+            "/etc/simplescalevm/NAME.env",
+            "Settings of its instance simplescalevm@NAME: one daemon for each pool.",
+        ),
+    ] {
+        rest.control("TP", []);
+        rest.text([italic(file)]);
+        rest.text([roman(meaning)]);
+    }
+    rest.control("SH", ["SEE ALSO"]);
+    rest.text([
+        bold("openstack"),
+        roman("(1), "),
+        bold("systemd"),
+        roman("(1)"),
+    ]);
+    rest.to_writer(page)
+}
+
+fn item(page: &mut Roff, term: &str, text: &str) {
+    page.control("TP", []);
+    page.text([bold(term)]);
+    page.text([roman(text)]);
 }
