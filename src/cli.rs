@@ -54,6 +54,7 @@ fn after_help() -> String {
 }
 
 /// What the program is asked to do.
+#[expect(clippy::doc_markdown, reason = "it is the text of the help")]
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Check the settings, log in and look at all that they need; changes nothing
