@@ -5,22 +5,24 @@ mod addresses;
 mod apply;
 mod ask;
 mod blocked;
+mod call;
 mod fold;
 mod journal;
 mod lookout;
 mod names;
 mod oddities;
 mod pace;
+mod parts;
 mod telling;
 
 pub use journal::chain;
+pub use parts::{Clock, Parts, Probes, Watcher};
 
 use crate::pool::{
-    CycleStep, Failed, Instance, Listing, Lists, Memory, Moment, Note, Phase, Plan, Policy,
-    ProbeFailure, ProbeResult, ProbeTarget, ReplicaId, ServerState, Snapshot, Supply, Words, plan,
-    take_out_contradictions,
+    CycleStep, Failed, Listing, Lists, Memory, Moment, Note, Phase, Plan, ProbeFailure, ReplicaId,
+    ServerState, Snapshot, Supply, Words, plan, take_out_contradictions,
 };
-use crate::provider::{Provider, ProviderError};
+use crate::provider::{Calls, ProviderError, Reply, Request};
 use addresses::{AddressService, ListFailure};
 use apply::{Object, Unanswered};
 use journal::{Journal, When};
@@ -29,34 +31,8 @@ use pace::{LOOK_AGAIN_AFTER, Pace};
 use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-
-/// The probes, as the scaler needs them. None of these calls blocks.
-pub trait Probes {
-    /// Hands over a probe; `false`: there is no room for it now.
-    fn submit(&mut self, target: &ProbeTarget, round: u64) -> bool;
-    /// The next finished probe, if there is one.
-    fn finished(&mut self) -> Option<ProbeResult>;
-    /// Frees what is kept for replicas that are gone.
-    fn forget(&mut self, is_gone: &dyn Fn(&ReplicaId) -> bool);
-}
-
-/// The monotonic clock.
-pub trait Clock {
-    /// The time since the process started.
-    fn now(&self) -> Moment;
-}
-
-/// Who is told what the scaler knows.
-pub trait Watcher {
-    /// The scaler is alive.
-    fn beat(&self, now: Moment);
-    /// The newest snapshot.
-    fn publish(&self, snapshot: Arc<Snapshot>);
-    /// Something to be counted or measured.
-    fn note(&self, _: &Note) {}
-}
 
 /// The least time between two lists that are made because an action is called for.
 const LIST_ON_DEMAND_AT_MOST_EVERY: Duration = Duration::from_secs(1);
@@ -73,31 +49,12 @@ const LONGEST_QUIET: Duration = Duration::from_secs(900);
 const QUOTA_EVERY: Duration = Duration::from_secs(600);
 const QUOTA_SOON: Duration = Duration::from_secs(30);
 
-/// The scaler's parts.
-#[derive(Debug)]
-pub struct Parts<P, Q, C, W> {
-    /// The cloud.
-    pub provider: P,
-    /// The probe pool.
-    pub probes: Q,
-    /// The clock.
-    pub clock: C,
-    /// Where snapshots go.
-    pub watcher: W,
-    /// The settings that decisions depend on.
-    pub policy: Policy,
-    /// This process, as the marks of its servers name it.
-    pub instance: Instance,
-    /// `SCALING_INTERVAL`.
-    pub scaling_interval: Duration,
-    /// Set from outside: no new action is begun any more.
-    pub stop: Arc<AtomicBool>,
-}
-
 /// Observes, plans and applies, one turn at a time.
 #[derive(Debug)]
 pub struct Scaler<P, Q, C, W> {
-    parts: Parts<P, Q, C, W>,
+    parts: Parts<(), Q, C, W>,
+    /// The provider; none while a request is under way.
+    calls: Option<P>,
     memory: Memory,
     listing: Option<Listing>,
     /// Who holds an external address, as last listed.
@@ -128,11 +85,13 @@ pub struct Scaler<P, Q, C, W> {
     names: names::Names,
 }
 
-impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
+impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// A scaler that knows nothing yet. The first turn lists the pool.
     pub fn new(parts: Parts<P, Q, C, W>) -> Self {
         let now = parts.clock.now();
+        let (provider, parts) = parts.split();
         Self {
+            calls: Some(provider),
             memory: Memory::of(parts.instance),
             listing: None,
             holders: BTreeSet::new(),
@@ -186,8 +145,14 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let listed = self.list_all(asked);
         let mut listing = listed.map_err(ListFailure::into_error)?;
         // It is only for showing which replicas are out of date.
-        match self.parts.provider.prepare_creation() {
-            Ok(()) => listing.image = self.parts.provider.image(),
+        match self.have_done(Request::PrepareCreation) {
+            Ok(()) => {
+                let image = self.call(Request::Image, |reply| match reply {
+                    Reply::Image(image) => image,
+                    _ => None,
+                });
+                listing.image = image;
+            }
             Err(error) => log::debug!("a creation cannot be prepared: {}", chain(&error)),
         }
         self.take_in(listing);
@@ -427,7 +392,11 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             return;
         }
         self.next_quota = now + QUOTA_EVERY;
-        match self.parts.provider.quota() {
+        let quota = self.try_call(Request::Quota, |reply| match reply {
+            Reply::Quota(result) => Some(result),
+            _ => None,
+        });
+        match quota {
             Ok(Some(quota)) => self.parts.watcher.note(&Note::Quota(quota)),
             Ok(None) => {}
             Err(error) => {
@@ -512,7 +481,11 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             if self.is_stopping() || self.parts.clock.now() < self.quiet_until {
                 return;
             }
-            let fault = match self.parts.provider.fault(&id) {
+            let fault = self.try_call(Request::Fault(id.clone()), |reply| match reply {
+                Reply::Fault(result) => Some(result),
+                _ => None,
+            });
+            let fault = match fault {
                 Ok(fault) => fault.unwrap_or_default(),
                 Err(error) => {
                     log::debug!("the fault of server {id} cannot be read: {error}");

@@ -1,6 +1,9 @@
 //! The provider of virtual machines: what is asked of it, and how it can fail.
 
+mod calls;
 pub mod openstack;
+
+pub use calls::{Calls, Reply, Request, perform};
 
 pub use crate::pool::ProviderErrorKind;
 use crate::pool::{

@@ -1,5 +1,6 @@
 //! Starts the threads, waits for a signal, and sees to the order of the end.
 
+mod calls;
 mod check;
 mod commands;
 mod descriptors;
@@ -19,11 +20,12 @@ pub use listing::config;
 pub use output::{complain, print};
 pub use privacy::keep_memory_private;
 
+use self::calls::CallThread;
 use self::threads::{Event, ProbesOfPool, RealClock, StatusWatcher, spawn};
 use crate::config::{self, ProviderKind, Settings};
 use crate::pool::counted;
 use crate::probe::{ProbePool, ProbeSettings, Protocol, StartError, TlsSettings, WorkerDied};
-use crate::provider::Provider;
+use crate::provider::Calls;
 use crate::provider::openstack::{OpenStack, ServerTemplate};
 use crate::scaler::{Clock, Parts, Scaler};
 use crate::status::{Facts, Shared, StatusError, StatusServer};
@@ -155,9 +157,13 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
         counted(settings.policy.floor, "resource"),
         status.local_addr()
     );
+    let probes = ProbesOfPool::new(probes);
+    let reports = probes.reports().clone();
+    let (calls, caller) =
+        CallThread::start(provider, reports, clock.clone(), &events_in).map_err(Failure::Thread)?;
     let scaler = Scaler::new(Parts {
-        provider,
-        probes: ProbesOfPool::new(probes),
+        provider: calls,
+        probes,
         clock: clock.clone(),
         watcher: StatusWatcher::new(shared),
         policy: settings.policy.clone(),
@@ -174,9 +180,12 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
     stop.store(true, Ordering::Relaxed);
     drop(wake);
     let scaler_died = scaler.join().is_err();
+    // Nobody asks it for anything any more.
+    let caller_died = caller.join().is_err();
     status.stop();
     match outcome {
         Ok(()) if scaler_died => Err(Failure::Died("scaler".to_owned())),
+        Ok(()) if caller_died => Err(Failure::Died("call-0".to_owned())),
         outcome => {
             log::info!("stopped");
             outcome
@@ -185,7 +194,7 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
 }
 
 /// The scaler thread: turns, and waits for a probe's result, the time or the end.
-fn scale<P: Provider>(
+fn scale<P: Calls>(
     mut scaler: Scaler<P, ProbesOfPool, RealClock, StatusWatcher>,
     clock: &RealClock,
     woken: &Receiver<()>,

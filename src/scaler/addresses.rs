@@ -8,7 +8,7 @@ use super::{
 use crate::pool::{
     Action, ExternalAddress, Listing, Moment, MoveReason, Record, ReplicaId, short_name, standbys,
 };
-use crate::provider::{Provider, ProviderError, Standby};
+use crate::provider::{Calls, ProviderError, Reply, Request, Standby};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -78,17 +78,27 @@ fn is_rescue(action: &Action) -> bool {
     )
 }
 
-impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
+impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// The servers and then the external addresses: one list, or none.
     pub(super) fn list_all(&mut self, asked: Moment) -> Result<Listing, ListFailure> {
-        let listing = self.parts.provider.list(asked);
+        let listing = self.try_call(Request::List(asked), |reply| match reply {
+            Reply::Listing(result) => Some(result),
+            _ => None,
+        });
         let mut listing = listing.map_err(ListFailure::Servers)?;
         if self.parts.policy.external_addresses {
             self.parts.watcher.beat(self.parts.clock.now());
-            let addresses = self.parts.provider.external_addresses();
+            let addresses = self.list_addresses();
             listing.external_addresses = addresses.map_err(ListFailure::ExternalAddresses)?;
         }
         Ok(listing)
+    }
+
+    fn list_addresses(&mut self) -> Result<Vec<ExternalAddress>, ProviderError> {
+        self.try_call(Request::ExternalAddresses, |reply| match reply {
+            Reply::ExternalAddresses(result) => Some(result),
+            _ => None,
+        })
     }
 
     pub(super) fn standby(&self, id: &ReplicaId) -> Standby {
@@ -154,7 +164,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     pub(super) fn rescue(&mut self) {
         let asked = self.parts.clock.now();
         self.addresses.next_list = asked + LIST_ON_DEMAND_AT_MOST_EVERY;
-        let listed = self.parts.provider.external_addresses();
+        let listed = self.list_addresses();
         let now = self.parts.clock.now();
         self.parts.watcher.beat(now);
         let addresses = match listed {
@@ -179,7 +189,8 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             listing.external_addresses = addresses;
             self.holders = listing.holders();
         }
-        self.parts.provider.forget_moves();
+        // It asks nobody.
+        let _ = self.have_done(Request::ForgetMoves);
         self.pump();
         self.replan();
         let mut plan = self.plan.clone();
@@ -202,7 +213,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                 return;
             }
             let standby = self.standby(&id);
-            if let Err(error) = self.parts.provider.prepare_move(&standby) {
+            if let Err(error) = self.have_done(Request::PrepareMove(standby)) {
                 log::debug!("a move to {id} cannot be prepared: {}", chain(&error));
                 self.addresses.obey(&error, self.parts.clock.now());
                 if self.look_up_failed(&error) {

@@ -5,7 +5,7 @@ use crate::pool::{
     Action, ActionReport, CycleReport, DeleteReason, ExternalAddress, ExternalAddressId, Holder,
     Moment, MoveFailure, MoveReason, Note, Outcome, Plan, ReplicaId, plan, short_text, violations,
 };
-use crate::provider::{Order, Provider, ProviderError, ProviderErrorKind};
+use crate::provider::{Calls, Order, ProviderError, ProviderErrorKind, Reply, Request};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -99,7 +99,7 @@ impl Hindrance {
     }
 }
 
-impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
+impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// Carries a plan out in its order, without choosing.
     pub(super) fn apply(&mut self, plan: &Plan) {
         self.apply_on(plan, Ground::List);
@@ -307,7 +307,10 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                     mark,
                     name_part: mark.instance.name_part(mark.number),
                 };
-                let result = self.parts.provider.create(&order);
+                let result = self.try_call(Request::Create(order), |reply| match reply {
+                    Reply::Created(result) => Some(result),
+                    _ => None,
+                });
                 let outcome = match &result {
                     Ok(accepted) => Ok(accepted.clone()),
                     Err(error) => Err(error.as_create_failure()),
@@ -385,7 +388,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         to: &ReplicaId,
     ) -> Result<(), ProviderError> {
         let standby = self.standby(to);
-        self.parts.provider.move_address(address, &standby)?;
+        self.have_done(Request::Move(address.clone(), standby))?;
         // What is known now, so that the same move is not wanted again before the next list.
         if let Some(listing) = &mut self.listing {
             let listed = listing.external_addresses.iter_mut();
@@ -398,7 +401,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     }
 
     fn delete(&mut self, replica: &ReplicaId, reason: DeleteReason) -> Result<(), ProviderError> {
-        self.parts.provider.delete(replica)?;
+        self.have_done(Request::Delete(replica.clone()))?;
         let now = self.parts.clock.now();
         self.memory.deletion_accepted(replica, reason, now);
         Ok(())

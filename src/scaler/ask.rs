@@ -3,7 +3,7 @@
 use super::journal::oddities::Asked;
 use super::{Clock, Probes, Scaler, Watcher, chain};
 use crate::pool::{Inquiry, Listing, Looked, ReplicaId, SERVED_KEY, utc};
-use crate::provider::{Provider, ProviderErrorKind};
+use crate::provider::{Calls, ProviderErrorKind, Reply, Request};
 use std::time::Duration;
 
 /// How many marks are written in a cycle in which nothing is done, and in any other.
@@ -12,7 +12,7 @@ const MARKS_IN_A_CYCLE: usize = 2;
 /// When the next list comes where there was more to ask for than is asked for at once.
 const ASK_ON_AFTER: Duration = Duration::from_secs(2);
 
-impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
+impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// Asks one by one for what a list lacks. What could not be asked, or got no answer, is not known.
     pub(super) fn ask_for_missing(&mut self, listing: &Listing) -> Inquiry {
         let questions = self.memory.questions(listing);
@@ -41,7 +41,10 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     }
 
     fn ask_for(&mut self, id: &ReplicaId, goes_on: &mut bool) -> Looked {
-        let shown = self.parts.provider.show(id);
+        let shown = self.try_call(Request::Show(id.clone()), |reply| match reply {
+            Reply::Shown(result) => Some(result),
+            _ => None,
+        });
         let looked = match shown {
             Ok(looked) => looked,
             Err(error) => {
@@ -74,7 +77,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                 return;
             }
             let value = time.map_or_else(|| "unknown".to_owned(), utc);
-            match self.parts.provider.mark(&id, SERVED_KEY, &value) {
+            match self.have_done(Request::Mark(id.clone(), SERVED_KEY, value)) {
                 Ok(()) => self.memory.marked(&id),
                 Err(error) if is_refusal(error.kind) && error.retry_after.is_none() => {
                     self.marks_are_refused = true;

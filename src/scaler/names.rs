@@ -2,7 +2,7 @@
 
 use super::{Clock, Probes, Scaler, Watcher, chain};
 use crate::pool::{Event, EventKind, Moment};
-use crate::provider::{NameChange, Provider, ProviderError, ProviderErrorKind};
+use crate::provider::{Calls, NameChange, ProviderError, ProviderErrorKind, Reply, Request};
 use std::time::Duration;
 
 /// How often names are looked up.
@@ -60,7 +60,7 @@ impl Names {
     }
 }
 
-impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
+impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// Looks the names up anew, if it is time; what was known stays, if that fails. `false`: nothing else is to be looked
     /// up in this cycle.
     pub(super) fn look_names_up(&mut self, is_quiet: bool) -> bool {
@@ -69,7 +69,7 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             return true;
         }
         self.names.next = now + NAMES_EVERY;
-        let result = self.parts.provider.prepare_creation();
+        let result = self.have_done(Request::PrepareCreation);
         // What concerns the provider as a whole is told with the lists.
         let concerns_all = result
             .as_ref()
@@ -91,13 +91,16 @@ impl<P: Provider, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
 
     /// Tells which names have come to stand for something else.
     pub(super) fn tell_name_changes(&mut self) {
-        let changes = self.parts.provider.name_changes();
+        let changes = self.call(Request::NameChanges, |reply| match reply {
+            Reply::NameChanges(changes) => Some(changes),
+            _ => None,
+        });
         for NameChange {
             kind,
             setting,
             old,
             new,
-        } in changes
+        } in changes.unwrap_or_default()
         {
             let text = format!("{setting} stands for {new} from now on, no more for {old}");
             let when = self.when();

@@ -1,5 +1,6 @@
 //! Runs one history: turns of the real scaler, time in between, kills, and the quiet end.
 
+use super::calls::SimCalls;
 use super::cloud::{Killed, Shared, SimClock, SimCloud};
 use super::judge::{Found, Invariant, instance_of, ms};
 use super::probes::{SimProbes, SimWatcher};
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-type RealScaler = Scaler<SimCloud, SimProbes, SimClock, SimWatcher>;
+type RealScaler = Scaler<SimCalls, SimProbes, SimClock, SimWatcher>;
 
 /// How a history is run.
 #[derive(Debug, Clone, Copy)]
@@ -225,7 +226,7 @@ impl Driver {
 
     /// Starts a process with an empty memory.
     fn start(&mut self, is_second: bool) {
-        let (life, now, policy, scaling_interval) = {
+        let (life, now, policy, scaling_interval, seed) = {
             let mut world = self.world.lock();
             let (life, now) = (world.started.len(), world.now);
             world.started.push(now);
@@ -237,15 +238,19 @@ impl Driver {
                 now,
                 scenario.policy.clone(),
                 scenario.scaling_interval,
+                world.seed,
             )
         };
         let world = &self.world;
         let scaler = Scaler::new(Parts {
-            provider: SimCloud {
-                world: world.clone(),
-                life,
-                half_list: None,
-            },
+            provider: SimCalls::new(
+                SimCloud {
+                    world: world.clone(),
+                    life,
+                    half_list: None,
+                },
+                seed,
+            ),
             probes: SimProbes {
                 world: world.clone(),
                 life,

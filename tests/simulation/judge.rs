@@ -242,7 +242,9 @@ impl Judge {
             // Where an address may be another's by now, nobody waits for what was asked there.
             Some(heard) => {
                 let shared = heard.shared_address.is_some_and(|at| now - at < 60_000);
-                heard.round.replace(round).is_none() || shared
+                // Neither for one that was begun before the list that makes it void was taken in.
+                let early = std::mem::replace(&mut heard.begun_early, life.waits);
+                heard.round.replace(round).is_none() || shared || early
             }
             None => is_asking && life.gone.contains_key(&target.replica),
         };
@@ -361,6 +363,22 @@ impl Judge {
     pub(crate) fn clock_was_read(&mut self, number: usize) {
         if let Some(listed) = &mut self.life(number).listed {
             listed.looks = listed.looks.saturating_add(1);
+        }
+    }
+
+    /// An answer came late, and the scaler went on until then: to it, the list came at the end.
+    pub(crate) fn answer_took_long(&mut self, number: usize, before: u64, after: u64) {
+        let life = self.life(number);
+        if let Some(listed) = life.listed.as_mut().filter(|l| l.arrived == before) {
+            listed.arrived = after;
+            listed.looks = 0;
+        }
+        for heard in life.heard.values_mut() {
+            if let Some((last, time)) = &mut heard.without_address
+                && *last == before
+            {
+                (*last, *time) = (after, *time + KNOWN_BETWEEN_LISTS_MS);
+            }
         }
     }
 

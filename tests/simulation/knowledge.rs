@@ -13,6 +13,8 @@ use std::net::IpAddr;
 pub(crate) struct Heard {
     /// The probe that was begun last. The result of any other is late.
     pub(crate) round: Option<u64>,
+    /// It was begun while a request was under way.
+    pub(crate) begun_early: bool,
     /// Where it is to be asked, as of the last list.
     pub(crate) at: Option<IpAddr>,
     pub(crate) answer: Option<Answer>,
@@ -48,6 +50,8 @@ pub(crate) struct Heard {
     pub(crate) server: Option<Server>,
     /// The last list lacked it, and nothing but asking for it by its id can tell.
     pub(crate) untold: bool,
+    /// It was asked for beside the last list, and the answer was that it is not there.
+    told_gone: bool,
     /// It was asked for, and is not there.
     pub(crate) gone: bool,
     pub(crate) leaving_since: Option<u64>,
@@ -283,6 +287,8 @@ pub(crate) struct Life {
     pub(crate) left: BTreeMap<ReplicaId, u64>,
     pub(crate) turn: u64,
     pub(crate) turn_began: u64,
+    /// A request is under way: what has been answered until now is not taken in yet.
+    pub(crate) waits: bool,
     pub(crate) listed: Option<Listed>,
     pub(crate) heard: BTreeMap<ReplicaId, Heard>,
     /// Replicas that lists no longer had, and since when: known for five minutes.
@@ -562,13 +568,19 @@ impl Life {
 
     /// What was asked for beside the last list is known now: whether that list is believed.
     pub(crate) fn settle_list(&mut self) {
-        let Some(listed) = self.listed.as_mut().filter(|l| !l.settled) else {
+        let waits = self.waits;
+        let Some(listed) = self.listed.as_mut().filter(|l| !l.settled && !waits) else {
             return;
         };
         listed.settled = true;
         let now = listed.arrived;
         let alone = std::mem::take(&mut listed.alone);
         let threshold = self.threshold;
+        // By then it may have answered, or not.
+        for heard in self.heard.values_mut().filter(|h| h.told_gone) {
+            heard.told_gone = false;
+            heard.gone = heard.is_believed_gone(now);
+        }
         for heard in self.heard.values_mut().filter(|h| h.untold && !h.gone) {
             let since = *heard.untold_since.get_or_insert(now);
             let is_asked = |server: &Server| heard.is_to_be_asked_at(server).is_some();
@@ -623,9 +635,9 @@ impl Life {
                 }
             }
             Some(looked @ (Looked::Gone | Looked::Left)) => {
-                let arrived = self.listed.as_ref().map_or(now, |listed| listed.arrived);
                 if let Some(heard) = self.heard.get_mut(id) {
-                    heard.gone = *looked == Looked::Left || heard.is_believed_gone(arrived);
+                    heard.gone = *looked == Looked::Left;
+                    heard.told_gone = *looked == Looked::Gone;
                 }
                 let first = |c: &&mut Creation| c.first.as_ref() == Some(id);
                 let asked = self.list_began.unwrap_or(now);

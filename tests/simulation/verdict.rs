@@ -354,6 +354,9 @@ impl World {
         let policy = self.judge.policy.clone();
         let capacity = policy.capacity.get();
         let jumped = self.cloud_jumped;
+        // Where addresses change servers, what answers for one that has failed may be another one.
+        let changes = self.scenario.faults.has(Fault::AddressChangesServer);
+        let is_sure = |s: &Server| !changes || !matches!(s.state, ServerState::Failed(_));
         let known = &self.judge.lives[life];
         // Also what this list lacks and nobody has said to be gone.
         let counting: Vec<(&ReplicaId, u64)> = known
@@ -362,7 +365,7 @@ impl World {
             .filter(|(id, heard)| !known.deleted.contains_key(*id) && !heard.given_up)
             .filter_map(|(id, heard)| {
                 let (server, vm) = (heard.server.as_ref()?, self.servers.get(id)?);
-                vm.exists()
+                (vm.exists() && is_sure(server))
                     .then(|| (id, surely(&policy, server, heard, vm, now, jumped)))
             })
             .filter(|(_, count)| *count > 0)
@@ -590,8 +593,6 @@ fn surely(policy: &Policy, server: &Server, heard: &Heard, vm: &Vm, now: u64, ju
     let grace = ms(policy.startup_grace);
     match &server.state {
         ServerState::Creating(_) if !heard.ran => capacity,
-        // What it answered where a list has shown another server since is not its own.
-        ServerState::Failed(_) if heard.shared_address.is_some_and(|at| now - at < 60_000) => 0,
         ServerState::Failed(_) => match heard.standing(policy) {
             Some(answer) if !answer.termination => answer.free,
             _ => 0,
