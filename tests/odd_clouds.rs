@@ -10,7 +10,7 @@ mod support;
 
 use serde_json::json;
 use std::time::Duration;
-use support::{Daemon, quick_cloud};
+use support::{Daemon, counter, quick_cloud};
 
 const LISTS: &str = "service=nova&method=GET&path=servers/detail";
 
@@ -67,4 +67,25 @@ fn a_refused_login_waits() {
     // By the first interval, it would have been tried more than ten times.
     std::thread::park_timeout(Duration::from_secs(3));
     assert_eq!(logins(), 2, "{}", daemon.log());
+}
+
+/// While a list is on its way, replicas are asked on.
+#[test]
+fn a_list_that_takes_long_keeps_no_replica_from_being_asked() {
+    let cloud = quick_cloud(|_| {});
+    let daemon = Daemon::start(&cloud, &[("OPENSTACK_TIMEOUT", "20")]);
+    daemon.wait_for_available(3);
+    let slow = json!({ "service": "nova", "path": "servers/detail", "delay": 4 });
+    cloud.add_fault(&slow).unwrap();
+    // The first list that is slow, and the probes until the second one begins.
+    let lists = || cloud.log(LISTS).len();
+    let before = lists();
+    daemon.wait("a slow list", || lists() > before);
+    let asked = counter(&cloud, "probes");
+    let (began, is_over) = (lists(), || lists() > before + 1);
+    daemon.wait("the next one", is_over);
+    let asked = counter(&cloud, "probes") - asked;
+    assert_eq!(lists(), began + 1);
+    // Three replicas, five times a second, in four seconds: sixty, or none.
+    assert!(asked > 15, "{asked} probes\n{}", daemon.log());
 }
