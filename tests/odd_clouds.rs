@@ -89,3 +89,31 @@ fn a_list_that_takes_long_keeps_no_replica_from_being_asked() {
     // Three replicas, five times a second, in four seconds: sixty, or none.
     assert!(asked > 15, "{asked} probes\n{}", daemon.log());
 }
+
+/// Milliseconds from the first to the last of eight deletions, each of which the cloud takes half a second for.
+fn deletions_take(concurrency: &'static str) -> u64 {
+    let cloud = quick_cloud(|_| {});
+    let more = [
+        ("OPENSTACK_CONCURRENCY", concurrency),
+        ("REPLICA_MIN_AVAILABLE_RESOURCES", "8"),
+    ];
+    let daemon = Daemon::start(&cloud, &more);
+    daemon.wait_for_available(8);
+    let slow = json!({ "service": "nova", "method": "DELETE", "delay": 0.5 });
+    cloud.add_fault(&slow).unwrap();
+    let done = json!({ "termination": true, "capacity": 0 });
+    cloud.set_server("all", &done).unwrap();
+    let deletions = || cloud.log("service=nova&method=DELETE");
+    daemon.wait("the deletions", || deletions().len() >= 8);
+    let at: Vec<u64> = deletions()
+        .iter()
+        .filter_map(|request| request["at_ms"].as_u64())
+        .collect();
+    at.iter().max().unwrap() - at.iter().min().unwrap()
+}
+
+#[test]
+fn deletions_do_not_wait_for_each_other() {
+    let (one_by_one, together) = (deletions_take("1"), deletions_take("4"));
+    assert!(together * 2 < one_by_one, "{together} ms, {one_by_one} ms");
+}

@@ -139,6 +139,8 @@ pub struct OpenStackSettings {
     pub security_groups: Vec<String>,
     /// `OPENSTACK_AVAILABILITY_ZONE`.
     pub availability_zone: Option<String>,
+    /// `OPENSTACK_CONCURRENCY`, at least 1.
+    pub concurrency: NonZeroUsize,
     /// `OPENSTACK_TIMEOUT`, for one request.
     pub timeout: Duration,
     /// Where the cloud is and who logs in.
@@ -334,6 +336,7 @@ fn openstack(reader: &mut Reader<'_>, environment: &Environment) -> OpenStackSet
         cloud_init_file: reader.checked_file("OPENSTACK_CLOUD_INIT_FILE", files::cloud_init),
         security_groups: reader.list("OPENSTACK_SECURITY_GROUPS"),
         availability_zone: reader.optional_text("OPENSTACK_AVAILABILITY_ZONE"),
+        concurrency: reader.size("OPENSTACK_CONCURRENCY"),
         timeout,
         cloud,
     }

@@ -306,6 +306,7 @@ const TABLE: &[Variable] = &[
     Variable::new(OpenStack, "OPENSTACK_UNIQUE_NAMES", "true", Switch, "whether each new server has a name and hostname of its own: `OPENSTACK_NAME` and a short random part"),
     Variable::new(OpenStack, "OPENSTACK_SECURITY_GROUPS", "", List, "security groups for new servers, separated by commas; by default the project's own"),
     Variable::new(OpenStack, "OPENSTACK_AVAILABILITY_ZONE", "", Text, "availability zone for new servers"),
+    Variable::new(OpenStack, "OPENSTACK_CONCURRENCY", "4", Whole { min: 1, max: 16 }, "most requests to OpenStack at the same time; only deletions are sent together"),
     Variable::new(OpenStack, "OPENSTACK_TIMEOUT", "30", REQUEST, "seconds that one request to OpenStack may take; a list of several pages has ten times as long"),
 
     Variable::new(Mock, "MOCK_HOST", "0.0.0.0", Elsewhere, "address that the mock replica listens on"),

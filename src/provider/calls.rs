@@ -66,6 +66,23 @@ pub trait Calls {
     /// is something for it to do, and no later than the moment that it returned last. `None`: requests can be made no
     /// more, and it is not known what became of this one.
     fn call(&mut self, request: Request, meanwhile: &mut dyn FnMut() -> Moment) -> Option<Reply>;
+
+    /// How many requests can be under way at a time.
+    fn places(&self) -> usize {
+        1
+    }
+
+    /// The same for several requests, none of which waits for another: at the same time, as far as there are places.
+    fn call_all(
+        &mut self,
+        requests: Vec<Request>,
+        meanwhile: &mut dyn FnMut() -> Moment,
+    ) -> Vec<Option<Reply>> {
+        let requests = requests.into_iter();
+        requests
+            .map(|request| self.call(request, meanwhile))
+            .collect()
+    }
 }
 
 /// On the caller's own thread, which waits.

@@ -20,7 +20,7 @@ pub use listing::config;
 pub use output::{complain, print};
 pub use privacy::keep_memory_private;
 
-use self::calls::CallThread;
+use self::calls::CallThreads;
 use self::threads::{Event, ProbesOfPool, RealClock, StatusWatcher, spawn};
 use crate::config::{self, ProviderKind, Settings};
 use crate::pool::counted;
@@ -37,6 +37,7 @@ use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// How much longer than a few requests to the provider the loop may be silent.
@@ -159,8 +160,12 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
     );
     let probes = ProbesOfPool::new(probes);
     let reports = probes.reports().clone();
-    let (calls, caller) =
-        CallThread::start(provider, reports, clock.clone(), &events_in).map_err(Failure::Thread)?;
+    let mut providers = vec![provider];
+    while providers.len() < settings.openstack.concurrency.get() {
+        providers.push(providers[0].sibling());
+    }
+    let (calls, callers) = CallThreads::start(providers, reports, clock.clone(), &events_in)
+        .map_err(Failure::Thread)?;
     let scaler = Scaler::new(Parts {
         provider: calls,
         probes,
@@ -180,12 +185,13 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
     stop.store(true, Ordering::Relaxed);
     drop(wake);
     let scaler_died = scaler.join().is_err();
-    // Nobody asks it for anything any more.
-    let caller_died = caller.join().is_err();
+    // Nobody asks them for anything any more.
+    let callers = callers.into_iter().map(JoinHandle::join);
+    let caller_died = callers.fold(false, |died, end| died | end.is_err());
     status.stop();
     match outcome {
         Ok(()) if scaler_died => Err(Failure::Died("scaler".to_owned())),
-        Ok(()) if caller_died => Err(Failure::Died("call-0".to_owned())),
+        Ok(()) if caller_died => Err(Failure::Died("call".to_owned())),
         outcome => {
             log::info!("stopped");
             outcome

@@ -1,12 +1,14 @@
 //! Carrying out a plan.
 
+use super::call::lost;
 use super::{Clock, Probes, Scaler, Watcher, chain};
 use crate::pool::{
-    Action, ActionReport, CycleReport, DeleteReason, ExternalAddress, ExternalAddressId, Holder,
+    Action, ActionReport, CreateFailure, CycleReport, ExternalAddress, ExternalAddressId, Holder,
     Moment, MoveFailure, MoveReason, Note, Outcome, Plan, ReplicaId, plan, short_text, violations,
 };
 use crate::provider::{Calls, Order, ProviderError, ProviderErrorKind, Reply, Request};
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 /// How old a list may be when an action is begun: this thread, or the whole machine, may have
@@ -99,6 +101,13 @@ impl Hindrance {
     }
 }
 
+/// An action, what is said of it, and why it is not begun.
+struct Begun<'a> {
+    action: &'a Action,
+    sentence: String,
+    hindrance: Option<Hindrance>,
+}
+
 impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// Carries a plan out in its order, without choosing.
     pub(super) fn apply(&mut self, plan: &Plan) {
@@ -123,35 +132,47 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         };
         let mut moved = BTreeSet::new();
         let mut gave_up = false;
-        for action in &plan.actions {
-            let sentence = self.sentence(plan, action);
-            let hindrance = self.hindrance(action, ground, &moved, gave_up);
-            let outcome = match hindrance {
-                Some(why) => Outcome::Skipped(why.text()),
-                None => match self.carry_out(plan, action, &sentence) {
-                    Ok(()) => Outcome::Done,
-                    Err(error) => {
+        let mut rest = plan.actions.as_slice();
+        while let Some(first) = rest.first() {
+            let (group, after) = rest.split_at(self.together(first, rest));
+            rest = after;
+            let group: Vec<Begun<'_>> = group
+                .iter()
+                .map(|action| Begun {
+                    action,
+                    sentence: self.sentence(plan, action),
+                    hindrance: self.hindrance(action, ground, &moved, gave_up),
+                })
+                .collect();
+            let results = self.carry_out(plan, &group);
+            for (begun, result) in group.into_iter().zip(results) {
+                let outcome = match (begun.hindrance, result) {
+                    (Some(why), _) => Outcome::Skipped(why.text()),
+                    (None, Ok(())) => Outcome::Done,
+                    (None, Err(error)) => {
                         gave_up |= error.kind.concerns_the_provider();
                         Outcome::Failed(chain(&error))
                     }
-                },
-            };
-            match (&outcome, action) {
-                (Outcome::Done, Action::MoveAddress { address, .. }) => {
-                    moved.insert(address.id.clone());
+                };
+                match (&outcome, begun.action) {
+                    (Outcome::Done, Action::MoveAddress { address, .. }) => {
+                        moved.insert(address.id.clone());
+                    }
+                    // What was refused is remembered, and the plan waits: for each pair by itself.
+                    (Outcome::Done, _) | (Outcome::Failed(_), Action::MoveAddress { .. }) => {}
+                    _ if begun
+                        .hindrance
+                        .is_some_and(|why| self.wants_a_list(why, begun.action)) => {}
+                    _ => {
+                        self.failed.insert(Object::of(begun.action));
+                    }
                 }
-                // What was refused is remembered, and the plan waits: for each pair by itself.
-                (Outcome::Done, _) | (Outcome::Failed(_), Action::MoveAddress { .. }) => {}
-                _ if hindrance.is_some_and(|why| self.wants_a_list(why, action)) => {}
-                _ => {
-                    self.failed.insert(Object::of(action));
-                }
+                report.actions.push(ActionReport {
+                    action: begun.action.clone(),
+                    sentence: begun.sentence,
+                    outcome,
+                });
             }
-            report.actions.push(ActionReport {
-                action: action.clone(),
-                sentence,
-                outcome,
-            });
             self.parts.watcher.beat(self.parts.clock.now());
             self.pump();
         }
@@ -274,82 +295,131 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         })
     }
 
-    fn carry_out(
-        &mut self,
-        plan: &Plan,
-        action: &Action,
-        sentence: &str,
-    ) -> Result<(), ProviderError> {
-        let result = match action {
-            Action::MoveAddress {
-                address,
-                from,
-                to,
-                reason,
-            } => {
-                let moved = self.move_address(address, to);
-                match &moved {
-                    Ok(()) => {
-                        self.memory.moves_mut().succeeded(&address.id);
-                        self.note_move(from.as_ref(), *reason);
+    /// How many of the next actions are begun at the same time: deletions, none of which waits for another.
+    fn together(&self, first: &Action, rest: &[Action]) -> usize {
+        let is_deletion = |action: &&Action| matches!(action, Action::Delete { .. });
+        if !is_deletion(&first) {
+            return 1;
+        }
+        rest.iter()
+            .take(self.places())
+            .take_while(is_deletion)
+            .count()
+    }
+
+    /// Carries actions out, and leaves out those that something hinders: these give `Ok`.
+    fn carry_out(&mut self, plan: &Plan, group: &[Begun<'_>]) -> Vec<Result<(), ProviderError>> {
+        let request = |begun: &Begun<'_>| match begun.action {
+            Action::Delete { replica, .. } if begun.hindrance.is_none() => {
+                Some(Request::Delete(replica.clone()))
+            }
+            _ => None,
+        };
+        let deletions: Vec<Request> = group.iter().filter_map(request).collect();
+        let mut deleted = if deletions.is_empty() {
+            Vec::new()
+        } else {
+            self.have_all_done(deletions)
+        }
+        .into_iter();
+        let mut results = Vec::with_capacity(group.len());
+        for begun in group {
+            if begun.hindrance.is_some() {
+                results.push(Ok(()));
+                continue;
+            }
+            let result = match begun.action {
+                Action::Delete {
+                    replica, reason, ..
+                } => {
+                    let result = deleted.next().unwrap_or_else(|| Err(lost()));
+                    if result.is_ok() {
+                        let now = self.parts.clock.now();
+                        self.memory.deletion_accepted(replica, *reason, now);
                     }
-                    Err(error) => self.move_failed(&address.id, from.as_ref(), to, error),
+                    result
                 }
-                moved
+                Action::MoveAddress {
+                    address,
+                    from,
+                    to,
+                    reason,
+                } => self.move_and_note(address, from.as_ref(), to, *reason),
+                Action::Create { count } => self.create(*count),
+            };
+            self.ended(plan, begun, &result);
+            results.push(result);
+        }
+        results
+    }
+
+    fn move_and_note(
+        &mut self,
+        address: &ExternalAddress,
+        from: Option<&ReplicaId>,
+        to: &ReplicaId,
+        reason: MoveReason,
+    ) -> Result<(), ProviderError> {
+        let moved = self.move_address(address, to);
+        match &moved {
+            Ok(()) => {
+                self.memory.moves_mut().succeeded(&address.id);
+                self.note_move(from, reason);
             }
-            Action::Delete {
-                replica, reason, ..
-            } => self.delete(replica, *reason),
-            Action::Create { count } => {
-                let mark = self.memory.creation_sent(count.get());
-                let order = Order {
-                    count: *count,
-                    mark,
-                    name_part: mark.instance.name_part(mark.number),
-                };
-                let result = self.try_call(Request::Create(order), |reply| match reply {
-                    Reply::Created(result) => Some(result),
-                    _ => None,
-                });
-                let outcome = match &result {
-                    Ok(accepted) => Ok(accepted.clone()),
-                    Err(error) => Err(error.as_create_failure()),
-                };
-                let now = self.parts.clock.now();
-                if !outcome
-                    .as_ref()
-                    .is_err_and(|failure| !failure.outcome_unknown)
-                {
-                    self.lookout.asked(now);
-                }
-                self.memory.creation_answered(count.get(), outcome, now);
-                self.tell_name_changes();
-                result.map(drop)
-            }
+            Err(error) => self.move_failed(&address.id, from, to, error),
+        }
+        moved
+    }
+
+    fn create(&mut self, count: NonZeroU64) -> Result<(), ProviderError> {
+        let mark = self.memory.creation_sent(count.get());
+        let order = Order {
+            count,
+            mark,
+            name_part: mark.instance.name_part(mark.number),
+        };
+        let result = self.try_call(Request::Create(order), |reply| match reply {
+            Reply::Created(result) => Some(result),
+            _ => None,
+        });
+        let outcome = match &result {
+            Ok(accepted) => Ok(accepted.clone()),
+            Err(error) => Err(error.as_create_failure()),
         };
         let now = self.parts.clock.now();
-        if let Err(error) = &result {
+        let is_refused = |failure: &CreateFailure| !failure.outcome_unknown;
+        if !outcome.as_ref().is_err_and(is_refused) {
+            self.lookout.asked(now);
+        }
+        self.memory.creation_answered(count.get(), outcome, now);
+        self.tell_name_changes();
+        result.map(drop)
+    }
+
+    /// Takes in what an action came to, whatever it was.
+    fn ended(&mut self, plan: &Plan, begun: &Begun<'_>, result: &Result<(), ProviderError>) {
+        let now = self.parts.clock.now();
+        if let Err(error) = result {
             self.obey(error, now);
-            if matches!(action, Action::MoveAddress { .. }) {
+            if matches!(begun.action, Action::MoveAddress { .. }) {
                 self.addresses.obey(error, now);
             }
         }
         // A creation has its backoff.
-        if !matches!(action, Action::Create { .. }) {
+        if !matches!(begun.action, Action::Create { .. }) {
             let got_no_answer = result.as_ref().is_err_and(|e| e.kind.is_no_answer());
             let interval = self.parts.scaling_interval;
             self.unanswered
-                .ended(Object::of(action), got_no_answer, now, interval);
+                .ended(Object::of(begun.action), got_no_answer, now, interval);
         }
         let when = self.when();
         self.journal.ended(
             when,
             &self.parts.policy,
-            (plan, action, sentence),
-            &result,
+            (plan, begun.action, &begun.sentence),
+            result,
             &self.parts.watcher,
         );
-        result
     }
 
     fn move_failed(
@@ -397,13 +467,6 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             }
             self.holders = listing.holders();
         }
-        Ok(())
-    }
-
-    fn delete(&mut self, replica: &ReplicaId, reason: DeleteReason) -> Result<(), ProviderError> {
-        self.have_done(Request::Delete(replica.clone()))?;
-        let now = self.parts.clock.now();
-        self.memory.deletion_accepted(replica, reason, now);
         Ok(())
     }
 }

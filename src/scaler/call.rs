@@ -1,6 +1,7 @@
 //! Requests to the provider: while one is under way, replicas are asked on.
 
 use super::{Clock, Probes, Scaler, Watcher};
+use crate::pool::Moment;
 use crate::provider::{Calls, ProviderError, ProviderErrorKind, Reply, Request};
 
 impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
@@ -12,13 +13,38 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         read: impl FnOnce(Reply) -> Option<T>,
     ) -> Option<T> {
         let mut calls = self.calls.take()?;
-        let reply = calls.call(request, &mut || {
-            let next = self.pump();
-            self.parts.watcher.beat(self.parts.clock.now());
-            next
-        });
+        let reply = calls.call(request, &mut || self.meanwhile());
         self.calls = Some(calls);
         reply.and_then(read)
+    }
+
+    /// How many requests can be under way at a time.
+    pub(super) fn places(&self) -> usize {
+        self.calls.as_ref().map_or(1, Calls::places)
+    }
+
+    /// Has several requests made, none of which waits for another.
+    pub(super) fn have_all_done(
+        &mut self,
+        requests: Vec<Request>,
+    ) -> Vec<Result<(), ProviderError>> {
+        let count = requests.len();
+        let Some(mut calls) = self.calls.take() else {
+            return std::iter::repeat_with(|| Err(lost())).take(count).collect();
+        };
+        let replies = calls.call_all(requests, &mut || self.meanwhile());
+        self.calls = Some(calls);
+        let done = |reply| match reply {
+            Some(Reply::Done(result)) => result,
+            _ => Err(lost()),
+        };
+        replies.into_iter().map(done).collect()
+    }
+
+    fn meanwhile(&mut self) -> Moment {
+        let next = self.pump();
+        self.parts.watcher.beat(self.parts.clock.now());
+        next
     }
 
     /// The same for a request that can fail.
@@ -27,13 +53,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         request: Request,
         read: impl FnOnce(Reply) -> Option<Result<T, ProviderError>>,
     ) -> Result<T, ProviderError> {
-        self.call(request, read).unwrap_or_else(|| {
-            let text = "the thread that makes the requests has ended".to_owned();
-            Err(ProviderError {
-                outcome_unknown: true,
-                ..ProviderError::local(ProviderErrorKind::Connection, text)
-            })
-        })
+        self.call(request, read).unwrap_or_else(|| Err(lost()))
     }
 
     /// The same for one that gives nothing.
@@ -42,5 +62,14 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             Reply::Done(result) => Some(result),
             _ => None,
         })
+    }
+}
+
+/// Nothing is known of the request; the process is about to end.
+pub(super) fn lost() -> ProviderError {
+    let text = "the thread that makes the requests has ended".to_owned();
+    ProviderError {
+        outcome_unknown: true,
+        ..ProviderError::local(ProviderErrorKind::Connection, text)
     }
 }

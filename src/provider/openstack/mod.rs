@@ -29,7 +29,7 @@ use std::sync::Arc;
 /// The pool on an OpenStack cloud.
 #[derive(Debug)]
 pub struct OpenStack {
-    cloud: Cloud,
+    cloud: Arc<Cloud>,
     template: ServerTemplate,
     external_addresses: bool,
     resolved: Option<Resolved>,
@@ -50,6 +50,17 @@ impl OpenStack {
     /// A pool of servers like `template`. Makes no request yet.
     #[must_use]
     pub fn new(cloud: Cloud, template: ServerTemplate, external_addresses: bool) -> Self {
+        Self::on(Arc::new(cloud), template, external_addresses)
+    }
+
+    /// Another one on the same session, for requests at the same time. It has looked up nothing.
+    #[must_use]
+    pub fn sibling(&self) -> Self {
+        let template = self.template.clone();
+        Self::on(Arc::clone(&self.cloud), template, self.external_addresses)
+    }
+
+    fn on(cloud: Arc<Cloud>, template: ServerTemplate, external_addresses: bool) -> Self {
         Self {
             cloud,
             template,
