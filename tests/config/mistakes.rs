@@ -61,6 +61,7 @@ fn every_setting_wrong_at_once() {
         ("OPENSTACK_UNIQUE_NAMES", "maybe"),
         ("OPENSTACK_SECURITY_GROUPS", "a,b\tc"),
         ("OPENSTACK_AVAILABILITY_ZONE", "a\tb"),
+        ("OPENSTACK_CONCURRENCY", "0"),
         ("OPENSTACK_TIMEOUT", "-5"),
         ("OS_AUTH_URL", "cloud"),
         ("OS_USERNAME", ""),
