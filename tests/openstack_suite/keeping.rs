@@ -143,6 +143,9 @@ pub(crate) fn locked_is_kept(context: &Context) {
     context
         .cloud
         .act(&broken, &json!({"os-resetState": {"state": "error"}}));
+    // One that answers is not replaced for what the cloud says of it.
+    pool.replicas
+        .set(address_of(&servers[1]), Behaviour::Closed);
     wait("two more servers", PATIENCE_S, || {
         expect(pool.ids().len(), &4)
     });

@@ -1,7 +1,8 @@
 //! How servers are made, and what happens when the cloud does not make them.
 
 use super::cloud::{Session, TENANT_PASSWORD, word};
-use super::pool::{Context, PATIENCE_S, Pool};
+use super::pool::{Context, PATIENCE_S, Pool, address_of};
+use super::replicas::Behaviour;
 use super::rig::{Undo, expect, stays, wait};
 use super::watch::is_there;
 use serde_json::{Value, json};
@@ -264,7 +265,10 @@ pub(crate) fn lost_answer(context: &Context) {
     assert_eq!(pool.creations(), 1, "one POST");
     // This time it made nothing: it is asked again, but not at once.
     context.rig.ctl(&["fault", "nova", &fault(false)]);
-    let first = pool.ids().remove(0);
+    let server = pool.servers().remove(0);
+    // What answers is not gone because the cloud says so once.
+    pool.replicas.set(address_of(&server), Behaviour::Closed);
+    let first = word(&server["id"]);
     pool.user.must(
         "DELETE",
         "compute",
