@@ -57,7 +57,7 @@ MUTANTS = [
     # What seed 102254 found: "done" from an address that is another's by now, and an outage in between.
     ("SessionCut", (".or(self.last_address);", ";")),
     # What seed 68849 found: one that served is given up in an outage, and listed again later.
-    ("ProtectedDeleted", ("let age = if past.given_up { Self::GIVEN_UP_FOR } else { age };", "")),
+    ("ProtectedDeleted", ("let age = if past.given_up {", "let age = if past.given_up && age.is_zero() {")),
     # A grace that is shorter than a boot.
     ("Bill", ("if self.probation.failures > 1 {", "if self.probation.failures > 1_000 {")),
     ("Storm", (".filter(|c| !c.accepted && c.unseen > 0 && now < c.until)", ".filter(|c| !c.accepted && c.unseen > 0 && now > c.until)"), UNGUARDED),
