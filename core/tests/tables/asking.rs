@@ -178,3 +178,26 @@ fn who_has_waited_longest_is_asked_for_first() {
     let next = world.memory.questions(&empty);
     assert_eq!(next, [&all[2..], &all[..2]].concat());
 }
+
+/// A list that was asked for just after a server had gone, and still shows it, is looked at only after a stall of minutes: the
+/// server is not taken for the one that was ordered meanwhile.
+#[test]
+fn what_had_gone_before_a_stall_is_not_what_was_ordered() {
+    let mut world = World::floor(1);
+    world.policy.settles_after_start = std::time::Duration::ZERO;
+    world.add("a", running(), 10);
+    world.list();
+    world.deleted("a", simplescalevm_core::DeleteReason::Termination);
+    let left = world.servers["a"].clone();
+    world.gone("a");
+    world.wait(2);
+    world.list();
+    world.created(1);
+    world.servers.insert("a".to_owned(), left);
+    world.state("a", simplescalevm_core::ServerState::Leaving);
+    world.wait(1);
+    let listing = world.listing_of(&["a"], world.cloud_now());
+    let (policy, arrived) = (world.policy.clone(), world.now + s(700));
+    world.memory.observe_late(&policy, &listing, arrived);
+    world.is("a leaving 0, awaited 1 = 1");
+}
