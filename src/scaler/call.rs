@@ -1,50 +1,20 @@
 //! Requests to the provider: while one is under way, replicas are asked on.
 
 use super::{Clock, Probes, Scaler, Watcher};
-use crate::pool::Moment;
 use crate::provider::{Calls, ProviderError, ProviderErrorKind, Reply, Request};
 
 impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// Has a request made. Until it has come to something, finished probes are taken in and those that are due handed
-    /// over; nothing is decided.
+    /// over; nothing is decided, and the loop does not count as turning.
     pub(super) fn call<T>(
         &mut self,
         request: Request,
         read: impl FnOnce(Reply) -> Option<T>,
     ) -> Option<T> {
         let mut calls = self.calls.take()?;
-        let reply = calls.call(request, &mut || self.meanwhile());
+        let reply = calls.call(request, &mut || self.pump());
         self.calls = Some(calls);
         reply.and_then(read)
-    }
-
-    /// How many requests can be under way at a time.
-    pub(super) fn places(&self) -> usize {
-        self.calls.as_ref().map_or(1, Calls::places)
-    }
-
-    /// Has several requests made, none of which waits for another.
-    pub(super) fn have_all_done(
-        &mut self,
-        requests: Vec<Request>,
-    ) -> Vec<Result<(), ProviderError>> {
-        let count = requests.len();
-        let Some(mut calls) = self.calls.take() else {
-            return std::iter::repeat_with(|| Err(lost())).take(count).collect();
-        };
-        let replies = calls.call_all(requests, &mut || self.meanwhile());
-        self.calls = Some(calls);
-        let done = |reply| match reply {
-            Some(Reply::Done(result)) => result,
-            _ => Err(lost()),
-        };
-        replies.into_iter().map(done).collect()
-    }
-
-    fn meanwhile(&mut self) -> Moment {
-        let next = self.pump();
-        self.parts.watcher.beat(self.parts.clock.now());
-        next
     }
 
     /// The same for a request that can fail.
@@ -62,6 +32,29 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             Reply::Done(result) => Some(result),
             _ => None,
         })
+    }
+
+    /// How many requests can be under way at a time.
+    pub(super) fn places(&self) -> usize {
+        self.calls.as_ref().map_or(1, Calls::places)
+    }
+
+    /// Has several requests made, none of which waits for another.
+    pub(super) fn have_all_done(
+        &mut self,
+        requests: Vec<Request>,
+    ) -> Vec<Result<(), ProviderError>> {
+        let count = requests.len();
+        let Some(mut calls) = self.calls.take() else {
+            return std::iter::repeat_with(|| Err(lost())).take(count).collect();
+        };
+        let replies = calls.call_all(requests, &mut || self.pump());
+        self.calls = Some(calls);
+        let done = |reply| match reply {
+            Some(Reply::Done(result)) => result,
+            _ => Err(lost()),
+        };
+        replies.into_iter().map(done).collect()
     }
 }
 
