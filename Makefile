@@ -25,7 +25,7 @@ TAG = $(IMAGE):$(PROVIDER)-$(VERSION)
 MINOR = $(shell cut -d . -f -2 <<<'$(VERSION)')
 MAJOR = $(shell cut -d . -f 1 <<<'$(VERSION)')
 
-.PHONY: help install start build start-docker release mock demo test quick test-client lint deny static chroot-test
+.PHONY: help install start build start-docker release mock demo test quick test-client lint deny static size chroot-test
 
 help: ## list the targets
 	@sed -nE 's/^([a-z.][a-z.-]*):[^#]*## (.*)$$/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -102,6 +102,10 @@ deny: ## licences, bans, sources and advisories of all dependencies (cargo-deny,
 
 static: ## build the static program: the image's whole content
 	CARGO='$(CARGO)' tools/static.sh '$(TARGET_DIR)'
+
+size: static ## print the size of the static program, which has to stay below 5 MB
+	@stat --format '%s bytes' '$(TARGET_DIR)/static/simplescalevm'
+	@test "$$(stat --format %s '$(TARGET_DIR)/static/simplescalevm')" -lt 5000000
 
 chroot-test: static ## run the static program in an empty root (wants root)
 	$(CARGO) build --quiet --locked --package simplescalevm-mock --bin mock-cloud
