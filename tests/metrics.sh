@@ -57,7 +57,7 @@ tests/metric_names.py "$work/metrics.txt" docs/status-api.md
 head=$(curl -fsS -D - -o "$work/open.txt" -H 'Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5' "$url/metrics")
 grep -qi '^content-type: application/openmetrics-text; version=1.0.0; charset=utf-8' <<<"$head"
 [ "$(tail -n 1 "$work/open.txt")" = '# EOF' ]
-if grep -E 'server-|[0-9a-f]{8}-[0-9a-f]{4}-' "$work/metrics.txt"; then
+if grep -E 'server-[0-9a-f]{6}-|[0-9a-f]{8}-[0-9a-f]{4}-' "$work/metrics.txt"; then
     echo "a label holds a name or an id" >&2
     exit 1
 fi
