@@ -237,7 +237,7 @@ fn a_signal_ends_it_well() {
 #[test]
 fn the_request_in_flight_is_finished_and_nothing_new_begun() {
     let cloud = quick_cloud(|_| {});
-    let daemon = Daemon::start(&cloud, &[]);
+    let daemon = Daemon::start(&cloud, &[("OPENSTACK_CONCURRENCY", "1")]);
     daemon.wait_for_available(3);
     let slow = json!({ "service": "nova", "method": "DELETE", "delay": 2 });
     cloud.add_fault(&slow).unwrap();
