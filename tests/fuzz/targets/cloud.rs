@@ -102,7 +102,11 @@ fn judge(script: &Script, items: Option<(&'static str, usize)>) {
     assert!(chain_is_whole || is_servers, "the list broke off");
     assert!(count <= sum, "{count} of {sum}");
     // A server that is listed in two states stays in the list twice: which of them holds is not known.
-    assert!(!is_servers || count >= ids.len(), "{count} of {}", ids.len());
+    assert!(
+        !is_servers || count >= ids.len(),
+        "{count} of {}",
+        ids.len()
+    );
 }
 
 /// An id as it can be read: a text that is not empty, not too long, and printable.
