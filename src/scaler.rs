@@ -147,10 +147,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         // It is only for showing which replicas are out of date.
         match self.have_done(Request::PrepareCreation) {
             Ok(()) => {
-                let image = self.call(Request::Image, |reply| match reply {
-                    Reply::Image(image) => image,
-                    _ => None,
-                });
+                let image = self.call(Request::Image, Reply::image).flatten();
                 listing.image = image;
             }
             Err(error) => log::debug!("a creation cannot be prepared: {}", chain(&error)),
@@ -392,10 +389,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             return;
         }
         self.next_quota = now + QUOTA_EVERY;
-        let quota = self.try_call(Request::Quota, |reply| match reply {
-            Reply::Quota(result) => Some(result),
-            _ => None,
-        });
+        let quota = self.try_call(Request::Quota, Reply::quota);
         match quota {
             Ok(Some(quota)) => self.parts.watcher.note(&Note::Quota(quota)),
             Ok(None) => {}
@@ -481,10 +475,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             if self.is_stopping() || self.parts.clock.now() < self.quiet_until {
                 return;
             }
-            let fault = self.try_call(Request::Fault(id.clone()), |reply| match reply {
-                Reply::Fault(result) => Some(result),
-                _ => None,
-            });
+            let fault = self.try_call(Request::Fault(id.clone()), Reply::fault);
             let fault = match fault {
                 Ok(fault) => fault.unwrap_or_default(),
                 Err(error) => {

@@ -66,9 +66,9 @@ pub use plan::{
 pub use plan_moves::standbys;
 pub use policy::Policy;
 pub use record::Record;
-pub use severity::{BLOCKED_FOR, Finding, Health, NOTHING_READY_FOR, Reason, Severity, counted};
+pub use severity::{BLOCKED_FOR, Finding, Health, NOTHING_READY_FOR, Reason, Severity};
 pub use snapshot::{ActionReport, CycleReport, Incident, Outcome, Snapshot};
 pub use supply::{Boots, Lists, Supply};
 pub use terminations::MassTermination;
 pub use time::{CloudTime, Moment};
-pub use words::{Words, delete_reason, surplus_in_words, utc};
+pub use words::{Words, are, counted, delete_reason, surplus_in_words, utc};

@@ -1,6 +1,7 @@
 //! How the pool is, in one of three words, and why: the one place that says so, for the page, the
 //! JSON, `/readyz` and the metrics alike. The table in `docs/ARCHITECTURE.md` is its specification.
 
+use super::words::{are, counted};
 use super::{BackoffCause, Blocked, DeleteBlock, Moment, MoveBlock, MoveReason, Phase, Snapshot};
 use crate::names;
 use std::fmt;
@@ -180,7 +181,7 @@ impl fmt::Display for Reason {
                 floor,
                 overdue,
             } => {
-                let is = if *ready == 1 { "is" } else { "are" };
+                let is = are(*ready);
                 let ready = counted(*ready, "resource");
                 write!(f, "Only {ready} {is} ready; the floor is {floor}")?;
                 f.write_str(if *overdue {
@@ -190,7 +191,7 @@ impl fmt::Display for Reason {
                 })
             }
             Self::CreationBlocked { count, waits } => {
-                let are = if *count == 1 { "is" } else { "are" };
+                let are = are(*count);
                 let replicas = counted(*count, "replica");
                 let how = if *waits {
                     "not created yet"
@@ -216,7 +217,7 @@ impl fmt::Display for Reason {
                 write!(f, "A list that lacks {replicas} has to be confirmed")
             }
             Self::ActionsBlocked { count } => {
-                let are = if *count == 1 { "is" } else { "are" };
+                let are = are(number(*count));
                 let actions = counted(number(*count), "wanted action");
                 write!(f, "{actions} {are} blocked")
             }
@@ -464,13 +465,6 @@ impl Judge<'_> {
             self.add(Severity::Warning, reason, None);
         }
     }
-}
-
-/// `1 replica`, `2 replicas`.
-#[must_use]
-pub fn counted(number: u64, word: &str) -> String {
-    let end = if number == 1 { "" } else { "s" };
-    format!("{number} {word}{end}")
 }
 
 fn number(count: usize) -> u64 {

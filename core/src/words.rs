@@ -234,7 +234,7 @@ impl<'a> Words<'a> {
     }
 
     fn blocked_creation(&self, count: u64, why: CreateBlock, before: &str) -> String {
-        let verb = if count == 1 { "is" } else { "are" };
+        let verb = are(count);
         let what = format!(
             "{} {verb} missing and {verb} not created",
             counted(count, "replica")
@@ -408,9 +408,17 @@ fn shrunken(missing: usize) -> String {
     )
 }
 
-fn counted(count: u64, noun: &str) -> String {
+/// `1 replica`, `2 replicas`.
+#[must_use]
+pub fn counted(count: u64, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{plural}")
+}
+
+/// The verb that goes with so many.
+#[must_use]
+pub fn are(count: u64) -> &'static str {
+    if count == 1 { "is" } else { "are" }
 }
 
 /// Rounded up, so that a wait that is not over never shows as 0.

@@ -60,6 +60,32 @@ pub enum Reply {
     Quota(Result<Option<Quota>, ProviderError>),
 }
 
+/// What each reply holds, for whoever knows what was asked for.
+macro_rules! read {
+    ($($method:ident: $variant:ident => $content:ty,)+) => {
+        impl Reply {
+            $(pub(crate) fn $method(self) -> Option<$content> {
+                match self {
+                    Self::$variant(content) => Some(content),
+                    _ => None,
+                }
+            })+
+        }
+    };
+}
+
+read! {
+    listing: Listing => Result<Listing, ProviderError>,
+    external_addresses: ExternalAddresses => Result<Vec<ExternalAddress>, ProviderError>,
+    created: Created => Result<Accepted, ProviderError>,
+    shown: Shown => Result<Looked, ProviderError>,
+    done: Done => Result<(), ProviderError>,
+    fault: Fault => Result<Option<String>, ProviderError>,
+    name_changes: NameChanges => Vec<NameChange>,
+    image: Image => Option<Arc<str>>,
+    quota: Quota => Result<Option<Quota>, ProviderError>,
+}
+
 /// Whoever has requests made.
 pub trait Calls {
     /// Has a request made, and returns once it has come to something. Until then `meanwhile` is called whenever there

@@ -81,10 +81,7 @@ fn is_rescue(action: &Action) -> bool {
 impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// The servers and then the external addresses: one list, or none.
     pub(super) fn list_all(&mut self, asked: Moment) -> Result<Listing, ListFailure> {
-        let listing = self.try_call(Request::List(asked), |reply| match reply {
-            Reply::Listing(result) => Some(result),
-            _ => None,
-        });
+        let listing = self.try_call(Request::List(asked), Reply::listing);
         let mut listing = listing.map_err(ListFailure::Servers)?;
         if self.parts.policy.external_addresses {
             self.parts.watcher.beat(self.parts.clock.now());
@@ -95,10 +92,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     }
 
     fn list_addresses(&mut self) -> Result<Vec<ExternalAddress>, ProviderError> {
-        self.try_call(Request::ExternalAddresses, |reply| match reply {
-            Reply::ExternalAddresses(result) => Some(result),
-            _ => None,
-        })
+        self.try_call(Request::ExternalAddresses, Reply::external_addresses)
     }
 
     pub(super) fn standby(&self, id: &ReplicaId) -> Standby {

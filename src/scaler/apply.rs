@@ -378,10 +378,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             mark,
             name_part: mark.instance.name_part(mark.number),
         };
-        let result = self.try_call(Request::Create(order), |reply| match reply {
-            Reply::Created(result) => Some(result),
-            _ => None,
-        });
+        let result = self.try_call(Request::Create(order), Reply::created);
         let outcome = match &result {
             Ok(accepted) => Ok(accepted.clone()),
             Err(error) => Err(error.as_create_failure()),

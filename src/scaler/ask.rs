@@ -41,10 +41,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     }
 
     fn ask_for(&mut self, id: &ReplicaId, goes_on: &mut bool) -> Looked {
-        let shown = self.try_call(Request::Show(id.clone()), |reply| match reply {
-            Reply::Shown(result) => Some(result),
-            _ => None,
-        });
+        let shown = self.try_call(Request::Show(id.clone()), Reply::shown);
         let looked = match shown {
             Ok(looked) => looked,
             Err(error) => {

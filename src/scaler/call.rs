@@ -1,6 +1,7 @@
 //! Requests to the provider: while one is under way, replicas are asked on.
 
 use super::{Clock, Probes, Scaler, Watcher};
+use crate::pool::Moment;
 use crate::provider::{Calls, ProviderError, ProviderErrorKind, Reply, Request};
 
 impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
@@ -11,10 +12,9 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         request: Request,
         read: impl FnOnce(Reply) -> Option<T>,
     ) -> Option<T> {
-        let mut calls = self.calls.take()?;
-        let reply = calls.call(request, &mut || self.pump());
-        self.calls = Some(calls);
-        reply.and_then(read)
+        self.wait(|calls, meanwhile| calls.call(request, meanwhile))
+            .flatten()
+            .and_then(read)
     }
 
     /// The same for a request that can fail.
@@ -28,10 +28,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
 
     /// The same for one that gives nothing.
     pub(super) fn have_done(&mut self, request: Request) -> Result<(), ProviderError> {
-        self.try_call(request, |reply| match reply {
-            Reply::Done(result) => Some(result),
-            _ => None,
-        })
+        self.try_call(request, Reply::done)
     }
 
     /// How many requests can be under way at a time.
@@ -45,16 +42,22 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         requests: Vec<Request>,
     ) -> Vec<Result<(), ProviderError>> {
         let count = requests.len();
-        let Some(mut calls) = self.calls.take() else {
-            return std::iter::repeat_with(|| Err(lost())).take(count).collect();
-        };
-        let replies = calls.call_all(requests, &mut || self.pump());
+        let replies = self
+            .wait(|calls, meanwhile| calls.call_all(requests, meanwhile))
+            .unwrap_or_else(|| std::iter::repeat_with(|| None).take(count).collect());
+        let done = |reply: Option<Reply>| reply.and_then(Reply::done);
+        replies
+            .into_iter()
+            .map(|reply| done(reply).unwrap_or_else(|| Err(lost())))
+            .collect()
+    }
+
+    /// Has the provider do something, and goes on asking replicas until it has.
+    fn wait<T>(&mut self, go: impl FnOnce(&mut P, &mut dyn FnMut() -> Moment) -> T) -> Option<T> {
+        let mut calls = self.calls.take()?;
+        let result = go(&mut calls, &mut || self.pump());
         self.calls = Some(calls);
-        let done = |reply| match reply {
-            Some(Reply::Done(result)) => result,
-            _ => Err(lost()),
-        };
-        replies.into_iter().map(done).collect()
+        Some(result)
     }
 }
 

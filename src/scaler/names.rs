@@ -91,10 +91,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
 
     /// Tells which names have come to stand for something else.
     pub(super) fn tell_name_changes(&mut self) {
-        let changes = self.call(Request::NameChanges, |reply| match reply {
-            Reply::NameChanges(changes) => Some(changes),
-            _ => None,
-        });
+        let changes = self.call(Request::NameChanges, Reply::name_changes);
         for NameChange {
             kind,
             setting,

@@ -1,7 +1,7 @@
 //! The invariants. Each has a name and a bound, and is checked at the moment at which it could be
 //! broken, against what is true in the world and what the scaler had been told.
 
-use super::knowledge::{Creation, KNOWN_BETWEEN_LISTS_MS, Life};
+use super::knowledge::{Creation, Life};
 use super::scenario::{Fault, Scenario};
 use simplescalevm::pool::{
     Action, Blocked, ExternalAddress, Health, Instance, Listing, Looked, Policy, ProbeFailure,
@@ -373,30 +373,19 @@ impl Judge {
             listed.arrived = after;
             listed.looks = 0;
         }
-        for heard in life.heard.values_mut() {
-            if let Some((last, time)) = &mut heard.without_address
-                && *last == before
-            {
-                (*last, *time) = (after, *time + KNOWN_BETWEEN_LISTS_MS);
-            }
-        }
+        life.knew_nothing(before, after);
     }
 
     /// The thread stood still after a list had arrived and before it looked at the clock: to the
     /// scaler, the list came afterwards. (It looks twice: for how long the list took, and then for
     /// when it came.)
     pub(crate) fn stalled(&mut self, before: u64, after: u64) {
-        for listed in self.lives.iter_mut().filter_map(|l| l.listed.as_mut()) {
-            if listed.arrived == before && listed.looks < 2 {
+        for life in &mut self.lives {
+            let listed = life.listed.as_mut();
+            if let Some(listed) = listed.filter(|l| l.arrived == before && l.looks < 2) {
                 listed.arrived = after;
             }
-        }
-        for heard in self.lives.iter_mut().flat_map(|l| l.heard.values_mut()) {
-            if let Some((last, time)) = &mut heard.without_address
-                && *last == before
-            {
-                (*last, *time) = (after, *time + KNOWN_BETWEEN_LISTS_MS);
-            }
+            life.knew_nothing(before, after);
         }
     }
 

@@ -340,6 +340,17 @@ pub(crate) struct Life {
 }
 
 impl Life {
+    /// What a list showed at the one time was taken in at the other.
+    pub(crate) fn knew_nothing(&mut self, before: u64, after: u64) {
+        for heard in self.heard.values_mut() {
+            if let Some((last, time)) = &mut heard.without_address
+                && *last == before
+            {
+                (*last, *time) = (after, *time + KNOWN_BETWEEN_LISTS_MS);
+            }
+        }
+    }
+
     /// The most that can be ready, by what the replicas have answered.
     fn can_be_ready(&self, policy: &Policy) -> u64 {
         let standing = |heard: &Heard| heard.standing(policy).filter(|a| !a.termination);

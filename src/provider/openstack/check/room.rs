@@ -1,7 +1,7 @@
 //! Whether the pool has room: quota, floor and cap, floating IPs.
 
 use super::Report;
-use crate::pool::{Policy, counted};
+use crate::pool::{Policy, are, counted};
 use crate::provider::openstack::error::failed;
 use crate::provider::openstack::lookup::ServerTemplate;
 use openstack_sdk_blocking::{
@@ -121,10 +121,6 @@ fn floor(report: &mut Report, policy: &Policy, there: u64, narrowest: Option<&Li
             ),
         ),
     }
-}
-
-fn are(count: u64) -> &'static str {
-    if count == 1 { "is" } else { "are" }
 }
 
 fn cap(report: &mut Report, policy: &Policy, there: u64, narrowest: Option<&Limit>) {
