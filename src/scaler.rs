@@ -1,15 +1,15 @@
 //! The scaler: observe, plan, apply. It owns the memory and makes every request that changes
 //! something; what is to be done is decided in [`crate::pool`].
 
+mod act;
 mod addresses;
-mod apply;
-mod ask;
 mod blocked;
-mod call;
+mod chores;
 mod fold;
+mod jobs;
 mod journal;
+mod look;
 mod lookout;
-mod names;
 mod oddities;
 mod pace;
 mod parts;
@@ -19,16 +19,19 @@ pub use journal::chain;
 pub use parts::{Clock, Parts, Probes, Watcher};
 
 use crate::pool::{
-    CycleStep, Failed, Listing, Lists, Memory, Moment, Note, Phase, Plan, ProbeFailure, ReplicaId,
-    ServerState, Snapshot, Supply, Words, plan, take_out_contradictions,
+    Action, CycleStep, Listing, Lists, Memory, Moment, Note, Phase, Plan, ProbeFailure, ReplicaId,
+    Snapshot, Supply, Words, plan,
 };
-use crate::provider::{Calls, ProviderError, Reply, Request};
-use addresses::{AddressService, ListFailure};
-use apply::{Object, Unanswered};
+use crate::provider::{Calls, Catalogue, NetworkNames, Port, ProviderError, Request, Service};
+use act::{Agenda, Ground, Object, Unanswered};
+use addresses::AddressService;
+use chores::Chores;
+use jobs::{Errand, Jobs, OncePerTurn};
 use journal::{Journal, When};
+use look::Look;
 use lookout::Lookout;
 use pace::{LOOK_AGAIN_AFTER, Pace};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -40,30 +43,32 @@ const LIST_ON_DEMAND_AT_MOST_EVERY: Duration = Duration::from_secs(1);
 const ROOM_IS_LOOKED_FOR_EVERY: Duration = Duration::from_millis(20);
 /// For how many standbys a move is prepared.
 const STANDBYS_PREPARED: usize = 4;
-/// How many failed servers are asked for their fault in one cycle.
-const FAULTS_READ_IN_A_CYCLE: usize = 5;
 /// The longest wait that a provider's `Retry-After` can cause.
 const LONGEST_QUIET: Duration = Duration::from_secs(900);
 
-/// How often the quota is read, and how soon after something was done.
-const QUOTA_EVERY: Duration = Duration::from_secs(600);
-const QUOTA_SOON: Duration = Duration::from_secs(30);
-
-/// Observes, plans and applies, one turn at a time.
+/// Observes, plans and acts, one turn at a time. It never waits: requests are handed over, and what they came to is
+/// taken in by a later turn.
 #[derive(Debug)]
 pub struct Scaler<P, Q, C, W> {
-    parts: Parts<(), Q, C, W>,
-    /// The provider; none while a request is under way.
-    calls: Option<P>,
+    parts: Parts<P, Q, C, W>,
+    jobs: Jobs,
     memory: Memory,
     listing: Option<Listing>,
+    /// When the external addresses of `listing` were asked for.
+    addresses_asked: Moment,
     /// Who holds an external address, as last listed.
     holders: BTreeSet<ReplicaId>,
     plan: Plan,
     journal: Journal,
+    /// The list that is being made.
+    look: Option<Look>,
+    agenda: Agenda,
+    chores: Chores,
     /// What failed in the last cycle: it is tried again from the next list, but is no reason to
     /// ask for one.
     failed: BTreeSet<Object>,
+    /// When actions on these were answered, if no list was asked for since.
+    answered: BTreeMap<Object, Moment>,
     unanswered: Unanswered,
     addresses: AddressService,
     pace: Pace,
@@ -74,30 +79,40 @@ pub struct Scaler<P, Q, C, W> {
     /// There was no room for the last probe that was due.
     probes_are_full: bool,
     next_list: Moment,
-    /// No list before this moment, whatever calls for one.
-    quiet_until: Moment,
     lists: Lists,
+    /// The same for the external addresses.
+    address_lists: Lists,
+    /// Why the last list failed, for whoever looks once.
+    list_error: Option<ProviderError>,
     supply: Supply,
-    marks_are_refused: bool,
-    /// With which of the replicas that are to be marked the next cycle begins.
-    mark_turn: usize,
-    next_quota: Moment,
-    names: names::Names,
+    /// Nothing is done, whatever the plan.
+    looks_only: bool,
+    /// What the names in the settings stand for, as last looked up.
+    catalogue: Option<Arc<Catalogue>>,
+    network_names: NetworkNames,
+    /// The ports of replicas that an address may be moved to; none: asked for in vain.
+    ports: BTreeMap<ReplicaId, Option<Port>>,
+    /// The cloud takes the mark of a creation.
+    orders_are_marked: bool,
 }
 
 impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// A scaler that knows nothing yet. The first turn lists the pool.
     pub fn new(parts: Parts<P, Q, C, W>) -> Self {
         let now = parts.clock.now();
-        let (provider, parts) = parts.split();
         Self {
-            calls: Some(provider),
+            jobs: Jobs::new(parts.requests_per_second),
             memory: Memory::of(parts.instance),
             listing: None,
+            addresses_asked: now,
             holders: BTreeSet::new(),
             plan: Plan::default(),
             journal: Journal::default(),
+            look: None,
+            agenda: Agenda::default(),
+            chores: Chores::new(now),
             failed: BTreeSet::new(),
+            answered: BTreeMap::new(),
             unanswered: Unanswered::default(),
             addresses: AddressService::default(),
             pace: Pace::new(now),
@@ -106,29 +121,35 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             listed_on_demand: None,
             probes_are_full: false,
             next_list: now,
-            quiet_until: now,
             lists: Lists {
                 interval: parts.scaling_interval,
                 ..Lists::default()
             },
+            address_lists: Lists {
+                interval: parts.scaling_interval,
+                ..Lists::default()
+            },
+            list_error: None,
             supply: Supply::default(),
-            marks_are_refused: false,
-            mark_turn: 0,
-            next_quota: now,
-            names: names::Names::new(now),
+            looks_only: false,
+            catalogue: None,
+            network_names: NetworkNames::default(),
+            ports: BTreeMap::new(),
+            orders_are_marked: true,
             parts,
         }
     }
 
-    /// Does what is due and returns when the next turn is, at the latest. A finished probe is a
-    /// reason for an earlier one.
+    /// Does what is due and returns when the next turn is, at the latest. A finished probe and an answer of the cloud
+    /// are reasons for an earlier one.
     pub fn turn(&mut self) -> Moment {
-        self.pump();
-        if self.list_is_due() {
-            self.cycle();
-        }
-        if self.rescue_is_due() {
-            self.rescue();
+        let mut may = OncePerTurn::new();
+        loop {
+            self.pump();
+            let came = self.take_replies();
+            if !self.begin_next(&mut may) && !came {
+                break;
+            }
         }
         let now = self.parts.clock.now();
         self.parts.watcher.beat(now);
@@ -136,24 +157,18 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         self.next_turn(now)
     }
 
-    /// Lists the pool once, without doing anything.
+    /// Lists the pool once, without doing anything. Its requests are made at once.
     ///
     /// # Errors
     /// The provider's.
     pub fn observe(&mut self) -> Result<(), ProviderError> {
-        let asked = self.parts.clock.now();
-        let listed = self.list_all(asked);
-        let mut listing = listed.map_err(ListFailure::into_error)?;
         // It is only for showing which replicas are out of date.
-        match self.have_done(Request::PrepareCreation) {
-            Ok(()) => {
-                let image = self.call(Request::Image, Reply::image).flatten();
-                listing.image = image;
-            }
-            Err(error) => log::debug!("a creation cannot be prepared: {}", chain(&error)),
-        }
-        self.take_in(listing);
-        Ok(())
+        self.begin(Errand::Names, Request::LookUp(None));
+        self.take_replies();
+        self.begin_look();
+        self.looks_only = true;
+        while self.take_replies() || self.advance_look() {}
+        self.list_error.take().map_or(Ok(()), Err)
     }
 
     /// The probes.
@@ -229,6 +244,15 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         &self.plan
     }
 
+    /// Makes the plan anew if anything may have changed it, and a list may be made for it.
+    fn replan_if_due(&mut self) {
+        let now = self.parts.clock.now();
+        let may = !self.is_stopping() && now >= self.jobs.quiet_until(Service::All);
+        if may && self.pace.plan_is_due(now) {
+            self.replan();
+        }
+    }
+
     /// Counts the time that has passed with what was known until now.
     fn count_supply(&mut self, now: Moment) {
         if self.listing.is_some() {
@@ -260,6 +284,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             capacity: self.parts.policy.capacity.get(),
             supply: self.supply,
             lists: self.lists,
+            address_lists: self.address_lists,
             expected_boot: self
                 .journal
                 .boots()
@@ -283,7 +308,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     fn list_is_due(&mut self) -> bool {
         self.wanted_list = None;
         let now = self.parts.clock.now();
-        if self.is_stopping() || now < self.quiet_until {
+        if self.is_stopping() || now < self.jobs.quiet_until(Service::All) {
             return false;
         }
         if now >= self.next_list || self.lookout.is_due(now) {
@@ -292,17 +317,14 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         if self.listing.is_none() {
             return false;
         }
-        if self.pace.plan_is_due(now) {
-            self.replan();
-        }
+        self.replan_if_due();
         let is_wanted = self.memory.moves().any_is_open()
             || self.memory.wants_a_list()
             || self.memory.is_overdue(now)
-            || self
-                .plan
-                .actions
-                .iter()
-                .any(|action| !self.failed.contains(&Object::of(action)));
+            || self.plan.actions.iter().any(|action| {
+                let is_move = matches!(action, Action::MoveAddress { .. });
+                self.is_open(action) && (!is_move || self.addresses_are_fresh())
+            });
         let may_be_made = self
             .listed_on_demand
             .map_or(now, |at| at + LIST_ON_DEMAND_AT_MOST_EVERY);
@@ -310,185 +332,71 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         is_wanted && now >= may_be_made
     }
 
+    /// Whether an action waits for nothing but a list: it has not failed lately, and is not to be begun or under way.
+    fn is_open(&self, action: &Action) -> bool {
+        let object = Object::of(action);
+        // What was done since the last plan is still in it.
+        let is_done = |object: &Object| {
+            matches!(object, Object::Replica(_)) && self.answered.contains_key(object)
+        };
+        !self.failed.contains(&object)
+            && !is_done(&object)
+            && !self.agenda.has(&object)
+            && !self.jobs.concern(&object)
+    }
+
     fn next_turn(&self, now: Moment) -> Moment {
+        let quiet_until = self.jobs.quiet_until(Service::All);
+        let look_again = now + LOOK_AGAIN_AFTER;
         let wanted = self.wanted_list.unwrap_or(self.next_list);
         let look = self.lookout.next().unwrap_or(self.next_list);
-        let list = self.next_list.min(wanted).min(look).max(self.quiet_until);
-        // While no list may be made, there is no plan to be made for one either.
-        let plans = self.listing.is_some() && now >= self.quiet_until && !self.is_stopping();
-        let plan = if plans {
-            self.pace.next()
-        } else {
-            now + LOOK_AGAIN_AFTER
+        // While a list is being made, the answer calls for a turn.
+        let list = match &self.look {
+            // The first one waits for all of it.
+            Some(look) => look
+                .until()
+                .filter(|_| self.listing.is_some())
+                .unwrap_or(look_again),
+            None if self.jobs.has_place(self.parts.calls.places(), Service::Compute) => {
+                self.next_list.min(wanted).min(look).max(quiet_until)
+            }
+            // So does the answer that makes room.
+            None => look_again,
         };
+        // While no list may be made, there is no plan to be made for one either.
+        let plans = self.listing.is_some() && now >= quiet_until && !self.is_stopping();
+        let plan = if plans { self.pace.next() } else { look_again };
         self.next_probe(now)
             .min(list)
             .min(plan)
-            .min(now + LOOK_AGAIN_AFTER)
+            .min(self.jobs.held_until().unwrap_or(look_again))
+            .min(look_again)
     }
 
-    /// One cycle: a new list, a new plan from it, and that plan applied.
-    fn cycle(&mut self) {
-        let asked = self.parts.clock.now();
-        if self.wanted_list.take().is_some() {
-            self.listed_on_demand = Some(asked);
-        }
-        self.lookout.looks_now(asked);
-        let listed = self.list_all(asked);
-        self.stepped(CycleStep::List, asked);
-        self.addresses.listed(listed.as_ref().err());
-        match listed {
-            Ok(listing) => {
-                self.lists.succeeded();
-                self.next_list = asked + self.parts.scaling_interval;
-                self.take_in(listing);
-                self.journal.listed(self.when());
-            }
-            // It was broken off.
-            Err(_) if self.is_stopping() => return,
-            Err(failure) => return self.list_failed(asked, &failure),
-        }
-        self.parts.watcher.beat(self.parts.clock.now());
-        self.read_faults();
+    /// A list has been taken in: a new plan from it, and that plan carried out.
+    fn act_on_list(&mut self) {
         self.pump();
         let began = self.parts.clock.now();
         self.replan();
         self.lookout.settle(self.plan.assessment.awaited);
         self.stepped(CycleStep::Plan, began);
+        if self.looks_only {
+            return;
+        }
         let plan = self.plan.clone();
-        let began = self.parts.clock.now();
         if !plan.actions.is_empty() {
             // An action may take its time: what is being done is shown before.
             self.pace.publish_now();
-            self.publish(began);
+            let now = self.parts.clock.now();
+            self.publish(now);
         }
-        self.apply(&plan);
-        self.stepped(CycleStep::Apply, began);
-        self.write_marks(plan.actions.is_empty());
-        if plan.actions.is_empty() {
-            self.prepare_moves();
-            if self.look_names_up(true) {
-                self.read_quota();
-            }
-        } else {
-            self.look_names_up(false);
-            let soon = self.parts.clock.now() + QUOTA_SOON;
-            self.next_quota = self.next_quota.min(soon);
-        }
+        self.chores.after_plan(plan.actions.is_empty());
+        self.carry_out(plan, Ground::List);
     }
 
     fn stepped(&self, step: CycleStep, began: Moment) {
         let took = self.parts.clock.now().since(began);
         self.parts.watcher.note(&Note::Stepped(step, took));
-    }
-
-    /// Asks what the provider allows, seldom and only in a quiet cycle: it is for people.
-    fn read_quota(&mut self) {
-        let now = self.parts.clock.now();
-        if now < self.next_quota.max(self.quiet_until) || self.is_stopping() {
-            return;
-        }
-        self.next_quota = now + QUOTA_EVERY;
-        let quota = self.try_call(Request::Quota, Reply::quota);
-        match quota {
-            Ok(Some(quota)) => self.parts.watcher.note(&Note::Quota(quota)),
-            Ok(None) => {}
-            Err(error) => {
-                log::debug!("the quota cannot be read: {}", chain(&error));
-                self.obey(&error, self.parts.clock.now());
-            }
-        }
-        self.parts.watcher.beat(self.parts.clock.now());
-    }
-
-    fn list_failed(&mut self, asked: Moment, failure: &ListFailure) {
-        let now = self.parts.clock.now();
-        let error = failure.error();
-        if let ListFailure::ExternalAddresses(error) = failure {
-            self.addresses.obey(error, now);
-        }
-        self.lists.failed(asked);
-        let doublings = self.lists.failures.min(10);
-        let wait = LIST_ON_DEMAND_AT_MOST_EVERY * 2_u32.pow(doublings);
-        self.next_list = now + wait.min(self.parts.scaling_interval);
-        self.quiet_until = self.quiet_until.max(self.next_list);
-        self.obey(error, now);
-        let when = self.when();
-        self.journal.list_failed(when, error, &self.parts.watcher);
-    }
-
-    fn obey(&mut self, error: &ProviderError, now: Moment) {
-        if let Some(wish) = error.retry_after {
-            self.quiet_until = self.quiet_until.max(now + wish.min(LONGEST_QUIET));
-        }
-    }
-
-    /// Takes in that something could not be looked up; `true`: nothing else is to be, in this cycle.
-    fn look_up_failed(&mut self, error: &ProviderError) -> bool {
-        self.obey(error, self.parts.clock.now());
-        error.kind.concerns_the_provider() || error.retry_after.is_some()
-    }
-
-    fn take_in(&mut self, mut listing: Listing) {
-        let arrived = self.parts.clock.now();
-        let memory = &self.memory;
-        let contradictions = take_out_contradictions(&mut listing, |id| memory.address_of(id));
-        let when = self.when();
-        self.journal.contradicted(when, &contradictions);
-        let inquiry = self.ask_for_missing(&listing);
-        self.settle_moves(&listing.external_addresses, listing.taken);
-        let policy = &self.parts.policy;
-        let memory = &self.memory;
-        self.lookout
-            .listed(&listing, |id| memory.record(id).is_some());
-        if !self
-            .memory
-            .observe_asked(policy, &listing, &inquiry, arrived)
-        {
-            let when = self.when();
-            self.journal.disbelieved(when, &self.memory);
-        }
-        if let Some(part) = self.memory.creation_cut_short() {
-            let when = self.when();
-            self.journal.cut_short(when, part);
-        }
-        let memory = &self.memory;
-        self.parts.probes.forget(&|id| memory.record(id).is_none());
-        self.holders = listing.holders();
-        // There may be thousands of them, and they are taken in.
-        listing.not_alone = BTreeSet::new();
-        self.listing = Some(listing);
-        self.tell_several_addresses();
-        self.pace.changed();
-    }
-
-    /// Asks once for the fault of each server that ended in an error state.
-    fn read_faults(&mut self) {
-        let unread: Vec<ReplicaId> = self
-            .memory
-            .records()
-            .filter(|r| r.server.state == ServerState::Failed(Failed::Error) && r.fault.is_none())
-            .map(|r| r.server.id.clone())
-            .take(FAULTS_READ_IN_A_CYCLE)
-            .collect();
-        for id in unread {
-            if self.is_stopping() || self.parts.clock.now() < self.quiet_until {
-                return;
-            }
-            let fault = self.try_call(Request::Fault(id.clone()), Reply::fault);
-            let fault = match fault {
-                Ok(fault) => fault.unwrap_or_default(),
-                Err(error) => {
-                    log::debug!("the fault of server {id} cannot be read: {error}");
-                    if self.look_up_failed(&error) {
-                        return;
-                    }
-                    String::new()
-                }
-            };
-            self.memory.fault_read(&id, &fault);
-            self.parts.watcher.beat(self.parts.clock.now());
-        }
     }
 
     fn publish(&mut self, now: Moment) {

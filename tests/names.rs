@@ -12,12 +12,26 @@ use openstack_sdk_blocking::{Auth, Cloud, CloudConfig, DomainRef, ProjectRef, Sc
 use serde_json::{Value, json};
 use simplescalevm::pool::EventKind;
 use simplescalevm::provider::openstack::{OpenStack, ServerTemplate};
-use simplescalevm::provider::{NameChange, Provider, ProviderErrorKind};
+use simplescalevm::provider::{
+    Catalogue, NameChange, Provider, ProviderError, ProviderErrorKind,
+};
 use simplescalevm_mock::MockCloud;
 use support::{Daemon, counter, quick_cloud, requests};
 
+/// A pool on that cloud, and what its names stood for when they were last looked up.
+struct Pool(OpenStack, Option<Catalogue>);
+
+impl Pool {
+    /// Looks the names up: those that have changed.
+    fn look_up(&mut self) -> Result<Vec<NameChange>, ProviderError> {
+        let found = self.0.look_up(self.1.as_ref())?;
+        self.1 = Some(found.catalogue);
+        Ok(found.changes)
+    }
+}
+
 /// A pool on that cloud as the daemon would have it.
-fn pool(cloud: &MockCloud, change: impl FnOnce(&mut ServerTemplate)) -> OpenStack {
+fn pool(cloud: &MockCloud, change: impl FnOnce(&mut ServerTemplate)) -> Pool {
     let env: std::collections::BTreeMap<_, _> = cloud.env().into_iter().collect();
     let domain = || DomainRef::Name("Default".to_owned());
     let auth = Auth::Password {
@@ -48,7 +62,7 @@ fn pool(cloud: &MockCloud, change: impl FnOnce(&mut ServerTemplate)) -> OpenStac
         availability_zone: None,
     };
     change(&mut template);
-    OpenStack::new(Cloud::new(config).unwrap(), template, false)
+    Pool(OpenStack::new(Cloud::new(config).unwrap(), template), None)
 }
 
 fn make(cloud: &MockCloud, kind: &str, body: &Value) -> String {
@@ -67,8 +81,7 @@ fn id_of(cloud: &MockCloud, kind: &str, name: &str) -> String {
 fn the_newest_active_image_is_used_from_the_next_look_on() {
     let cloud = quick_cloud(|_| {});
     let mut pool = pool(&cloud, |_| {});
-    pool.prepare_creation().unwrap();
-    assert_eq!(pool.name_changes(), []);
+    assert_eq!(pool.look_up().unwrap(), []);
     let old = id_of(&cloud, "images", "Debian 11");
     for status in ["queued", "deactivated"] {
         make(
@@ -77,32 +90,30 @@ fn the_newest_active_image_is_used_from_the_next_look_on() {
             &json!({ "name": "Debian 11", "status": status }),
         );
     }
-    pool.prepare_creation().unwrap();
-    assert_eq!(pool.name_changes(), []);
+    assert_eq!(pool.look_up().unwrap(), []);
     let new = make(&cloud, "images", &json!({ "name": "Debian 11" }));
-    pool.prepare_creation().unwrap();
+    let changes = pool.look_up().unwrap();
     let change = NameChange {
         kind: EventKind::ImageChanged,
         setting: "OPENSTACK_IMAGE=Debian 11".to_owned(),
         old,
         new: new.clone(),
     };
-    assert_eq!(pool.name_changes(), [change]);
-    assert_eq!(pool.name_changes(), [], "told once");
+    assert_eq!(changes, [change]);
+    assert_eq!(pool.look_up().unwrap(), [], "told once");
     // A look that fails changes nothing.
     cloud
         .control("DELETE", "networks/internal", &json!({}))
         .unwrap();
-    let error = pool.prepare_creation().unwrap_err();
+    let error = pool.look_up().unwrap_err();
     assert_eq!(error.kind, ProviderErrorKind::Lookup);
     make(
         &cloud,
         "networks",
         &json!({ "name": "internal", "external": false, "shared": false }),
     );
-    pool.prepare_creation().unwrap();
-    let kinds: Vec<EventKind> = pool
-        .name_changes()
+    let changes = pool.look_up().unwrap();
+    let kinds: Vec<EventKind> = changes
         .iter()
         .map(|change| change.kind)
         .collect();
@@ -118,7 +129,7 @@ fn an_image_of_the_community_never_takes_the_place_of_another() {
         &json!({ "name": "Gateway", "visibility": "private" }),
     );
     let mut pool = pool(&cloud, |template| template.image = "Gateway".into());
-    pool.prepare_creation().unwrap();
+    pool.look_up().unwrap();
     cloud
         .control("DELETE", &format!("images/{own}"), &json!({}))
         .unwrap();
@@ -127,12 +138,11 @@ fn an_image_of_the_community_never_takes_the_place_of_another() {
         "images",
         &json!({ "name": "Gateway", "visibility": "community", "owner": "stranger" }),
     );
-    let error = pool.prepare_creation().unwrap_err();
+    let error = pool.look_up().unwrap_err();
     assert!(
         error.to_string().contains("anybody can make one"),
         "{error}"
     );
-    assert_eq!(pool.name_changes(), []);
 }
 
 /// Nova finds a group that another project shares by its id alone.

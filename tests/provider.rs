@@ -12,7 +12,7 @@ use openstack_sdk_blocking::{
 };
 use serde_json::{Value, json};
 use simplescalevm::pool::{Moment, Server, ServerState};
-use simplescalevm::provider::Provider;
+use simplescalevm::provider::{Provider, Sight};
 use simplescalevm::provider::openstack::{OpenStack, ServerTemplate};
 use std::sync::{Arc, Mutex};
 
@@ -65,7 +65,7 @@ impl Transport for Shared {
     }
 }
 
-fn provider(cloud: &Shared) -> OpenStack {
+fn provider(cloud: &Shared) -> (OpenStack, Sight) {
     let auth = Auth::Password {
         user: UserRef::Id("u".to_owned()),
         password: "secret".into(),
@@ -88,7 +88,7 @@ fn provider(cloud: &Shared) -> OpenStack {
         security_groups: Vec::new(),
         availability_zone: None,
     };
-    OpenStack::new(session, template, false)
+    (OpenStack::new(session, template), Sight::default())
 }
 
 fn member(id: &str) -> Value {
@@ -105,9 +105,20 @@ fn changed(id: &str, change: &Value) -> Value {
     server
 }
 
-fn list(cloud: &Shared, provider: &mut OpenStack, servers: Vec<Value>) -> Vec<Server> {
+/// Lists those servers, as one that remembers the replicas of the list before.
+fn list(
+    cloud: &Shared,
+    (provider, sight): &mut (OpenStack, Sight),
+    servers: Vec<Value>,
+) -> Vec<Server> {
     cloud.0.lock().unwrap().list = servers;
-    provider.list(Moment::default()).unwrap().servers
+    let listed = provider.list(Moment::default(), sight).unwrap().servers;
+    let is_known = |server: &&Server| {
+        server.state != ServerState::Unknown || sight.known.contains(&server.id)
+    };
+    let known = listed.iter().filter(is_known).map(|server| server.id.clone());
+    sight.known = Arc::new(known.collect());
+    listed
 }
 
 fn running() -> ServerState {

@@ -10,7 +10,7 @@ use simplescalevm::pool::{
     ProbeResult, ProbeTarget, ReplicaId, Server, ServerState, Snapshot,
 };
 use simplescalevm::probe::{ProbeJob, ProbePool, ProbeSettings, Protocol, TlsSettings};
-use simplescalevm::provider::{Order, Provider, ProviderError, Standby};
+use simplescalevm::provider::{AtOnce, Order, Provider, ProviderError, Sight, Standby};
 use simplescalevm::scaler::{Clock, Parts, Probes, Scaler, Watcher};
 use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
@@ -57,7 +57,7 @@ fn everybody(answered: Arc<AtomicU64>) -> u16 {
 struct Still(Vec<Server>);
 
 impl Provider for Still {
-    fn list(&mut self, now: Moment) -> Result<Listing, ProviderError> {
+    fn list(&mut self, now: Moment, _: &mut Sight) -> Result<Listing, ProviderError> {
         Ok(Listing {
             not_alone: std::collections::BTreeSet::new(),
             taken: now,
@@ -76,7 +76,7 @@ impl Provider for Still {
         Ok(Accepted::default())
     }
 
-    fn show(&mut self, _: &ReplicaId) -> Result<Looked, ProviderError> {
+    fn show(&mut self, _: &ReplicaId, _: &Sight) -> Result<Looked, ProviderError> {
         Ok(Looked::Gone)
     }
 
@@ -179,7 +179,7 @@ fn probes_of_the_living(dead: u16) -> f64 {
         .with_room_for(64);
     let living = (0..LIVING).map(|number| server(number, true));
     let mut scaler = Scaler::new(Parts {
-        provider: Still((0..dead).map(|n| server(n, false)).chain(living).collect()),
+        calls: AtOnce::new(Still((0..dead).map(|n| server(n, false)).chain(living).collect())),
         probes: Pool(probes),
         clock: time.clone(),
         watcher: Nobody,
@@ -190,6 +190,7 @@ fn probes_of_the_living(dead: u16) -> f64 {
         },
         instance: Instance::default(),
         scaling_interval: Duration::from_secs(60),
+            requests_per_second: None,
         stop: Arc::new(AtomicBool::new(false)),
     });
     let mut before = 0;

@@ -150,7 +150,11 @@ fn retry_after_of_a_fault_is_obeyed_and_the_fault_is_read_later() {
 
 #[test]
 fn retry_after_of_what_is_looked_up_ahead_is_obeyed() {
-    for kind in ["prepare move", "prepare creation"] {
+    // The quota is another service's than ports.
+    for (kind, then) in [
+        ("prepare move", ", quota failed"),
+        ("prepare creation", ""),
+    ] {
         let mut bench = Bench::serving(&["a", "b"]);
         bench.add_address("f");
         bench.wait(s(30));
@@ -160,7 +164,7 @@ fn retry_after_of_what_is_looked_up_ahead_is_obeyed() {
         bench.fail_next("quota", failure(ProviderErrorKind::Server));
         bench.wait(s(600));
         bench.turn();
-        bench.did(&format!("list, {kind} failed"));
+        bench.did(&format!("list, {kind} failed{then}"));
         bench.wait(s(59));
         bench.turn();
         bench.did("");
@@ -201,7 +205,7 @@ fn names_are_looked_up_every_five_minutes_and_a_failure_is_told_once() {
 }
 
 #[test]
-fn retry_after_of_a_fault_holds_up_what_is_looked_up_ahead() {
+fn retry_after_of_a_fault_holds_up_what_its_service_is_asked_ahead() {
     let mut bench = Bench::serving(&["a", "b"]);
     bench.add_address("f");
     bench.wait(s(30));
@@ -211,9 +215,10 @@ fn retry_after_of_a_fault_holds_up_what_is_looked_up_ahead() {
     bench.lock("c");
     bench.fail_next("fault", retry_after(ProviderErrorKind::Server, 60));
     bench.fail_next("prepare move", failure(ProviderErrorKind::Server));
-    bench.wait(s(30));
+    bench.fail_next("quota", failure(ProviderErrorKind::Server));
+    bench.wait(s(600));
     bench.turn();
-    bench.did("list, fault c failed");
+    bench.did("list, fault c failed, prepare move failed");
 }
 
 #[test]

@@ -64,7 +64,9 @@ struct UnseenCreation {
     /// Whether its servers are known to carry its mark.
     marked: bool,
     first: Option<ReplicaId>,
-    /// When it was answered.
+    /// It was sent and is not answered yet.
+    under_way: bool,
+    /// When it was answered, or sent.
     answered: Moment,
     until: Moment,
     /// Whether a list has shown one of it. What was asked for by its id is no list.
@@ -143,7 +145,7 @@ impl Creations {
     pub(super) fn awaited(&self, now: Moment) -> u64 {
         let others = self.others.iter().filter(|batch| now < batch.until);
         // The wait ends with a list, which has asked for them by then, and not by the time alone.
-        let accepted = self.unseen.iter().filter(|c| c.accepted);
+        let accepted = self.unseen.iter().filter(|c| c.accepted || c.under_way);
         accepted
             .map(|c| c.unseen)
             .chain(others.map(|batch| batch.unseen))
@@ -153,7 +155,7 @@ impl Creations {
     pub(super) fn undecided_until(&self, now: Moment) -> Option<Moment> {
         self.unseen
             .iter()
-            .filter(|c| !c.accepted && c.unseen > 0 && now < c.until)
+            .filter(|c| !c.accepted && !c.under_way && c.unseen > 0 && now < c.until)
             .map(|c| c.until)
             .max()
     }
@@ -174,18 +176,35 @@ impl Creations {
             .filter_map(|c| c.first.as_ref())
     }
 
-    /// Returns the number of the creation.
-    pub(super) fn sent(&mut self) -> u64 {
+    /// Returns the number of the creation. Lists may show its servers before it is answered.
+    pub(super) fn sent(&mut self, count: u64, now: Moment) -> u64 {
         self.sent += 1;
+        self.unseen.push(UnseenCreation {
+            number: self.sent,
+            ordered: count,
+            unseen: count,
+            accepted: false,
+            marked: self.marks_work,
+            first: None,
+            under_way: true,
+            answered: now,
+            until: now,
+            was_listed: false,
+            lags: false,
+        });
         self.sent
     }
 
-    pub(super) fn answered(
-        &mut self,
-        count: u64,
-        outcome: Result<Accepted, CreateFailure>,
-        now: Moment,
-    ) {
+    pub(super) fn withdrawn(&mut self) {
+        self.unseen.retain(|c| !c.under_way);
+    }
+
+    pub(super) fn under_way_since(&self) -> Option<Moment> {
+        let mut sent = self.unseen.iter().filter(|c| c.under_way);
+        sent.next().map(|c| c.answered)
+    }
+
+    pub(super) fn answered(&mut self, outcome: Result<Accepted, CreateFailure>, now: Moment) {
         let (accepted, failure) = match outcome {
             Ok(accepted) => (accepted, None),
             Err(failure) => (Accepted::default(), Some(failure)),
@@ -199,19 +218,15 @@ impl Creations {
         if !marked {
             self.unmarked = self.sent;
         }
-        if failure.is_none_or(|f| f.outcome_unknown) {
-            self.unseen.push(UnseenCreation {
-                number: self.sent,
-                ordered: count,
-                unseen: count,
-                accepted: failure.is_none(),
-                marked,
-                first: accepted.first,
-                answered: now,
-                until: now + Policy::CREATION_SETTLES_WITHIN,
-                was_listed: false,
-                lags: false,
-            });
+        let may_have_made_some = failure.is_none_or(|f| f.outcome_unknown);
+        self.unseen.retain(|c| !c.under_way || may_have_made_some);
+        for creation in self.unseen.iter_mut().filter(|c| c.under_way) {
+            creation.under_way = false;
+            creation.accepted = failure.is_none();
+            creation.marked = marked;
+            creation.first.clone_from(&accepted.first);
+            creation.answered = now;
+            creation.until = now + Policy::CREATION_SETTLES_WITHIN;
         }
         if let Some(CreateFailure {
             cause, retry_after, ..
@@ -311,7 +326,8 @@ impl Creations {
             .filter(|c| c.is_overdue(now))
             .max_by_key(|c| c.number)
             .map(|c| (c.number, c.cause(), (c.ordered - c.unseen, c.ordered)));
-        self.unseen.retain(|c| c.unseen > 0 && now < c.until);
+        self.unseen
+            .retain(|c| c.under_way || (c.unseen > 0 && now < c.until));
         // One of which nothing is missing stays known while another of the same batch might show.
         self.others.retain(|batch| now < batch.until);
         if let Some((number, cause, part)) = lost {

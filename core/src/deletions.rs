@@ -4,6 +4,7 @@ use super::{
     Assessed, Assessment, Blocked, Creating, DeleteBlock, DeleteReason, Failed, Memory, Moment,
     Phase, Policy, Record, ReplicaId, ServerState,
 };
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The deletions that the tables call for, and what speaks against others of them.
@@ -16,7 +17,9 @@ pub(super) fn plan_deletions(
 ) -> Vec<(ReplicaId, DeleteReason)> {
     let anyone_answers = assessment.anyone_answers();
     let mut deletions = Vec::new();
-    for (record, assessed) in memory.records().zip(assessment.replicas.iter()) {
+    let is_left = |(record, _): &(&Arc<Record>, &Assessed)| !record.delete_under_way;
+    let all = memory.records().zip(assessment.replicas.iter());
+    for (record, assessed) in all.filter(is_left) {
         let Some((reason, block)) = wanted_deletion(policy, memory, record, assessed, when) else {
             continue;
         };

@@ -58,7 +58,8 @@ impl Inquiry {
 impl Record {
     /// Whether a list should have it.
     pub(super) fn is_expected(&self) -> bool {
-        self.delete_accepted.is_none() && self.server.state != ServerState::Leaving
+        let is_deleted = self.delete_under_way || self.delete_accepted.is_some();
+        !is_deleted && self.server.state != ServerState::Leaving
     }
 
     /// Whether its last probe was answered.

@@ -210,28 +210,45 @@ impl Memory {
 
     /// Notes that a creation of `count` servers is sent: servers that show from now on may stem from it. Returns the
     /// mark that they are to carry.
-    pub fn creation_sent(&mut self, count: u64) -> CreationMark {
+    pub fn creation_sent(&mut self, count: u64, now: Moment) -> CreationMark {
         CreationMark {
             instance: self.instance,
-            number: self.creations.sent(),
+            number: self.creations.sent(count, now),
             count,
             served_is_marked: !self.marks_refused,
         }
     }
 
-    /// Takes in the provider's answer to a creation of `count` servers.
-    pub fn creation_answered(
-        &mut self,
-        count: u64,
-        outcome: Result<Accepted, CreateFailure>,
-        now: Moment,
-    ) {
-        self.creations.answered(count, outcome, now);
+    /// Takes in the provider's answer to the creation that was sent last.
+    pub fn creation_answered(&mut self, outcome: Result<Accepted, CreateFailure>, now: Moment) {
+        self.creations.answered(outcome, now);
+    }
+
+    /// Takes in that the creation that was sent last has certainly made nothing, and is to be sent otherwise.
+    pub fn creation_withdrawn(&mut self) {
+        self.creations.withdrawn();
+    }
+
+    /// Since when a creation waits for its answer, if one does.
+    #[must_use]
+    pub fn creation_under_way(&self) -> Option<Moment> {
+        self.creations.under_way_since()
+    }
+
+    /// Notes that a replica's deletion is asked for.
+    pub fn deletion_sent(&mut self, id: &ReplicaId) {
+        self.change(id, |record| record.delete_under_way = true);
+    }
+
+    /// Takes in that a replica's deletion came to nothing.
+    pub fn deletion_failed(&mut self, id: &ReplicaId) {
+        self.change(id, |record| record.delete_under_way = false);
     }
 
     /// Takes in that the provider accepted a replica's deletion, or no longer knows it.
     pub fn deletion_accepted(&mut self, id: &ReplicaId, reason: DeleteReason, now: Moment) {
         let creation = self.change(id, |record| {
+            record.delete_under_way = false;
             record.delete_accepted = Some(now);
             record.leaving_since.get_or_insert(now);
             record.creation

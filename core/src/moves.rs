@@ -44,6 +44,12 @@ pub struct Moves {
     refusals: BTreeMap<ExternalAddressId, BTreeMap<ReplicaId, Refusal>>,
     tries: BTreeMap<ExternalAddressId, Tries>,
     open: BTreeMap<ExternalAddressId, Open>,
+    /// Those that were asked for and are not answered yet, with the replica that is to have the address.
+    under_way: BTreeMap<ExternalAddressId, ReplicaId>,
+    /// When the last move of an address was answered: it is tried again on a list that was asked for later.
+    answered: BTreeMap<ExternalAddressId, Moment>,
+    /// When an address was moved: a list that was asked for before does not show that.
+    moved: BTreeMap<ExternalAddressId, Moment>,
 }
 
 /// A move of which it is not known whether it was made.
@@ -66,6 +72,36 @@ impl Moves {
     /// Tries that are further apart do not belong together.
     const TOGETHER_WITHIN: Duration = Duration::from_secs(900);
 
+    /// Notes that a move is asked for.
+    pub fn sent(&mut self, address: &ExternalAddressId, to: &ReplicaId) {
+        self.under_way.insert(address.clone(), to.clone());
+    }
+
+    /// Whether a move of an address is under way.
+    #[must_use]
+    pub fn is_under_way(&self, address: &ExternalAddressId) -> bool {
+        self.under_way.contains_key(address)
+    }
+
+    /// The replicas that are being given an address.
+    pub(super) fn targets(&self) -> BTreeSet<&ReplicaId> {
+        self.under_way.values().collect()
+    }
+
+    /// Whether an address was moved since `asked`, or may be being moved.
+    #[must_use]
+    pub fn is_moved_since(&self, address: &ExternalAddressId, asked: Moment) -> bool {
+        let is_later = |moved: &Moment| *moved > asked;
+        self.is_under_way(address) || self.moved.get(address).is_some_and(is_later)
+    }
+
+    /// Whether a move of an address was answered since `asked`, or is under way.
+    #[must_use]
+    pub fn is_newer(&self, address: &ExternalAddressId, asked: Moment) -> bool {
+        let is_later = |answered: &Moment| *answered > asked;
+        self.is_under_way(address) || self.answered.get(address).is_some_and(is_later)
+    }
+
     /// Takes in that an address could not be moved.
     pub fn failed(
         &mut self,
@@ -75,6 +111,8 @@ impl Moves {
         failure: MoveFailure,
         now: Moment,
     ) {
+        self.under_way.remove(address);
+        self.answered.insert(address.clone(), now);
         let tries = self.tries.entry(address.clone()).or_insert(Tries {
             from: from.cloned(),
             count: 0,
@@ -109,7 +147,10 @@ impl Moves {
     }
 
     /// Takes in that an address was moved.
-    pub fn succeeded(&mut self, address: &ExternalAddressId) {
+    pub fn succeeded(&mut self, address: &ExternalAddressId, now: Moment) {
+        self.under_way.remove(address);
+        self.moved.insert(address.clone(), now);
+        self.answered.insert(address.clone(), now);
         self.refusals.remove(address);
         self.tries.remove(address);
         self.open.remove(address);
@@ -120,6 +161,8 @@ impl Moves {
     /// the next one may have it again.
     pub fn listed(&mut self, taken: Moment) {
         self.open.retain(|_, open| open.since > taken);
+        self.answered.retain(|_, answered| *answered > taken);
+        self.moved.retain(|_, moved| *moved > taken);
         self.tries
             .retain(|_, tries| taken.since(tries.last) <= Self::TOGETHER_WITHIN);
         self.refusals.retain(|_, of| {

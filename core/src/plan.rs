@@ -91,6 +91,11 @@ pub enum CreateBlock {
         /// When the next creation may be tried.
         until: Moment,
     },
+    /// A creation waits for its answer; there is one at a time.
+    UnderWay {
+        /// Since when.
+        since: Moment,
+    },
     /// It is not known whether the last creation made servers.
     OutcomeUnknown {
         /// Until when a list is given time to show them.
@@ -203,6 +208,7 @@ pub enum Blocked {
 
 names!(Blocked {
     Self::Create { why: CreateBlock::Backoff { .. }, .. } => "backoff",
+    Self::Create { why: CreateBlock::UnderWay { .. }, .. } => "creation-under-way",
     Self::Create { why: CreateBlock::OutcomeUnknown { .. }, .. }
         | Self::MoveAddress { why: MoveBlock::OutcomeUnknown, .. } => "outcome-unknown",
     Self::Create { why: CreateBlock::JustStarted { .. }, .. } => "just-started",
@@ -302,6 +308,7 @@ pub fn plan(policy: &Policy, memory: &Memory, listing: &Listing, now: Moment) ->
                 reason,
                 why,
             }),
+            Wait::UnderWay => {}
         }
     }
     plan.actions.splice(0..0, moves);
@@ -351,6 +358,8 @@ fn plan_creation(
         Some(CreateBlock::ShrunkenList {
             missing: list.missing.len(),
         })
+    } else if let Some(since) = memory.creation_under_way() {
+        Some(CreateBlock::UnderWay { since })
     } else if let Some(until) = memory.undecided_until(now) {
         Some(CreateBlock::OutcomeUnknown { until })
     } else if let Some(until) = memory.held_until(now) {

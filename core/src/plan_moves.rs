@@ -27,6 +27,7 @@ pub(super) fn plan_moves(
     let mut wanted: Vec<Wanted<'_>> = listing
         .external_addresses
         .iter()
+        .filter(|address| !memory.moves().is_under_way(&address.id))
         .filter_map(|address| {
             let (reason, from) = reason_to_move(memory, assessment, &address.holder, going)?;
             Some(Wanted {
@@ -193,6 +194,7 @@ pub fn standbys(
         return Vec::new();
     }
     let holders = listing.holders();
+    let targets = memory.moves().targets();
     let mut standbys: Vec<(Option<Moment>, Reverse<Duration>, &ReplicaId)> = memory
         .records()
         .zip(assessment.replicas.iter())
@@ -201,9 +203,10 @@ pub fn standbys(
                 // What the cloud shows as failed may serve, and gets no address all the same.
                 && matches!(record.server.state, ServerState::Running(_))
                 && memory.is_listed(record)
+                && !record.delete_under_way
         })
         .map(|(r, assessed)| (r.refused_address, Reverse(assessed.age), &assessed.id))
-        .filter(|(_, _, id)| !holders.contains(*id))
+        .filter(|(_, _, id)| !holders.contains(*id) && !targets.contains(id))
         .collect();
     if count < standbys.len() {
         standbys.select_nth_unstable(count);
@@ -219,6 +222,8 @@ pub(super) enum Wait {
     Moves(Vec<ExternalAddressId>),
     /// An address that cannot be moved now, and when it is tried again, if that is known.
     Blocked(DeleteBlock),
+    /// A move that is under way.
+    UnderWay,
 }
 
 /// What the deletion of a replica waits for. An address on a replica that is broken anyway holds
@@ -241,6 +246,9 @@ pub(super) fn waits_for(
         .iter()
         .filter(|address| matches!(&address.holder, Holder::Server(holder) if holder == replica));
     for address in held {
+        if memory.moves().is_under_way(&address.id) {
+            return Wait::UnderWay;
+        }
         let why = blocked.iter().find_map(|blocked| match blocked {
             Blocked::MoveAddress {
                 address: id, why, ..

@@ -86,6 +86,8 @@ pub struct Record {
     pub(super) refused_address: Option<Moment>,
     /// When its deletion was accepted.
     pub delete_accepted: Option<Moment>,
+    /// Its deletion is being asked for, and not answered yet.
+    pub delete_under_way: bool,
     /// When it was first seen leaving, or its deletion was first accepted.
     pub(super) leaving_since: Option<Moment>,
     /// Why it failed, as the provider tells it; `None`: not asked yet.

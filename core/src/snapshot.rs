@@ -75,6 +75,8 @@ pub struct Snapshot {
     pub supply: Supply,
     /// How listing the cloud goes.
     pub lists: Lists,
+    /// How listing the external addresses goes.
+    pub address_lists: Lists,
     /// For how long a new replica may be expected to boot.
     pub expected_boot: Duration,
     /// The id of the image that new servers are made from, where it is known.

@@ -251,6 +251,10 @@ impl<'a> Words<'a> {
                 };
                 format!("{what}{before}: {}{in_a_row}", self.cause(cause))
             }
+            CreateBlock::UnderWay { since } => format!(
+                "{what}: the cloud has not answered the last creation for {} s",
+                self.now.since(since).as_secs()
+            ),
             CreateBlock::OutcomeUnknown { .. } => {
                 format!("{what}{before}: it is not known whether the last creation made servers")
             }

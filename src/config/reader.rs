@@ -1,6 +1,6 @@
 //! Reads variables as the table says and collects everything that is wrong.
 
-use std::num::{NonZeroU64, NonZeroUsize};
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -103,6 +103,12 @@ impl<'a> Reader<'a> {
     pub(super) fn size(&mut self, name: &str) -> NonZeroUsize {
         let size = usize::try_from(self.whole(name)).unwrap_or_default();
         NonZeroUsize::new(size).unwrap_or(NonZeroUsize::MIN)
+    }
+
+    /// So many a second; the table bounds it.
+    pub(super) fn rate(&mut self, name: &str) -> NonZeroU32 {
+        let rate = u32::try_from(self.whole(name)).unwrap_or_default();
+        NonZeroU32::new(rate).unwrap_or(NonZeroU32::MIN)
     }
 
     pub(super) fn seconds(&mut self, name: &str) -> Duration {

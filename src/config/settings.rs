@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::num::{NonZeroU16, NonZeroU64, NonZeroUsize};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -141,6 +141,8 @@ pub struct OpenStackSettings {
     pub availability_zone: Option<String>,
     /// `OPENSTACK_CONCURRENCY`, at least 1.
     pub concurrency: NonZeroUsize,
+    /// `OPENSTACK_REQUESTS_PER_SECOND`: to one service, on average.
+    pub requests_per_second: NonZeroU32,
     /// `OPENSTACK_TIMEOUT`, for one request.
     pub timeout: Duration,
     /// Where the cloud is and who logs in.
@@ -337,6 +339,7 @@ fn openstack(reader: &mut Reader<'_>, environment: &Environment) -> OpenStackSet
         security_groups: reader.list("OPENSTACK_SECURITY_GROUPS"),
         availability_zone: reader.optional_text("OPENSTACK_AVAILABILITY_ZONE"),
         concurrency: reader.size("OPENSTACK_CONCURRENCY"),
+        requests_per_second: reader.rate("OPENSTACK_REQUESTS_PER_SECOND"),
         timeout,
         cloud,
     }

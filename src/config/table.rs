@@ -306,7 +306,8 @@ const TABLE: &[Variable] = &[
     Variable::new(OpenStack, "OPENSTACK_UNIQUE_NAMES", "true", Switch, "whether each new server has a name and hostname of its own: `OPENSTACK_NAME` and a short random part"),
     Variable::new(OpenStack, "OPENSTACK_SECURITY_GROUPS", "", List, "security groups for new servers, separated by commas; by default the project's own"),
     Variable::new(OpenStack, "OPENSTACK_AVAILABILITY_ZONE", "", Text, "availability zone for new servers"),
-    Variable::new(OpenStack, "OPENSTACK_CONCURRENCY", "4", Whole { min: 1, max: 16 }, "most requests to OpenStack at the same time; only deletions are sent together"),
+    Variable::new(OpenStack, "OPENSTACK_CONCURRENCY", "4", Whole { min: 1, max: 16 }, "requests to OpenStack that may be under way at a time; of them, one service takes all but one at most"),
+    Variable::new(OpenStack, "OPENSTACK_REQUESTS_PER_SECOND", "10", Whole { min: 1, max: 1000 }, "requests a second to one service of OpenStack, on average; in a burst, as many as a second brings"),
     Variable::new(OpenStack, "OPENSTACK_TIMEOUT", "30", REQUEST, "seconds that one request to OpenStack may take; a list of several pages has ten times as long"),
 
     Variable::new(Mock, "MOCK_HOST", "0.0.0.0", Elsewhere, "address that the mock replica listens on"),

@@ -3,13 +3,14 @@
 mod calls;
 pub mod openstack;
 
-pub use calls::{Calls, Reply, Request, perform};
+pub use calls::{AtOnce, Calls, JobId, Reply, Request, Service, perform};
 
 pub use crate::pool::ProviderErrorKind;
 use crate::pool::{
     Accepted, CreateFailure, CreationMark, EventKind, ExternalAddress, Listing, Looked, Moment,
     Quota, ReplicaId,
 };
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
 use std::net::IpAddr;
@@ -24,19 +25,79 @@ pub struct Order {
     pub count: NonZeroU64,
     /// What they are to carry, so that it is known later who ordered them.
     pub mark: CreationMark,
+    /// Whether they are to carry it: a cloud may refuse it.
+    pub is_marked: bool,
     /// What makes their name one of their own.
     pub name_part: String,
+    /// What they are made of.
+    pub catalogue: Arc<Catalogue>,
+}
+
+/// What the configured names stand for: an observation, which is made anew now and then.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Catalogue {
+    /// The image's id.
+    pub image: String,
+    /// Anybody can make an image of the community, under any name.
+    pub is_community_image: bool,
+    /// Other active images of that name.
+    pub other_images: Vec<String>,
+    /// The flavor's id.
+    pub flavor: String,
+    /// The network's id.
+    pub network: String,
+    /// The ids of the security groups.
+    pub security_groups: Vec<String>,
+}
+
+impl Catalogue {
+    /// Whether a creation would be made of the same things.
+    #[must_use]
+    pub fn makes_the_same(&self, other: &Self) -> bool {
+        let parts = |c: &Self| {
+            (
+                c.image.clone(),
+                c.flavor.clone(),
+                c.network.clone(),
+                c.security_groups.clone(),
+            )
+        };
+        parts(self) == parts(other)
+    }
+}
+
+/// What reading servers depends on, besides the settings.
+#[derive(Debug, Clone, Default)]
+pub struct Sight {
+    /// The names by which a server's addresses on the wanted network are known.
+    pub names: NetworkNames,
+    /// The replicas that lists have shown before.
+    pub known: Arc<BTreeSet<ReplicaId>>,
+    /// The id of the wanted network, where it has been looked up.
+    pub network: Option<String>,
+}
+
+/// The network names that lists were found to use, by network.
+#[derive(Debug, Clone, Default)]
+pub struct NetworkNames {
+    /// The wanted network's, the one that was learned last first.
+    pub ours: Vec<String>,
+    /// Those of other networks.
+    pub others: BTreeSet<String>,
+    /// Since when the others are known.
+    pub since: Moment,
 }
 
 /// A cloud that can list, create and delete the pool's servers and move its external addresses.
 ///
-/// Each call blocks, for a bounded time. Only servers of the pool are ever named to it.
+/// Each call blocks, for a bounded time, and nothing is remembered from one to the next: several may be made at a
+/// time. Only servers of the pool are ever named to it.
 pub trait Provider: Send {
     /// Lists the whole pool, without its external addresses.
     ///
     /// # Errors
     /// Any failure; a list that broke off is one.
-    fn list(&mut self, now: Moment) -> Result<Listing, ProviderError>;
+    fn list(&mut self, now: Moment, sight: &mut Sight) -> Result<Listing, ProviderError>;
 
     /// Lists the pool's external addresses. Another service than that of the servers may answer:
     /// either can fail by itself.
@@ -52,7 +113,7 @@ pub trait Provider: Send {
     ///
     /// # Errors
     /// Whatever leaves that open.
-    fn show(&mut self, replica: &ReplicaId) -> Result<Looked, ProviderError>;
+    fn show(&mut self, replica: &ReplicaId, sight: &Sight) -> Result<Looked, ProviderError>;
 
     /// Writes one item of a server's metadata, and never the one that makes it one of the pool.
     fn mark(&mut self, replica: &ReplicaId, key: &str, value: &str) -> Result<(), ProviderError>;
@@ -72,30 +133,21 @@ pub trait Provider: Send {
     /// Why a server failed, if the provider tells.
     fn fault(&mut self, replica: &ReplicaId) -> Result<Option<String>, ProviderError>;
 
-    /// Looks up anew what a creation needs, so that the next one is one request and makes what the names stand for by
-    /// then. What was known stays, if that fails.
-    fn prepare_creation(&mut self) -> Result<(), ProviderError> {
-        Ok(())
+    /// Looks up what the configured names stand for, and what of that has changed.
+    ///
+    /// # Errors
+    /// A name that stands for nothing, or for more than one thing, and any failure.
+    fn look_up(&mut self, _before: Option<&Catalogue>) -> Result<LookedUp, ProviderError> {
+        Ok(LookedUp::default())
     }
 
-    /// The names that have come to stand for something else since this was last asked.
-    fn name_changes(&mut self) -> Vec<NameChange> {
-        Vec::new()
+    /// Looks up the port that a move to this server needs, so that the move is one request.
+    ///
+    /// # Errors
+    /// Also where it has no port on the wanted network.
+    fn find_port(&mut self, _to: &Standby) -> Result<Option<Port>, ProviderError> {
+        Ok(None)
     }
-
-    /// The id of the image that a new server would be made from, if it has been looked up. Lists
-    /// carry it, too.
-    fn image(&self) -> Option<Arc<str>> {
-        None
-    }
-
-    /// Looks up what a move to this server needs, so that it is one request.
-    fn prepare_move(&mut self, _to: &Standby) -> Result<(), ProviderError> {
-        Ok(())
-    }
-
-    /// Forgets what was looked up for moves: no fresh list says that it still holds.
-    fn forget_moves(&mut self) {}
 
     /// What the provider allows, and what is used of it, if it tells. For people only: nothing
     /// is decided by it.
@@ -111,6 +163,26 @@ pub struct Standby {
     pub replica: ReplicaId,
     /// Where it is asked, and so where it serves.
     pub address: Option<IpAddr>,
+    /// The port with that address; none: it is not known yet.
+    pub port: Option<Port>,
+}
+
+/// A server's port on the wanted network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// The provider's id.
+    pub id: String,
+    /// Its own addresses.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// What looking up the configured names came to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LookedUp {
+    /// What they stand for.
+    pub catalogue: Catalogue,
+    /// Those that stood for something else before.
+    pub changes: Vec<NameChange>,
 }
 
 /// A configured name that stands for something else than before.

@@ -6,6 +6,7 @@ use super::{facts, logging, probe_settings, provider, threads};
 use crate::config::Settings;
 use crate::pool::{Moment, Policy, Snapshot, Words, surplus_in_words};
 use crate::probe::ProbePool;
+use crate::provider::AtOnce;
 use crate::scaler::{Clock, Parts, Scaler, Watcher, chain};
 use crate::status::status_view;
 use log::LevelFilter;
@@ -56,7 +57,7 @@ pub(super) fn observe(settings: &Settings) -> Result<Snapshot, Box<dyn Error>> {
     let provider = provider(settings, |_| ())?;
     let probes = ProbePool::start(&probe_settings(settings)?, &clock.shared())?;
     let mut scaler = Scaler::new(Parts {
-        provider,
+        calls: AtOnce::new(provider),
         probes: ProbesOfPool::new(probes),
         clock: clock.clone(),
         watcher: Nobody,
@@ -67,6 +68,7 @@ pub(super) fn observe(settings: &Settings) -> Result<Snapshot, Box<dyn Error>> {
         },
         instance: threads::instance(),
         scaling_interval: settings.scaling_interval,
+        requests_per_second: None,
         stop: Arc::new(AtomicBool::new(false)),
     });
     scaler.observe()?;

@@ -25,7 +25,6 @@ use self::threads::{Event, ProbesOfPool, RealClock, StatusWatcher, spawn};
 use crate::config::{self, ProviderKind, Settings};
 use crate::pool::counted;
 use crate::probe::{ProbePool, ProbeSettings, Protocol, StartError, TlsSettings, WorkerDied};
-use crate::provider::Calls;
 use crate::provider::openstack::{OpenStack, ServerTemplate};
 use crate::scaler::{Clock, Parts, Scaler};
 use crate::status::{Facts, Shared, StatusError, StatusServer};
@@ -40,10 +39,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// How much longer than a few requests to the provider the loop may be silent.
-const HEALTH_MARGIN: Duration = Duration::from_secs(30);
-/// A turn makes several requests without a beat in between: login, discovery, a list's pages.
-const REQUESTS_WITHOUT_A_BEAT: u32 = 4;
+/// For how long the control loop may be silent: it turns at least once a second, whatever the cloud does.
+const HEALTHY_WITHIN: Duration = Duration::from_secs(30);
 
 /// Why the daemon did not start, or did not end as it should.
 #[derive(Debug)]
@@ -126,13 +123,10 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
     descriptors::raise(settings);
     let shared = Arc::new(Shared::default());
     let watched = Arc::clone(&shared);
-    let (alive, ends, now) = (Arc::clone(&shared), Arc::clone(&stop), clock.shared());
+    let ends = Arc::clone(&stop);
     let provider = provider(settings, |cloud| {
-        // A list of many pages is no loop that hangs, and its end is not waited for.
-        cloud.between_pages(Box::new(move || {
-            alive.heartbeat(now());
-            !ends.load(Ordering::Relaxed)
-        }));
+        // The end of a list of many pages is not waited for.
+        cloud.between_pages(Box::new(move || !ends.load(Ordering::Relaxed)));
         cloud.on_request(Box::new(move |request: &RequestRecord| {
             watched.metrics().api_request(
                 request.service.as_str(),
@@ -159,21 +153,18 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
         status.local_addr()
     );
     let probes = ProbesOfPool::new(probes);
-    let reports = probes.reports().clone();
-    let mut providers = vec![provider];
-    while providers.len() < settings.openstack.concurrency.get() {
-        providers.push(providers[0].sibling());
-    }
-    let (calls, callers) = CallThreads::start(providers, reports, clock.clone(), &events_in)
-        .map_err(Failure::Thread)?;
+    let concurrency = settings.openstack.concurrency.get();
+    let (calls, callers) =
+        CallThreads::start(&provider, concurrency, &events_in).map_err(Failure::Thread)?;
     let scaler = Scaler::new(Parts {
-        provider: calls,
+        calls,
         probes,
         clock: clock.clone(),
         watcher: StatusWatcher::new(shared),
         policy: settings.policy.clone(),
         instance: threads::instance(),
         scaling_interval: settings.scaling_interval,
+        requests_per_second: Some(settings.openstack.requests_per_second),
         stop: Arc::clone(&stop),
     });
     let (wake, woken) = bounded::<()>(1);
@@ -199,12 +190,14 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
     }
 }
 
-/// The scaler thread: turns, and waits for a probe's result, the time or the end.
-fn scale<P: Calls>(
-    mut scaler: Scaler<P, ProbesOfPool, RealClock, StatusWatcher>,
+/// The scaler thread: turns, and waits for a probe's result, a request's outcome, the time or the end. Requests that
+/// are under way by then are waited for: their time limit ends each of them.
+fn scale(
+    mut scaler: Scaler<CallThreads, ProbesOfPool, RealClock, StatusWatcher>,
     clock: &RealClock,
     woken: &Receiver<()>,
 ) {
+    let mut is_ending = false;
     loop {
         let next = scaler.turn();
         if let Some(WorkerDied { thread }) = scaler.probes().death() {
@@ -212,15 +205,15 @@ fn scale<P: Calls>(
             // The end of this thread ends the process with an error.
             std::panic::resume_unwind(Box::new("a probe thread died"));
         }
-        let reports = scaler.probes().reports();
-        let mut select = Select::new();
-        let report = select.recv(reports);
-        let end = select.recv(woken);
-        match select.ready_timeout(next.since(clock.now())) {
-            Ok(ready) if ready == end => break,
-            Ok(ready) => debug_assert_eq!(ready, report),
-            Err(_) => {}
+        if is_ending && (scaler.is_idle() || scaler.calls().has_died()) {
+            break;
         }
+        let mut select = Select::new();
+        select.recv(scaler.probes().reports());
+        select.recv(scaler.calls().outcomes());
+        let end = (!is_ending).then(|| select.recv(woken));
+        let ready = select.ready_timeout(next.since(clock.now())).ok();
+        is_ending |= end.is_some() && ready == end;
     }
     scaler.into_probes().stop();
 }
@@ -247,12 +240,7 @@ fn provider(settings: &Settings, prepare: impl FnOnce(&mut Cloud)) -> Result<Ope
     let ProviderKind::OpenStack = settings.provider;
     let mut cloud = cloud(settings)?;
     prepare(&mut cloud);
-    let external_addresses = settings.policy.external_addresses;
-    Ok(OpenStack::new(
-        cloud,
-        template(settings),
-        external_addresses,
-    ))
+    Ok(OpenStack::new(cloud, template(settings)))
 }
 
 fn cloud(settings: &Settings) -> Result<Cloud, Failure> {
@@ -316,6 +304,6 @@ fn facts(settings: &Settings) -> Facts {
         pool: settings.openstack.metadata_value.clone(),
         wall_clock: logging::wall_clock,
         log_lines_dropped: log_queue::dropped,
-        healthy_within: settings.openstack.timeout * REQUESTS_WITHOUT_A_BEAT + HEALTH_MARGIN,
+        healthy_within: HEALTHY_WITHIN,
     }
 }

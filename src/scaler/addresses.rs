@@ -1,14 +1,10 @@
 //! Lists that two services answer, and moves of external addresses while that of the servers fails.
 
-use super::apply::{Ground, Object};
-use super::{
-    Clock, LIST_ON_DEMAND_AT_MOST_EVERY, LONGEST_QUIET, Probes, STANDBYS_PREPARED, Scaler, Watcher,
-    chain,
-};
-use crate::pool::{
-    Action, ExternalAddress, Listing, Moment, MoveReason, Record, ReplicaId, short_name, standbys,
-};
-use crate::provider::{Calls, ProviderError, Reply, Request, Standby};
+use super::act::Ground;
+use super::look::Look;
+use super::{Clock, LIST_ON_DEMAND_AT_MOST_EVERY, Probes, Scaler, Watcher};
+use crate::pool::{Action, ExternalAddress, Listing, Moment, MoveReason, ReplicaId, short_name};
+use crate::provider::{Calls, ProviderError, Service};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -17,54 +13,15 @@ use std::time::Duration;
 /// what could be wrong by then is looked at anew: the address, its port, and the standby's port.
 const SERVERS_ARE_KNOWN_FOR: Duration = Duration::from_secs(3_600);
 
-/// A list failed; which of its two parts.
-pub(super) enum ListFailure {
-    Servers(ProviderError),
-    ExternalAddresses(ProviderError),
-}
-
-impl ListFailure {
-    pub(super) fn error(&self) -> &ProviderError {
-        let (Self::Servers(error) | Self::ExternalAddresses(error)) = self;
-        error
-    }
-
-    pub(super) fn into_error(self) -> ProviderError {
-        let (Self::Servers(error) | Self::ExternalAddresses(error)) = self;
-        error
-    }
-}
-
 /// What is known of the service of the external addresses by itself.
 #[derive(Debug, Default)]
 pub(super) struct AddressService {
     /// The last list failed because of the servers alone.
-    servers_fail: bool,
-    /// No request to it before this moment.
-    quiet_until: Moment,
+    pub(super) servers_fail: bool,
     /// When its addresses may be listed by themselves.
-    next_list: Moment,
-    failures: u32,
+    pub(super) next_list: Moment,
     /// Replicas that were told to have several addresses of their own.
     several_told: BTreeSet<ReplicaId>,
-}
-
-impl AddressService {
-    /// It asks to be left alone for a while.
-    pub(super) fn obey(&mut self, error: &ProviderError, now: Moment) {
-        if let Some(wish) = error.retry_after {
-            self.quiet_until = self.quiet_until.max(now + wish.min(LONGEST_QUIET));
-        }
-    }
-
-    pub(super) fn quiet_until(&self) -> Moment {
-        self.quiet_until
-    }
-
-    /// A whole list has come, or failed.
-    pub(super) fn listed(&mut self, failure: Option<&ListFailure>) {
-        self.servers_fail = matches!(failure, Some(ListFailure::Servers(_)));
-    }
 }
 
 /// Whether a move takes an address from a replica that is of no use to callers.
@@ -79,35 +36,12 @@ fn is_rescue(action: &Action) -> bool {
 }
 
 impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
-    /// The servers and then the external addresses: one list, or none.
-    pub(super) fn list_all(&mut self, asked: Moment) -> Result<Listing, ListFailure> {
-        let listing = self.try_call(Request::List(asked), Reply::listing);
-        let mut listing = listing.map_err(ListFailure::Servers)?;
-        if self.parts.policy.external_addresses {
-            self.parts.watcher.beat(self.parts.clock.now());
-            let addresses = self.list_addresses();
-            listing.external_addresses = addresses.map_err(ListFailure::ExternalAddresses)?;
-        }
-        Ok(listing)
-    }
-
-    fn list_addresses(&mut self) -> Result<Vec<ExternalAddress>, ProviderError> {
-        self.try_call(Request::ExternalAddresses, Reply::external_addresses)
-    }
-
-    pub(super) fn standby(&self, id: &ReplicaId) -> Standby {
-        let record = self.memory.record(id);
-        Standby {
-            replica: id.clone(),
-            address: record.and_then(Record::probe_address),
-        }
-    }
-
     /// Takes in what a list of the external addresses says of moves whose outcome was open.
     pub(super) fn settle_moves(&mut self, addresses: &[ExternalAddress], taken: Moment) {
         let when = self.when();
         for (address, to) in self.memory.moves().confirmed(addresses, taken) {
-            self.memory.moves_mut().succeeded(&address);
+            let now = self.parts.clock.now();
+            self.memory.moves_mut().succeeded(&address, now);
             let words = self.words_of(&self.plan);
             let (address, name) = (words.external_address(&address), words.replica(&to));
             let text = format!("{address} is on {name}: the move of unknown outcome was made");
@@ -133,11 +67,22 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         }
     }
 
-    /// Whether an external address is to leave its holder although the servers cannot be listed.
+    /// Whether an external address is to leave its holder although there is no list of the servers to be had, or none
+    /// yet: they cannot be listed, or that takes its time.
     pub(super) fn rescue_is_due(&mut self) -> bool {
         let now = self.parts.clock.now();
-        let may_ask = now >= self.addresses.quiet_until.max(self.addresses.next_list);
-        if !self.addresses.servers_fail || !may_ask || self.is_stopping() {
+        let is_slow = |asked: Moment| now.since(asked) >= LIST_ON_DEMAND_AT_MOST_EVERY;
+        let servers_since = self.look.as_ref().and_then(Look::servers_since);
+        let is_needed = match servers_since {
+            Some(asked) => is_slow(asked),
+            None => {
+                let is_missing = self.addresses.servers_fail || !self.addresses_are_fresh();
+                self.look.is_none() && is_missing
+            }
+        };
+        let quiet_until = self.jobs.quiet_until(Service::Network);
+        let may_ask = now >= quiet_until.max(self.addresses.next_list);
+        if !is_needed || !may_ask || self.is_stopping() || self.jobs.lists_addresses() {
             return false;
         }
         let is_known = |listing: &Listing| now.since(listing.taken) <= SERVERS_ARE_KNOWN_FOR;
@@ -147,74 +92,60 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         if self.pace.plan_is_due(now) {
             self.replan();
         }
-        let is_wanted =
-            |action: &Action| is_rescue(action) && !self.failed.contains(&Object::of(action));
+        let is_wanted = |action: &Action| is_rescue(action) && self.is_open(action);
         self.memory.moves().any_is_open() || self.plan.actions.iter().any(is_wanted)
     }
 
     /// Moves external addresses away from replicas that are of no use, on the last list of the
     /// servers, this process' own probes and a fresh look at the addresses. Nothing else is done:
     /// a deletion and a creation need a fresh list of the servers.
-    pub(super) fn rescue(&mut self) {
-        let asked = self.parts.clock.now();
-        self.addresses.next_list = asked + LIST_ON_DEMAND_AT_MOST_EVERY;
-        let listed = self.list_addresses();
-        let now = self.parts.clock.now();
-        self.parts.watcher.beat(now);
+    pub(super) fn addresses_listed(
+        &mut self,
+        asked: Moment,
+        listed: Result<Vec<ExternalAddress>, ProviderError>,
+    ) {
         let addresses = match listed {
             Ok(addresses) => addresses,
-            Err(error) => {
-                self.addresses.failures = self.addresses.failures.saturating_add(1);
-                let doublings = self.addresses.failures.min(10);
-                let wait = LIST_ON_DEMAND_AT_MOST_EVERY * 2_u32.pow(doublings);
-                self.addresses.next_list = now + wait.min(self.parts.scaling_interval);
-                self.addresses.obey(&error, now);
-                // A whole list asks it too.
-                self.obey(&error, now);
-                let when = self.when();
-                let watcher = &self.parts.watcher;
-                return self.journal.addresses_failed(when, &error, watcher);
-            }
+            Err(error) => return self.addresses_failed(asked, &error),
         };
-        self.addresses.failures = 0;
         self.settle_moves(&addresses, asked);
         self.memory.moves_mut().listed(asked);
+        let addresses = self.as_known(addresses, asked);
+        self.addresses_are_known(asked);
         if let Some(listing) = &mut self.listing {
             listing.external_addresses = addresses;
             self.holders = listing.holders();
         }
-        // It asks nobody.
-        let _ = self.have_done(Request::ForgetMoves);
+        // What was looked up before the servers could not be listed may not hold any more.
+        self.ports.clear();
         self.pump();
         self.replan();
         let mut plan = self.plan.clone();
         plan.actions.retain(is_rescue);
-        self.apply_on(&plan, Ground::Addresses { asked });
+        self.carry_out_first(plan, Ground::Addresses { asked });
     }
 
-    /// Looks up, in a quiet cycle, what moves to the next standbys would need: when a holder
-    /// dies, each request counts.
-    pub(super) fn prepare_moves(&mut self) {
-        let Some(listing) = &self.listing else {
-            return;
-        };
-        if self.parts.clock.now() < self.quiet_until {
-            return;
-        }
-        let count = listing.external_addresses.len().min(STANDBYS_PREPARED);
-        for id in standbys(&self.memory, &self.plan.assessment, listing, count) {
-            if self.is_stopping() {
-                return;
-            }
-            let standby = self.standby(&id);
-            if let Err(error) = self.have_done(Request::PrepareMove(standby)) {
-                log::debug!("a move to {id} cannot be prepared: {}", chain(&error));
-                self.addresses.obey(&error, self.parts.clock.now());
-                if self.look_up_failed(&error) {
-                    return;
-                }
-            }
-            self.parts.watcher.beat(self.parts.clock.now());
-        }
+    pub(super) fn addresses_are_known(&mut self, asked: Moment) {
+        self.addresses_asked = asked;
+        self.address_lists.succeeded();
+        self.journal.addresses_listed();
+    }
+
+    pub(super) fn addresses_failed(&mut self, asked: Moment, error: &ProviderError) {
+        let now = self.parts.clock.now();
+        self.address_lists.failed(asked);
+        let doublings = self.address_lists.failures.min(10);
+        let wait = LIST_ON_DEMAND_AT_MOST_EVERY * 2_u32.pow(doublings);
+        self.addresses.next_list = now + wait.min(self.parts.scaling_interval);
+        self.obey(Service::Network, error);
+        let when = self.when();
+        let watcher = &self.parts.watcher;
+        self.journal.addresses_failed(when, error, watcher);
+    }
+
+    /// Whether the external addresses were listed since the servers were, or with them.
+    pub(super) fn addresses_are_fresh(&self) -> bool {
+        let listed = self.listing.as_ref().map(|listing| listing.taken);
+        listed.is_none_or(|taken| self.addresses_asked >= taken)
     }
 }

@@ -1,6 +1,6 @@
 //! Errors that repeat: how often in a row, and which of the times are told.
 
-use super::apply::Object;
+use super::act::Object;
 use crate::pool::Moment;
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -5,7 +5,7 @@ mod replicas;
 
 use self::replicas::{acted, changed};
 use super::Watcher;
-use super::apply::Object;
+use super::act::{Begun, Object};
 use super::blocked::{key_of, tried_again};
 use super::fold::{About, Folds, Lasting};
 use super::oddities::{Told, ToldOfAll};
@@ -143,7 +143,6 @@ impl Journal {
     pub(super) fn listed(&mut self, when: When) {
         self.cycles += 1;
         let failures = self.folds.ended(&About::List);
-        self.folds.ended(&About::Addresses);
         if let Some(since) = self.failing_since.take() {
             let text = format!(
                 "the provider can be listed again, after {} in {} s",
@@ -175,7 +174,12 @@ impl Journal {
         self.fold(when, About::List, event, error.kind.name(), watcher);
     }
 
-    /// The external addresses alone could not be listed, while the servers cannot be either.
+    /// The external addresses have been listed.
+    pub(super) fn addresses_listed(&mut self) {
+        self.folds.ended(&About::Addresses);
+    }
+
+    /// The external addresses could not be listed.
     pub(super) fn addresses_failed(
         &mut self,
         when: When,
@@ -406,17 +410,32 @@ impl Journal {
         self.fold(when, About::Plan, event, "broken-promise", watcher);
     }
 
+    /// A replica's deletion is asked for: should it go before that is answered, that is why.
+    pub(super) fn deletion_sent(&mut self, id: &ReplicaId, reason: DeleteReason) {
+        if let Some(known) = self.known.get_mut(id) {
+            known.deleted = Some(reason);
+        }
+    }
+
+    /// It came to nothing.
+    pub(super) fn deletion_failed(&mut self, id: &ReplicaId) {
+        if let Some(known) = self.known.get_mut(id) {
+            known.deleted = None;
+        }
+    }
+
     /// Tells what came of an action.
     pub(super) fn ended(
         &mut self,
         when: When,
         policy: &Policy,
-        (plan, action, sentence): (&Plan, &Action, &str),
+        begun: &Begun,
         result: &Result<(), ProviderError>,
         watcher: &dyn Watcher,
     ) {
         let before = self.numbers;
-        let mut event = acted(plan, action, sentence);
+        let action = &begun.action;
+        let mut event = acted(begun);
         let mut numbers = Numbers {
             available: before.available_after,
             replicas: before.replicas_after,
@@ -431,12 +450,10 @@ impl Journal {
                     replica, reason, ..
                 } => {
                     self.deleted += 1;
-                    let counted = plan.assessment.replica(replica).map_or(0, |r| r.counts);
+                    let counted = begun.assessed.as_ref().map_or(0, |r| r.counts);
                     numbers.available_after = numbers.available.saturating_sub(counted);
                     numbers.replicas_after = numbers.replicas.saturating_sub(1);
-                    if let Some(known) = self.known.get_mut(replica) {
-                        known.deleted = Some(*reason);
-                    }
+                    self.deletion_sent(replica, *reason);
                     watcher.note(&Note::Deleted(*reason));
                 }
                 Action::Create { count } => {

@@ -1,6 +1,7 @@
 //! What a scaler is made of.
 
 use crate::pool::{Instance, Moment, Note, Policy, ProbeResult, ProbeTarget, ReplicaId, Snapshot};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -34,8 +35,8 @@ pub trait Watcher {
 /// The scaler's parts.
 #[derive(Debug)]
 pub struct Parts<P, Q, C, W> {
-    /// The cloud.
-    pub provider: P,
+    /// The requests to the cloud.
+    pub calls: P,
     /// The probe pool.
     pub probes: Q,
     /// The clock.
@@ -48,23 +49,8 @@ pub struct Parts<P, Q, C, W> {
     pub instance: Instance,
     /// `SCALING_INTERVAL`.
     pub scaling_interval: Duration,
+    /// `OPENSTACK_REQUESTS_PER_SECOND`: requests to one service, on average; `None`: no limit.
+    pub requests_per_second: Option<NonZeroU32>,
     /// Set from outside: no new action is begun any more.
     pub stop: Arc<AtomicBool>,
-}
-
-impl<P, Q, C, W> Parts<P, Q, C, W> {
-    /// The provider, and the rest.
-    pub(super) fn split(self) -> (P, Parts<(), Q, C, W>) {
-        let rest = Parts {
-            provider: (),
-            probes: self.probes,
-            clock: self.clock,
-            watcher: self.watcher,
-            policy: self.policy,
-            instance: self.instance,
-            scaling_interval: self.scaling_interval,
-            stop: self.stop,
-        };
-        (self.provider, rest)
-    }
 }

@@ -199,13 +199,13 @@ fn snapshot(day: Day, second: u64, count: u64) -> Snapshot {
             &id(3),
             "No valid host was found. There are not enough hosts available.",
         );
-        memory.creation_sent(1);
+        memory.creation_sent(1, at(second - 8));
         let quota = CreateFailure {
             cause: BackoffCause::Quota,
             retry_after: Some(Duration::from_secs(95)),
             outcome_unknown: false,
         };
-        memory.creation_answered(2, Err(quota), at(second - 8));
+        memory.creation_answered(Err(quota), at(second - 8));
     }
     let listing = listing(second - 4);
     Snapshot {

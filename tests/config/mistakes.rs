@@ -62,6 +62,7 @@ fn every_setting_wrong_at_once() {
         ("OPENSTACK_SECURITY_GROUPS", "a,b\tc"),
         ("OPENSTACK_AVAILABILITY_ZONE", "a\tb"),
         ("OPENSTACK_CONCURRENCY", "0"),
+        ("OPENSTACK_REQUESTS_PER_SECOND", "0"),
         ("OPENSTACK_TIMEOUT", "-5"),
         ("OS_AUTH_URL", "cloud"),
         ("OS_USERNAME", ""),

@@ -10,7 +10,9 @@ use simplescalevm::pool::{
     Instance, Listing, Looked, Moment, Policy, ProbeFailure, ProbeResult, ProbeTarget, Quota,
     ReplicaId, Server, ServerState, Snapshot,
 };
-use simplescalevm::provider::{Order, Provider, ProviderError, ProviderErrorKind, Standby};
+use simplescalevm::provider::{
+    AtOnce, Catalogue, LookedUp, Order, Port, Provider, ProviderError, ProviderErrorKind, Sight, Standby,
+};
 use simplescalevm::scaler::{Clock, Parts, Probes, Scaler, Watcher};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
@@ -102,7 +104,7 @@ impl State {
 }
 
 impl Provider for Shared {
-    fn list(&mut self, now: Moment) -> Result<Listing, ProviderError> {
+    fn list(&mut self, now: Moment, _: &mut Sight) -> Result<Listing, ProviderError> {
         let fails = self.lock().servers_fail;
         if let Some((kind, wish)) = fails {
             let mut failures = self.lock();
@@ -137,7 +139,7 @@ impl Provider for Shared {
         Ok(self.lock().accepted.clone())
     }
 
-    fn show(&mut self, replica: &ReplicaId) -> Result<Looked, ProviderError> {
+    fn show(&mut self, replica: &ReplicaId, _: &Sight) -> Result<Looked, ProviderError> {
         self.request("show", &format!("show {replica}"))?;
         let state = self.lock();
         let hidden = state.hidden.get(replica.as_str());
@@ -199,12 +201,12 @@ impl Provider for Shared {
         Ok(Some("no valid host".to_owned()))
     }
 
-    fn prepare_move(&mut self, _: &Standby) -> Result<(), ProviderError> {
-        self.ahead("prepare move")
+    fn find_port(&mut self, _: &Standby) -> Result<Option<Port>, ProviderError> {
+        self.ahead("prepare move").map(|()| None)
     }
 
-    fn prepare_creation(&mut self) -> Result<(), ProviderError> {
-        self.ahead("prepare creation")
+    fn look_up(&mut self, _: Option<&Catalogue>) -> Result<LookedUp, ProviderError> {
+        self.ahead("prepare creation").map(|()| LookedUp::default())
     }
 
     fn quota(&mut self) -> Result<Option<Quota>, ProviderError> {
@@ -243,7 +245,7 @@ impl Watcher for Shared {
 
 pub(crate) struct Bench {
     shared: Shared,
-    scaler: Scaler<Shared, Shared, Shared, Shared>,
+    scaler: Scaler<AtOnce<Shared>, Shared, Shared, Shared>,
     /// The cloud's clock; a test may set it.
     pub(crate) cloud_time: CloudTime,
 }
@@ -280,7 +282,7 @@ impl Bench {
         };
         let shared = Shared(Arc::new(Mutex::new(state)), Arc::clone(&stop));
         let scaler = Scaler::new(Parts {
-            provider: shared.clone(),
+            calls: AtOnce::new(shared.clone()),
             probes: shared.clone(),
             clock: shared.clone(),
             watcher: shared.clone(),
@@ -292,6 +294,7 @@ impl Bench {
             },
             instance: Instance(HERE),
             scaling_interval: s(30),
+            requests_per_second: None,
             stop,
         });
         Self {

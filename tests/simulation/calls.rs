@@ -1,15 +1,26 @@
-//! Requests that take long: the scaler goes on asking its replicas until the answer is there.
+//! Requests as one scaler has them made: answered at once, or late and in any order.
 
 use super::cloud::SimCloud;
 use super::judge::ms;
 use super::rng::Rng;
-use simplescalevm::pool::Moment;
-use simplescalevm::provider::{Calls, Reply, Request, perform};
+use simplescalevm::provider::{Calls, JobId, Reply, Request, perform};
 
-/// The longest time by which an answer comes late, and that of a request that changes something: its list must not
-/// become too old by that.
-const LATE_BY_MS: u64 = 20_000;
-const DEED_LATE_BY_MS: u64 = 3_000;
+/// The longest time by which an answer comes late.
+const LATE_BY_MS: u64 = 40_000;
+/// How many requests may be under way where answers come late.
+const PLACES: usize = 4;
+
+/// An answer on its way.
+#[derive(Debug)]
+struct Answer {
+    due: u64,
+    job: JobId,
+    reply: Reply,
+    news: Vec<News>,
+}
+
+/// What an answer tells the judge, once it is there.
+pub(crate) type News = super::cloud::News;
 
 /// One scaler's connection to the cloud, whose answers come late in one history of three.
 #[derive(Debug)]
@@ -17,56 +28,67 @@ pub(crate) struct SimCalls {
     pub(crate) cloud: SimCloud,
     rng: Rng,
     is_slow: bool,
+    answers: Vec<Answer>,
 }
 
 impl SimCalls {
     pub(crate) fn new(cloud: SimCloud, seed: u64) -> Self {
+        let is_slow = seed % 3 == 1;
+        cloud.world.lock().judge.life(cloud.life).is_late = is_slow;
         Self {
             rng: Rng::new(seed ^ (cloud.life as u64).rotate_left(32)),
-            is_slow: seed % 3 == 1,
+            is_slow,
+            answers: Vec::new(),
             cloud,
         }
+    }
+
+    /// When the next answer is there.
+    pub(crate) fn next_due(&self) -> Option<u64> {
+        self.answers.iter().map(|answer| answer.due).min()
     }
 }
 
 impl Calls for SimCalls {
-    fn call(&mut self, request: Request, meanwhile: &mut dyn FnMut() -> Moment) -> Option<Reply> {
-        let changes = matches!(
-            request,
-            Request::Create(_) | Request::Delete(_) | Request::Move(..) | Request::Mark(..)
-        );
-        // Whatever else is asked for, the last list has been taken in.
-        let is_of_a_list = matches!(
-            request,
-            Request::List(_) | Request::ExternalAddresses | Request::Show(_)
-        );
-        if !is_of_a_list {
-            let life = self.cloud.life;
-            self.cloud.world.lock().judge.life(life).settle_list();
-        }
+    fn places(&self) -> usize {
+        if self.is_slow { PLACES } else { 1 }
+    }
+
+    fn begin(&mut self, job: JobId, request: Request) {
         let reply = perform(&mut self.cloud, request);
-        let quiet = self.cloud.world.lock().quiet;
-        if !self.is_slow || quiet || !self.rng.permille(300) {
-            return Some(reply);
-        }
-        let longest = if changes { DEED_LATE_BY_MS } else { LATE_BY_MS };
-        let late = self.rng.skewed(1, longest);
-        let (began, started) = {
+        let news = std::mem::take(&mut self.cloud.news);
+        let (now, quiet) = {
             let world = self.cloud.world.lock();
-            (world.now, world.started[self.cloud.life])
+            (world.now, world.quiet)
         };
-        self.cloud.world.lock().judge.life(self.cloud.life).waits = true;
-        loop {
-            let next = started + ms(meanwhile().0);
-            let mut world = self.cloud.world.lock();
-            if world.now >= began + late {
-                let now = world.now;
-                world.judge.life(self.cloud.life).waits = false;
-                world.judge.answer_took_long(self.cloud.life, began, now);
-                return Some(reply);
-            }
-            let until = next.max(world.now + 1).min(began + late);
-            world.pass(until, true);
+        let is_late = self.is_slow && !quiet && self.rng.permille(300);
+        let late = if is_late {
+            self.rng.skewed(1, LATE_BY_MS)
+        } else {
+            0
+        };
+        self.answers.push(Answer {
+            due: now + late,
+            job,
+            reply,
+            news,
+        });
+    }
+
+    fn ended(&mut self) -> Option<(JobId, Reply)> {
+        let mut world = self.cloud.world.lock();
+        let now = world.now;
+        let due = |(_, answer): &(usize, &Answer)| answer.due <= now;
+        let all = self.answers.iter().enumerate().filter(due);
+        let (index, _) = all.min_by_key(|(_, answer)| (answer.due, answer.job))?;
+        let answer = self.answers.remove(index);
+        for news in answer.news {
+            (news.0)(&mut world, now);
         }
+        drop(world);
+        if matches!(&answer.reply, Reply::Listing(Ok(_), _)) {
+            self.cloud.servers_are_listed();
+        }
+        Some((answer.job, answer.reply))
     }
 }

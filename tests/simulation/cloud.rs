@@ -9,7 +9,9 @@ use simplescalevm::pool::{
     Accepted, CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Looked, Marks,
     Moment, Quota, ReplicaId, SERVED_KEY, Server, ServerState,
 };
-use simplescalevm::provider::{Order, Provider, ProviderError, ProviderErrorKind, Standby};
+use simplescalevm::provider::{
+    Catalogue, LookedUp, Order, Port as CloudPort, Provider, ProviderError, ProviderErrorKind, Sight, Standby,
+};
 use simplescalevm::scaler::Clock;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -81,8 +83,21 @@ impl Clock for SimClock {
 pub(crate) struct SimCloud {
     pub(crate) world: Shared,
     pub(crate) life: usize,
-    /// A list of the servers to which the addresses are still to be listed.
-    pub(crate) half_list: Option<(Listing, Vec<ExternalAddress>)>,
+    /// The addresses that belong to the list of the servers that was drawn last.
+    pub(crate) drawn: Vec<ExternalAddress>,
+    /// A list of the servers that has been answered, and to which the addresses are to be listed next.
+    pub(crate) half_list: Option<Vec<ExternalAddress>>,
+    /// What the request under way tells the judge when its answer is there.
+    pub(crate) news: Vec<News>,
+}
+
+/// What the judge learns when an answer is there, and not before.
+pub(crate) struct News(pub(crate) Box<dyn FnOnce(&mut World, u64) + Send>);
+
+impl std::fmt::Debug for News {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("news")
+    }
 }
 
 /// The ways in which an effect and its answer can fall apart.
@@ -118,6 +133,15 @@ const OPEN_KINDS: [ProviderErrorKind; 4] = [
 ];
 
 impl SimCloud {
+    fn tell(&mut self, news: impl FnOnce(&mut World, u64) + Send + 'static) {
+        self.news.push(News(Box::new(news)));
+    }
+
+    /// A list of the servers has come: the addresses are asked for next.
+    pub(crate) fn servers_are_listed(&mut self) {
+        self.half_list = Some(std::mem::take(&mut self.drawn));
+    }
+
     /// One request: on its way, its effect, and back.
     fn request<T>(
         &mut self,
@@ -169,7 +193,13 @@ impl SimCloud {
         };
         let until = world.now + back;
         world.pass(until, false);
-        answer.map_err(|kind| Self::error(&mut world, life, what, kind, is_open))
+        let answer = answer.map_err(|kind| Self::error(&mut world, life, what, kind, is_open));
+        drop(world);
+        if let Err(error) = &answer {
+            let retry_after = error.retry_after;
+            self.tell(move |world, now| world.judge.failed(life, now, what, retry_after));
+        }
+        answer
     }
 
     fn fate(world: &mut World, can_be_late: bool) -> Fate {
@@ -205,12 +235,10 @@ impl SimCloud {
                     | ProviderErrorKind::Server
             );
         let wish = wishes.then(|| world.rng.range(1, 120));
-        let now = world.now;
         world.note(32, || {
             format!("life {life}: {what}: {kind:?}, retry after {wish:?}")
         });
         let retry_after = wish.map(Duration::from_secs);
-        world.judge.failed(life, now, what, retry_after);
         ProviderError {
             kind,
             message: format!("{what}: simulated"),
@@ -355,7 +383,7 @@ fn address_number(id: &ExternalAddressId) -> usize {
 }
 
 impl Provider for SimCloud {
-    fn list(&mut self, taken: Moment) -> Result<Listing, ProviderError> {
+    fn list(&mut self, taken: Moment, _: &mut Sight) -> Result<Listing, ProviderError> {
         let life = self.life;
         {
             let mut world = self.world.lock();
@@ -379,13 +407,10 @@ impl Provider for SimCloud {
             let servers: Vec<String> = listing.servers.iter().map(of).collect();
             format!("life {life}: list: [{}]", servers.join(", "))
         });
-        let now = world.now;
-        if world.scenario.policy.external_addresses {
-            // They are asked for next, and make the list whole.
-            self.half_list = Some((listing.clone(), addresses));
-        } else {
-            world.judge.list_answered(life, now, &listing);
-        }
+        drop(world);
+        self.drawn = addresses;
+        let told = listing.clone();
+        self.tell(move |world, now| world.judge.list_answered(life, now, told));
         Ok(listing)
     }
 
@@ -394,29 +419,27 @@ impl Provider for SimCloud {
         let half_list = self.half_list.take();
         let addresses = self.request("addresses", None, |world| {
             Ok(match &half_list {
-                Some((_, drawn)) => drawn.clone(),
+                Some(drawn) => drawn.clone(),
                 None => Self::draw_list(world).external_addresses,
             })
         })?;
-        let mut world = self.world.lock();
-        let now = world.now;
-        match half_list {
-            Some((mut listing, _)) => {
-                listing.external_addresses.clone_from(&addresses);
-                world.judge.list_answered(life, now, &listing);
-            }
-            None => world.judge.addresses_answered(life, now, &addresses),
-        }
+        let told = addresses.clone();
+        let of_list = half_list.is_some();
+        self.tell(move |world, now| {
+            world.note(38, || format!("life {life}: addresses, of a list: {of_list}"));
+            world.judge.addresses_answered(life, now, told, of_list);
+        });
         Ok(addresses)
     }
 
     fn create(&mut self, order: &Order) -> Result<Accepted, ProviderError> {
         let (life, count, mark) = (self.life, order.count.get(), order.mark);
-        let number = {
+        let number = mark.number;
+        {
             let mut world = self.world.lock();
             world.note(34, || format!("life {life}: create {count}"));
-            world.check_creation(life, count)
-        };
+            world.check_creation(life, count, number);
+        }
         let late = Event::Made {
             life,
             request: number,
@@ -430,31 +453,33 @@ impl Provider for SimCloud {
             }
             Ok(world.make(life, number, count, mark))
         });
-        let mut world = self.world.lock();
-        let now = world.now;
         let outcome = match &result {
             Ok(_) => Some(true),
             Err(error) if error.outcome_unknown => None,
             Err(_) => Some(false),
         };
         let quota = matches!(&result, Err(e) if e.kind == ProviderErrorKind::Quota);
-        world.judge.created(life, number, outcome, quota, now);
+        let marked = self.world.lock().scenario.with_marks;
+        let told = result.as_ref().ok().cloned();
+        self.tell(move |world, now| {
+            let judge = &mut world.judge;
+            judge.created(life, number, outcome, quota, now);
+            if let Some(first) = told {
+                judge.first_of_creation(life, number, first.as_ref(), marked);
+            }
+        });
         let first = result?;
-        let marked = world.scenario.with_marks;
-        let judge = &mut world.judge;
-        judge.first_of_creation(life, number, first.as_ref(), marked);
         Ok(Accepted { first, marked })
     }
 
-    fn show(&mut self, replica: &ReplicaId) -> Result<Looked, ProviderError> {
+    fn show(&mut self, replica: &ReplicaId, _: &Sight) -> Result<Looked, ProviderError> {
         let life = self.life;
         let shown = self.request("show", None, |world| Ok(one_server(world, replica)));
-        let mut world = self.world.lock();
-        let now = world.now;
-        world.note(37, || format!("life {life}: show {replica}: {shown:?}"));
-        world
-            .judge
-            .shown_one(life, now, replica, shown.as_ref().ok());
+        self.world
+            .lock()
+            .note(37, || format!("life {life}: show {replica}: {shown:?}"));
+        let (id, told) = (replica.clone(), shown.as_ref().ok().cloned());
+        self.tell(move |world, now| world.judge.shown_one(life, now, id, told));
         shown
     }
 
@@ -491,6 +516,8 @@ impl Provider for SimCloud {
             let mut world = self.world.lock();
             world.note(35, || format!("life {life}: delete {replica}"));
             world.check_deletion(life, replica);
+            let life = world.judge.life(life);
+            life.deleting.insert(replica.clone());
         }
         let late = Event::Deleted(replica.clone());
         let result = self.request("delete", Some(late), |world| {
@@ -503,11 +530,13 @@ impl Provider for SimCloud {
             world.remove(replica);
             Ok(())
         });
-        if result.is_ok() {
-            let mut world = self.world.lock();
-            let now = world.now;
-            world.judge.deleted(life, replica, now);
-        }
+        let (id, is_accepted) = (replica.clone(), result.is_ok());
+        self.tell(move |world, now| {
+            world.judge.life(life).deleting.remove(&id);
+            if is_accepted {
+                world.judge.deleted(life, &id, now);
+            }
+        });
         result
     }
 
@@ -571,7 +600,10 @@ impl Provider for SimCloud {
             }
             Ok(())
         });
-        self.world.lock().move_ended(life, address, to, &result);
+        let (address, to) = (address.clone(), to.clone());
+        let error = result.as_ref().err();
+        let told = error.map(|error| (error.kind, error.outcome_unknown));
+        self.tell(move |world, _| world.move_ended(life, &address, &to, told));
         result
     }
 
@@ -586,12 +618,12 @@ impl Provider for SimCloud {
         })
     }
 
-    fn prepare_move(&mut self, _: &Standby) -> Result<(), ProviderError> {
-        self.request("look up a port", None, |_| Ok(()))
+    fn find_port(&mut self, _: &Standby) -> Result<Option<CloudPort>, ProviderError> {
+        self.request("look up a port", None, |_| Ok(None))
     }
 
-    fn prepare_creation(&mut self) -> Result<(), ProviderError> {
-        self.request("look up names", None, |_| Ok(()))
+    fn look_up(&mut self, _: Option<&Catalogue>) -> Result<LookedUp, ProviderError> {
+        self.request("look up names", None, |_| Ok(LookedUp::default()))
     }
 
     fn quota(&mut self) -> Result<Option<Quota>, ProviderError> {

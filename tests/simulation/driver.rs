@@ -243,11 +243,13 @@ impl Driver {
         };
         let world = &self.world;
         let scaler = Scaler::new(Parts {
-            provider: SimCalls::new(
+            calls: SimCalls::new(
                 SimCloud {
                     world: world.clone(),
                     life,
+                    drawn: Vec::new(),
                     half_list: None,
+                    news: Vec::new(),
                 },
                 seed,
             ),
@@ -267,6 +269,7 @@ impl Driver {
             policy,
             instance: instance_of(life),
             scaling_interval,
+            requests_per_second: None,
             stop: Arc::new(AtomicBool::new(false)),
         });
         self.actors.push(Actor {
@@ -361,12 +364,11 @@ impl Driver {
 
     /// Lets time pass until somebody is due, and says who.
     fn wait(&mut self) -> usize {
-        let wake = self
-            .actors
-            .iter()
-            .map(|actor| actor.wake)
-            .min()
-            .unwrap_or(0);
+        let due = |actor: &Actor| {
+            let answer = actor.scaler.calls().next_due();
+            answer.map_or(actor.wake, |due| due.min(actor.wake))
+        };
+        let wake = self.actors.iter().map(due).min().unwrap_or(0);
         let mut world = self.world.lock();
         let has_result = |world: &World, actor: &Actor| {
             let waiting = world.results.get(&actor.life);
@@ -377,7 +379,7 @@ impl Driver {
             world.pass(until, true);
         }
         let now = world.now;
-        let is_due = |actor: &Actor| actor.wake <= now || has_result(&world, actor);
+        let is_due = |actor: &Actor| due(actor) <= now || has_result(&world, actor);
         self.actors.iter().position(is_due).unwrap_or(0)
     }
 

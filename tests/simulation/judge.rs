@@ -1,7 +1,7 @@
 //! The invariants. Each has a name and a bound, and is checked at the moment at which it could be
 //! broken, against what is true in the world and what the scaler had been told.
 
-use super::knowledge::{Creation, Life};
+use super::knowledge::{ADDRESSES_ARE_WAITED_FOR_MS, Arriving, Creation, Life, Listed};
 use super::scenario::{Fault, Scenario};
 use simplescalevm::pool::{
     Action, Blocked, ExternalAddress, Health, Instance, Listing, Looked, Policy, ProbeFailure,
@@ -148,15 +148,14 @@ impl Judge {
         life.turn_began = now;
     }
 
-    /// Every request: a `Retry-After` is obeyed by all of them.
+    /// Every request: a `Retry-After` is obeyed by all that go to the service that has asked for it.
     pub(crate) fn request(&mut self, life: usize, now: u64, what: &str) {
-        // The addresses are another service's: while the servers cannot be listed, only its own
-        // wish counts.
         let known = self.life(life);
-        let until = if matches!(what, "addresses" | "move") && known.list_failures > 0 {
-            known.addresses_quiet_until
-        } else {
-            known.quiet_until
+        let (of_servers, of_addresses) = (known.quiet_until, known.addresses_quiet_until);
+        let until = match what {
+            "addresses" | "move" | "look up a port" => of_addresses,
+            "look up names" => of_servers.max(of_addresses),
+            _ => of_servers,
         };
         if now < until {
             let text = format!("{what}, {} ms before the time is over", until - now);
@@ -173,8 +172,11 @@ impl Judge {
     ) {
         let life = self.life(number);
         let wish = ms(retry_after.unwrap_or_default().min(LONGEST_WISH));
-        life.quiet_until = life.quiet_until.max(now + wish);
-        if matches!(what, "addresses" | "move" | "look up a port") {
+        let is_of_addresses = matches!(what, "addresses" | "move" | "look up a port");
+        if !is_of_addresses {
+            life.quiet_until = life.quiet_until.max(now + wish);
+        }
+        if is_of_addresses || what == "look up names" {
             life.addresses_quiet_until = life.addresses_quiet_until.max(now + wish);
         }
         if what == "list" {
@@ -202,28 +204,66 @@ impl Judge {
         }
     }
 
-    pub(crate) fn list_answered(&mut self, number: usize, now: u64, listing: &Listing) {
-        let policy = self.policy.clone();
+    /// A list is there. It is known once it is taken in, with all that is asked beside it.
+    /// Its external addresses are those of before, until they are there, too.
+    pub(crate) fn list_answered(&mut self, number: usize, now: u64, mut listing: Listing) {
         let life = self.life(number);
         life.list_failures = 0;
-        life.list(&policy, now, listing);
+        let known = life.listed.as_ref().map(|listed| listed.addresses.clone());
+        listing.external_addresses = known.unwrap_or_default();
+        life.arriving = Some(Arriving {
+            arrived: now,
+            looks: 0,
+            listing,
+            with_addresses: false,
+            shown: Vec::new(),
+        });
     }
 
-    /// The external addresses were listed by themselves, while the servers cannot be.
+    /// The scaler takes a list in.
+    pub(crate) fn taken_in(&mut self, number: usize) {
+        let policy = self.policy.clone();
+        let life = self.life(number);
+        let Some(arriving) = life.arriving.take() else {
+            return;
+        };
+        life.list(&policy, arriving.arrived, &arriving.listing);
+        if arriving.with_addresses {
+            life.settle_moves(&arriving.listing.external_addresses);
+        }
+        for (now, id, shown) in arriving.shown {
+            life.shown_one(&policy, now, &id, shown.as_ref());
+        }
+        life.settle_list();
+    }
+
+    /// The external addresses were listed: with the servers, or by themselves. Where they come later than the scaler waits
+    /// for them, they are both.
     pub(crate) fn addresses_answered(
         &mut self,
         number: usize,
         now: u64,
-        addresses: &[ExternalAddress],
+        addresses: Vec<ExternalAddress>,
+        of_list: bool,
     ) {
+        if let Some(arriving) = self.life(number).arriving.as_mut().filter(|_| of_list) {
+            let in_time = now < arriving.arrived + ADDRESSES_ARE_WAITED_FOR_MS;
+            arriving.listing.external_addresses.clone_from(&addresses);
+            arriving.with_addresses = true;
+            if in_time {
+                arriving.arrived = now;
+                arriving.looks = 0;
+                return;
+            }
+        }
         let life = self.life(number);
         let turn = life.turn;
         life.done.retain(|deed| !deed.starts_with("move"));
         life.given.clear();
-        life.settle_moves(addresses);
+        life.settle_moves(&addresses);
         life.addresses_turn = Some((turn, now));
         if let Some(listed) = &mut life.listed {
-            listed.addresses = addresses.to_vec();
+            listed.addresses = addresses;
         }
     }
 
@@ -235,16 +275,14 @@ impl Judge {
         round: u64,
     ) {
         let life = self.life(number);
-        life.settle_list();
         // What asking beside this turn's list has told is taken in when all has been asked.
-        let is_asking = life.listed.as_ref().is_some_and(|l| l.turn == life.turn);
+        let of_turn = |l: &Listed| l.turn == life.turn || life.is_late;
+        let is_asking = life.listed.as_ref().is_some_and(of_turn);
         let is_free = match life.heard.get_mut(&target.replica) {
             // Where an address may be another's by now, nobody waits for what was asked there.
             Some(heard) => {
                 let shared = heard.shared_address.is_some_and(|at| now - at < 60_000);
-                // Neither for one that was begun before the list that makes it void was taken in.
-                let early = std::mem::replace(&mut heard.begun_early, life.waits);
-                heard.round.replace(round).is_none() || shared || early
+                heard.round.replace(round).is_none() || shared
             }
             None => is_asking && life.gone.contains_key(&target.replica),
         };
@@ -259,7 +297,6 @@ impl Judge {
         let policy = self.policy.clone();
         let result = believed(&policy, result);
         let life = self.life(number);
-        life.settle_list();
         let is_good = life.probed(&policy, ended, &result);
         life.note_ready(&policy);
         is_good
@@ -310,10 +347,10 @@ impl Judge {
         life.accepted.1 += 1;
     }
 
-    pub(crate) fn creation_sent(&mut self, number: usize, count: u64) -> u64 {
+    pub(crate) fn creation_sent(&mut self, number: usize, count: u64, request: u64) {
         let life = self.life(number);
-        life.creations_sent += 1;
-        let number = life.creations_sent;
+        life.creations_sent = request;
+        let number = request;
         // What is over is looked at by nobody, and a year has many of them.
         life.creations
             .retain(|c| c.answered.is_none() || c.is_open());
@@ -329,7 +366,6 @@ impl Judge {
             listed: false,
             gone: false,
         });
-        number
     }
 
     /// The answer to a creation named its first server.
@@ -352,28 +388,19 @@ impl Judge {
         &mut self,
         number: usize,
         now: u64,
-        id: &ReplicaId,
-        shown: Option<&Looked>,
+        id: ReplicaId,
+        shown: Option<Looked>,
     ) {
-        let policy = self.policy.clone();
-        self.life(number).shown_one(&policy, now, id, shown);
+        if let Some(arriving) = &mut self.life(number).arriving {
+            arriving.shown.push((now, id, shown));
+        }
     }
 
     /// The scaler looked at the clock.
     pub(crate) fn clock_was_read(&mut self, number: usize) {
-        if let Some(listed) = &mut self.life(number).listed {
-            listed.looks = listed.looks.saturating_add(1);
+        if let Some(arriving) = &mut self.life(number).arriving {
+            arriving.looks = arriving.looks.saturating_add(1);
         }
-    }
-
-    /// An answer came late, and the scaler went on until then: to it, the list came at the end.
-    pub(crate) fn answer_took_long(&mut self, number: usize, before: u64, after: u64) {
-        let life = self.life(number);
-        if let Some(listed) = life.listed.as_mut().filter(|l| l.arrived == before) {
-            listed.arrived = after;
-            listed.looks = 0;
-        }
-        life.knew_nothing(before, after);
     }
 
     /// The thread stood still after a list had arrived and before it looked at the clock: to the
@@ -381,9 +408,9 @@ impl Judge {
     /// when it came.)
     pub(crate) fn stalled(&mut self, before: u64, after: u64) {
         for life in &mut self.lives {
-            let listed = life.listed.as_mut();
-            if let Some(listed) = listed.filter(|l| l.arrived == before && l.looks < 2) {
-                listed.arrived = after;
+            let arriving = life.arriving.as_mut();
+            if let Some(list) = arriving.filter(|l| l.arrived == before && l.looks < 2) {
+                list.arrived = after;
             }
             life.knew_nothing(before, after);
         }
@@ -404,7 +431,6 @@ impl Judge {
         let policy = self.policy.clone();
         let changes = self.addresses_change;
         let life = self.life(number);
-        life.settle_list();
         if let Some(text) = life.hidden_outage(&policy, now, health) {
             self.violated(number, now, Invariant::OutageHidden, text);
         }

@@ -13,8 +13,6 @@ use std::net::IpAddr;
 pub(crate) struct Heard {
     /// The probe that was begun last. The result of any other is late.
     pub(crate) round: Option<u64>,
-    /// It was begun while a request was under way.
-    pub(crate) begun_early: bool,
     /// Where it is to be asked, as of the last list.
     pub(crate) at: Option<IpAddr>,
     pub(crate) answer: Option<Answer>,
@@ -223,8 +221,6 @@ pub(crate) struct Listed {
     pub(crate) ended: u64,
     /// When the scaler looked at the clock next.
     pub(crate) arrived: u64,
-    /// How often it has looked since.
-    pub(crate) looks: u32,
     pub(crate) turn: u64,
     pub(crate) servers: BTreeMap<ReplicaId, Server>,
     /// Without what was asked for beside it.
@@ -232,8 +228,19 @@ pub(crate) struct Listed {
     pub(crate) addresses: Vec<ExternalAddress>,
     /// It lacks so much of which nothing is known that nothing is done on it.
     pub(crate) shrunken: bool,
-    /// Everything that was to be asked for beside it has been.
-    settled: bool,
+}
+
+/// A list that is there and not taken in yet.
+#[derive(Debug)]
+pub(crate) struct Arriving {
+    pub(crate) arrived: u64,
+    /// How often the scaler has looked at the clock since.
+    pub(crate) looks: u32,
+    pub(crate) listing: Listing,
+    /// Its external addresses are there.
+    pub(crate) with_addresses: bool,
+    /// What was asked for beside it: when that was answered, and what.
+    pub(crate) shown: Vec<(u64, ReplicaId, Option<Looked>)>,
 }
 
 /// A creation and its answer: accepted, refused, or open.
@@ -274,6 +281,8 @@ impl Creation {
 
 /// How long lists and answers of the cloud may lag behind a creation, and behind a deletion.
 pub(crate) const SETTLES_MS: u64 = 30_000;
+/// For how long the scaler waits for the addresses that belong to a list.
+pub(crate) const ADDRESSES_ARE_WAITED_FOR_MS: u64 = 2_000;
 pub(crate) const DELETION_SETTLES_MS: u64 = 60_000;
 pub(crate) const KNOWN_BETWEEN_LISTS_MS: u64 = 60_000;
 const KNOWN_FOR_MS: u64 = 300_000;
@@ -287,9 +296,10 @@ pub(crate) struct Life {
     pub(crate) left: BTreeMap<ReplicaId, u64>,
     pub(crate) turn: u64,
     pub(crate) turn_began: u64,
-    /// A request is under way: what has been answered until now is not taken in yet.
-    pub(crate) waits: bool,
+    /// Answers come late: a turn is no measure of what belongs together.
+    pub(crate) is_late: bool,
     pub(crate) listed: Option<Listed>,
+    pub(crate) arriving: Option<Arriving>,
     pub(crate) heard: BTreeMap<ReplicaId, Heard>,
     /// Replicas that lists no longer had, and since when: known for five minutes.
     pub(crate) gone: BTreeMap<ReplicaId, u64>,
@@ -302,6 +312,8 @@ pub(crate) struct Life {
     /// The cloud's clock has been seen to jump: ages by it say nothing.
     pub(crate) clock_jumped: bool,
     pub(crate) deleted: BTreeMap<ReplicaId, u64>,
+    /// Replicas whose deletion is not answered yet.
+    pub(crate) deleting: BTreeSet<ReplicaId>,
     pub(crate) creations: Vec<Creation>,
     pub(crate) creations_sent: u64,
     /// What was done since the last list.
@@ -410,9 +422,9 @@ impl Life {
                 _ => Some((ahead, is_exact)),
             };
         }
-        self.settle_list();
         for (id, heard) in &mut self.heard {
-            let is_expected = !self.deleted.contains_key(id) && !heard.leaves;
+            let is_deleted = self.deleted.contains_key(id) || self.deleting.contains(id);
+            let is_expected = !is_deleted && !heard.leaves;
             heard.untold = !servers.contains_key(id) && is_expected;
             heard.gone = !servers.contains_key(id) && !is_expected;
         }
@@ -439,17 +451,14 @@ impl Life {
         self.first_list.get_or_insert(now);
         self.done.clear();
         self.given.clear();
-        self.settle_moves(&listing.external_addresses);
         self.listed = Some(Listed {
             ended: now,
             arrived: now,
-            looks: 0,
             turn: self.turn,
             alone: servers.clone(),
             servers,
             addresses: listing.external_addresses.clone(),
             shrunken: false,
-            settled: false,
         });
     }
 
@@ -572,18 +581,17 @@ impl Life {
 
     fn count_expected(&self) -> usize {
         let is_expected = |(id, heard): &(&ReplicaId, &Heard)| {
-            !self.deleted.contains_key(*id) && !heard.leaves && !heard.given_up
+            let is_deleted = self.deleted.contains_key(*id) || self.deleting.contains(*id);
+            !is_deleted && !heard.leaves && !heard.given_up
         };
         self.heard.iter().filter(is_expected).count()
     }
 
     /// What was asked for beside the last list is known now: whether that list is believed.
     pub(crate) fn settle_list(&mut self) {
-        let waits = self.waits;
-        let Some(listed) = self.listed.as_mut().filter(|l| !l.settled && !waits) else {
+        let Some(listed) = &mut self.listed else {
             return;
         };
-        listed.settled = true;
         let now = listed.arrived;
         let alone = std::mem::take(&mut listed.alone);
         let threshold = self.threshold;

@@ -88,6 +88,7 @@ impl Probes for SimProbes {
         let mut world = self.world.lock();
         let (now, life) = (world.now, self.life);
         world.judge.connections_kept(life, now, kept);
+        world.judge.taken_in(life);
     }
 }
 

@@ -38,13 +38,15 @@ impl World {
     fn check_deed(&mut self, life: usize, deed: String) -> Option<Listed> {
         let now = self.now;
         let known = self.judge.life(life);
-        known.settle_list();
         let listed = known.listed.clone();
         let turn = known.turn;
         let is_new = known.done.insert(deed.clone());
         let is_move = deed.starts_with("move");
-        let addresses = known.addresses_turn;
-        let by_addresses = addresses.filter(|(at, _)| is_move && *at == turn);
+        let (addresses, is_late) = (known.addresses_turn, known.is_late);
+        let list_ended = listed.as_ref().map_or(0, |l| l.ended);
+        let by_addresses = addresses.filter(|(in_turn, at)| {
+            is_move && (*in_turn == turn || (is_late && *at >= list_ended))
+        });
         if let (Some(listed), Some((_, at))) = (&listed, by_addresses) {
             let age = now - listed.ended;
             if age > SERVERS_ARE_KNOWN_FOR_MS || now - at > LIST_IS_GOOD_FOR_MS {
@@ -53,7 +55,7 @@ impl World {
             }
             return Some(listed.clone());
         }
-        let Some(listed) = listed.filter(|l| l.turn == turn) else {
+        let Some(listed) = listed.filter(|l| l.turn == turn || is_late) else {
             self.judge.violated(life, now, Invariant::StaleList, deed);
             return None;
         };
@@ -269,7 +271,10 @@ impl World {
         let has_one = listed.addresses.iter().any(is_holder) || known.given.contains(to);
         let misplaced = has_one || !serves(to) || is_failed(to) || !is_listed;
         known.given.insert(to.clone());
-        let text = format!("{address:?} to {to}");
+        let text = format!(
+            "{address:?} to {to}: has one {has_one}, serves {}, listed {is_listed}",
+            serves(to)
+        );
         if let Some(invariant) = taken {
             self.judge.violated(life, now, invariant, text.clone());
         }
@@ -290,12 +295,12 @@ impl World {
         life: usize,
         address: &ExternalAddress,
         to: &ReplicaId,
-        result: &Result<(), ProviderError>,
+        failed: Option<(ProviderErrorKind, bool)>,
     ) {
         let now = self.now;
         let known = self.judge.life(life);
         let name = address.id.as_str().to_owned();
-        let Err(error) = result else {
+        let Some((kind, outcome_unknown)) = failed else {
             known.tries.retain(|(id, _), _| *id != name);
             known.refused.retain(|(id, _), _| *id != name);
             return;
@@ -305,16 +310,16 @@ impl World {
             let (_, last, count) = tries.or_insert((now, now, 0));
             (*last, *count) = (now, *count + 1);
         }
-        if error.outcome_unknown {
+        if outcome_unknown {
             known.open_moves.insert(name.clone(), to.clone());
         }
-        if error.kind != ProviderErrorKind::Changed {
+        if kind != ProviderErrorKind::Changed {
             known.refused.insert((name, to.clone()), now);
         }
     }
 
-    /// Judges a creation and returns its number.
-    pub(crate) fn check_creation(&mut self, life: usize, count: u64) -> u64 {
+    /// Judges a creation.
+    pub(crate) fn check_creation(&mut self, life: usize, count: u64, number: u64) {
         let now = self.now;
         let listed = self.check_deed(life, "create".to_owned());
         if listed.as_ref().is_some_and(|l| l.shrunken) {
@@ -330,7 +335,7 @@ impl World {
         if self.quiet {
             self.check_surplus(life, count);
         }
-        self.judge.creation_sent(life, count)
+        self.judge.creation_sent(life, count, number);
     }
 
     /// Servers of this life's accepted creations that no list has shown yet, for 30 s.

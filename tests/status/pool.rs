@@ -190,13 +190,13 @@ pub(crate) fn rich() -> Snapshot {
         );
     }
     memory.fault_read(&id("id-crashed"), "No valid host was found.");
-    memory.creation_sent(1);
+    memory.creation_sent(1, at(1_394));
     let quota = CreateFailure {
         cause: BackoffCause::Quota,
         retry_after: None,
         outcome_unknown: false,
     };
-    memory.creation_answered(3, Err(quota), at(1_394));
+    memory.creation_answered(Err(quota), at(1_394));
     snapshot(&policy, &memory)
 }
 

@@ -98,7 +98,8 @@ impl Memory {
 
 /// Why one that goes, or has gone, and was not deleted here is a failure, if it is.
 fn vanished(policy: &Policy, record: &Record) -> Option<BackoffCause> {
-    let is_ours = record.creation > 0 && record.delete_accepted.is_none();
+    let is_deleted = record.delete_under_way || record.delete_accepted.is_some();
+    let is_ours = record.creation > 0 && !is_deleted;
     if !is_ours {
         None
     } else if record.trial.would_end_early(policy.startup_grace) {

@@ -349,6 +349,7 @@ impl Memory {
             frozen_count: 0,
             refused_address: None,
             delete_accepted: None,
+            delete_under_way: false,
             leaving_since: (server.state == ServerState::Leaving).then_some(now),
             fault: None,
             probe: NextProbe {

@@ -276,9 +276,9 @@ pub(crate) fn tell(memory: &mut Memory, policy: &Policy, event: &Event, now: Mom
             memory.probed(policy, &result);
         }
         Event::Created { count, outcome } => {
-            memory.creation_sent(*count);
+            memory.creation_sent(*count, now);
             let outcome = (*outcome).map(|()| Accepted::default());
-            memory.creation_answered(*count, outcome, now);
+            memory.creation_answered(outcome, now);
         }
         Event::Deleted { server, reason } => {
             memory.deletion_accepted(&id(*server), *reason, now);

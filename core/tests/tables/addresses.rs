@@ -253,7 +253,7 @@ fn each_pair_waits_longer_from_time_to_time_and_a_move_ends_that() {
         world.free("a", 1);
     }
     let address = simplescalevm_core::ExternalAddressId::new("f");
-    world.memory.moves_mut().succeeded(&address);
+    world.memory.moves_mut().succeeded(&address, world.now);
     world.move_fails("f", "", "a", "no");
     let until = world.now.0.as_secs() + 5;
     world.does(&format!(

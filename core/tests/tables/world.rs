@@ -295,19 +295,19 @@ impl World {
 
     /// A creation that the provider accepts.
     pub(crate) fn created(&mut self, count: u64) {
-        self.memory.creation_sent(count);
+        self.memory.creation_sent(count, self.now);
         let unmarked = Accepted::default();
-        self.memory.creation_answered(count, Ok(unmarked), self.now);
+        self.memory.creation_answered(Ok(unmarked), self.now);
     }
 
     /// A creation that the provider accepts, whose servers carry its mark, and of which it told the first one's id.
     pub(crate) fn ordered(&mut self, count: u64, first: &str) -> CreationMark {
-        let mark = self.memory.creation_sent(count);
+        let mark = self.memory.creation_sent(count, self.now);
         let accepted = Accepted {
             first: Some(id(first)),
             marked: true,
         };
-        self.memory.creation_answered(count, Ok(accepted), self.now);
+        self.memory.creation_answered(Ok(accepted), self.now);
         mark
     }
 
@@ -348,8 +348,8 @@ impl World {
             retry_after,
             outcome_unknown,
         };
-        self.memory.creation_sent(2);
-        self.memory.creation_answered(2, Err(failure), self.now);
+        self.memory.creation_sent(2, self.now);
+        self.memory.creation_answered(Err(failure), self.now);
     }
 
     pub(crate) fn deleted(&mut self, name: &str, reason: DeleteReason) {

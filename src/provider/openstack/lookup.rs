@@ -3,7 +3,7 @@
 use super::error::failed;
 use crate::local_file::{MAX_CLOUD_INIT_BYTES, read_ordinary};
 use crate::pool::EventKind;
-use crate::provider::{NameChange, ProviderError, ProviderErrorKind};
+use crate::provider::{Catalogue, NameChange, ProviderError, ProviderErrorKind};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use openstack_sdk_blocking::{
@@ -46,23 +46,10 @@ pub struct ServerTemplate {
     pub availability_zone: Option<String>,
 }
 
-/// The ids that the names stand for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Resolved {
-    pub(super) image: String,
-    /// Anybody can make an image of the community, under any name.
-    pub(super) is_community_image: bool,
-    /// Other active images of that name.
-    pub(super) other_images: Vec<String>,
-    pub(super) flavor: String,
-    pub(super) network: String,
-    pub(super) security_groups: Vec<String>,
-}
-
 impl ServerTemplate {
-    pub(super) fn resolve(&self, cloud: &Cloud) -> Result<Resolved, ProviderError> {
+    pub(super) fn resolve(&self, cloud: &Cloud) -> Result<Catalogue, ProviderError> {
         let (image, others) = self.find_images(cloud)?;
-        let resolved = Resolved {
+        let catalogue = Catalogue {
             is_community_image: is_community(&image),
             image: image.id,
             other_images: others.into_iter().map(|image| image.id).collect(),
@@ -76,14 +63,14 @@ impl ServerTemplate {
                 .collect(),
         };
         self.find_keypair(cloud)?;
-        Ok(resolved)
+        Ok(catalogue)
     }
 
     /// What the names stand for now and did not before, with a word in the log about several images of one name.
     pub(super) fn changes(
         &self,
-        before: Option<&Resolved>,
-        now: &Resolved,
+        before: Option<&Catalogue>,
+        now: &Catalogue,
     ) -> Result<Vec<NameChange>, ProviderError> {
         if now.is_community_image && before.is_some_and(|before| !before.is_community_image) {
             let why = format!(
@@ -108,7 +95,7 @@ impl ServerTemplate {
         let Some(before) = before else {
             return Ok(Vec::new());
         };
-        let groups = |resolved: &Resolved| resolved.security_groups.join(", ");
+        let groups = |catalogue: &Catalogue| catalogue.security_groups.join(", ");
         let rows = [
             (
                 EventKind::ImageChanged,

@@ -6,7 +6,7 @@ use crate::pool::{
     Accepted, CREATION_KEY, CloudTime, CreationMark, Marks, ReplicaId, SERVED_KEY, Server,
     ServerState,
 };
-use crate::provider::{Order, ProviderError, ProviderErrorKind};
+use crate::provider::{Order, ProviderError, ProviderErrorKind, Sight};
 use openstack_sdk_blocking::{CreateServer, Created, Error, Server as NovaServer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,9 +35,9 @@ impl OpenStack {
     }
 
     /// A server as the pool sees it, if it is of the pool, or if Nova cannot tell.
-    pub(super) fn member(&self, server: &NovaServer) -> Option<Server> {
+    pub(super) fn member(&self, server: &NovaServer, sight: &Sight) -> Option<Server> {
         let template = &self.template;
-        let (networks, ip_version) = (self.network_names.ours(), template.ip_version);
+        let (networks, ip_version) = (&sight.names.ours[..], template.ip_version);
         let key = &template.metadata_key;
         let state = state::read(server, networks, ip_version);
         let is_untold = !server.tells_metadata
@@ -47,7 +47,7 @@ impl OpenStack {
         let state = match state {
             _ if is_untold => ServerState::Unknown,
             Some(state) => state,
-            None if self.known.contains(&id) => ServerState::Unknown,
+            None if sight.known.contains(&id) => ServerState::Unknown,
             // One that is seen for the first time is of the pool all the same.
             None => ServerState::Held("unreadable".to_owned()),
         };
@@ -79,7 +79,7 @@ impl OpenStack {
     pub(super) fn metadata_of(&self, order: &Order) -> BTreeMap<String, String> {
         let template = &self.template;
         let mut metadata = BTreeMap::new();
-        if !self.marks_refused {
+        if order.is_marked {
             metadata.insert(CREATION_KEY.to_owned(), order.mark.to_string());
         }
         metadata.insert(
@@ -97,22 +97,8 @@ impl OpenStack {
         }
     }
 
-    /// Whether Nova refuses a creation for its mark; that is told once, and none has one from then on.
-    pub(super) fn are_marks_refused(&mut self, error: &Error) -> bool {
-        let is_about_metadata = error.message().to_lowercase().contains("metadata");
-        let is_refusal = matches!(error.status(), Some(400 | 403 | 413)) && is_about_metadata;
-        if !is_refusal || self.marks_refused {
-            return false;
-        }
-        self.marks_refused = true;
-        log::warn!(
-            "{CREATION_KEY} in the metadata of new servers is refused, they are created without it: {error}"
-        );
-        true
-    }
-
     pub(super) fn write_mark(
-        &mut self,
+        &self,
         replica: &ReplicaId,
         key: &str,
         value: &str,
@@ -126,4 +112,16 @@ impl OpenStack {
             .set_server_metadata(replica.as_str(), &[(key, value)])
             .map_err(failed("the server cannot be marked"))
     }
+}
+
+/// Whether Nova refuses a creation for its mark: whoever ordered it learns that from what was accepted instead.
+pub(super) fn are_refused(error: &Error) -> bool {
+    let is_about_metadata = error.message().to_lowercase().contains("metadata");
+    let is_refusal = matches!(error.status(), Some(400 | 403 | 413)) && is_about_metadata;
+    if is_refusal {
+        log::warn!(
+            "{CREATION_KEY} in the metadata of new servers is refused, they are created without it: {error}"
+        );
+    }
+    is_refusal
 }

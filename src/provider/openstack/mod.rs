@@ -12,66 +12,34 @@ pub use check::{Demands, Finding, Verdict, check};
 pub use lookup::ServerTemplate;
 
 use self::error::failed;
-use self::lookup::Resolved;
-use self::networks::NetworkNames;
-use super::{NameChange, Order, Provider, ProviderError, ProviderErrorKind, Standby};
+use super::{
+    Catalogue, LookedUp, Order, Port, Provider, ProviderError, ProviderErrorKind, Sight, Standby,
+};
 use crate::pool::{
     Accepted, CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Looked, Moment,
-    Quota, ReplicaId, Server, ServerState,
+    Quota, ReplicaId, Server,
 };
 use openstack_sdk_blocking::{
-    Cloud, CreateServer, ErrorKind, FloatingIp, FloatingIpQuery, FloatingIpUpdate, Port, PortQuery,
+    Cloud, CreateServer, ErrorKind, FloatingIp, FloatingIpQuery, FloatingIpUpdate, PortQuery,
     ServerQuery,
 };
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The pool on an OpenStack cloud.
-#[derive(Debug)]
+/// The pool on an OpenStack cloud. Its clones share one session.
+#[derive(Debug, Clone)]
 pub struct OpenStack {
     cloud: Arc<Cloud>,
-    template: ServerTemplate,
-    external_addresses: bool,
-    resolved: Option<Resolved>,
-    /// The names that stand for something else than before.
-    changes: Vec<NameChange>,
-    network_names: NetworkNames,
-    /// Those of the pool, as last listed.
-    known: BTreeSet<ReplicaId>,
-    /// The port of each replica that an external address was moved to or may be moved to.
-    ports: BTreeMap<ReplicaId, Port>,
-    /// Those whose port was asked for ahead of a move.
-    ports_asked: BTreeSet<ReplicaId>,
-    /// Nova has refused the marks in a new server's metadata.
-    marks_refused: bool,
+    template: Arc<ServerTemplate>,
 }
 
 impl OpenStack {
     /// A pool of servers like `template`. Makes no request yet.
     #[must_use]
-    pub fn new(cloud: Cloud, template: ServerTemplate, external_addresses: bool) -> Self {
-        Self::on(Arc::new(cloud), template, external_addresses)
-    }
-
-    /// Another one on the same session, for requests at the same time. It has looked up nothing.
-    #[must_use]
-    pub fn sibling(&self) -> Self {
-        let template = self.template.clone();
-        Self::on(Arc::clone(&self.cloud), template, self.external_addresses)
-    }
-
-    fn on(cloud: Arc<Cloud>, template: ServerTemplate, external_addresses: bool) -> Self {
+    pub fn new(cloud: Cloud, template: ServerTemplate) -> Self {
         Self {
-            cloud,
-            template,
-            external_addresses,
-            resolved: None,
-            changes: Vec::new(),
-            network_names: NetworkNames::default(),
-            known: BTreeSet::new(),
-            ports: BTreeMap::new(),
-            ports_asked: BTreeSet::new(),
-            marks_refused: false,
+            cloud: Arc::new(cloud),
+            template: Arc::new(template),
         }
     }
 
@@ -131,15 +99,10 @@ impl OpenStack {
     }
 
     /// The replica's port on the wanted network, which is the one with its address.
-    fn port_of(&mut self, to: &Standby) -> Result<Port, ProviderError> {
-        let Standby { replica, address } = to;
-        let is_its_port = |port: &Port| {
-            let mut addresses = port.fixed_ips.iter().map(|ip| ip.ip_address);
-            address.is_some_and(|wanted| addresses.any(|own| own == wanted))
-        };
-        if let Some(port) = self.ports.get(replica).filter(|port| is_its_port(port)) {
-            return Ok(port.clone());
-        }
+    fn port_of(&self, to: &Standby) -> Result<Port, ProviderError> {
+        let Standby {
+            replica, address, ..
+        } = to;
         let query = PortQuery {
             device_id: Some(replica.as_str().to_owned()),
             ..PortQuery::default()
@@ -149,43 +112,31 @@ impl OpenStack {
             .network()
             .ports(&query)
             .map_err(failed("the replica's ports cannot be listed"))?;
-        let port = ports.into_iter().find(is_its_port).ok_or_else(|| {
+        let mut ports = ports.into_iter().map(|port| Port {
+            id: port.id,
+            addresses: port.fixed_ips.iter().map(|ip| ip.ip_address).collect(),
+        });
+        let found = ports.find(|port| address.is_some_and(|own| port.addresses.contains(&own)));
+        found.ok_or_else(|| {
             ProviderError::local(
                 ProviderErrorKind::NotFound,
                 format!("server {replica} has no port on {}", self.template.network),
             )
-        })?;
-        self.ports.insert(replica.clone(), port.clone());
-        Ok(port)
+        })
     }
 
-    fn resolved(&mut self) -> Result<Resolved, ProviderError> {
-        match &self.resolved {
-            Some(resolved) => Ok(resolved.clone()),
-            None => self.look_up(),
-        }
-    }
-
-    /// Looks all names up. What was known stays, if that fails.
-    fn look_up(&mut self) -> Result<Resolved, ProviderError> {
-        let anew = self.template.resolve(&self.cloud)?;
-        self.changes
-            .extend(self.template.changes(self.resolved.as_ref(), &anew)?);
-        Ok(self.resolved.insert(anew).clone())
-    }
-
-    fn order(&mut self, order: &Order) -> Result<CreateServer, ProviderError> {
-        let resolved = self.resolved()?;
+    fn body(&self, order: &Order) -> Result<CreateServer, ProviderError> {
         let template = &self.template;
+        let catalogue = order.catalogue.as_ref().clone();
         Ok(CreateServer {
             name: marks::name_of(template, &order.name_part),
-            image: resolved.image,
-            flavor: resolved.flavor,
-            networks: vec![resolved.network],
+            image: catalogue.image,
+            flavor: catalogue.flavor,
+            networks: vec![catalogue.network],
             key_name: template.keypair.clone(),
             metadata: self.metadata_of(order),
             user_data: template.user_data()?,
-            security_groups: resolved.security_groups,
+            security_groups: catalogue.security_groups,
             availability_zone: template.availability_zone.clone(),
             min_count: Some(1),
             max_count: Some(u32::try_from(order.count.get()).unwrap_or(u32::MAX)),
@@ -194,86 +145,60 @@ impl OpenStack {
 }
 
 impl Provider for OpenStack {
-    fn list(&mut self, now: Moment) -> Result<Listing, ProviderError> {
-        self.know_a_network_name()?;
+    fn list(&mut self, now: Moment, sight: &mut Sight) -> Result<Listing, ProviderError> {
+        self.know_a_network_name(&mut sight.names)?;
         let list = self
             .cloud
             .compute()
             .list_servers(&ServerQuery::default())
             .map_err(failed("the servers cannot be listed"))?;
-        self.learn_network_names(&list.servers, now);
+        self.learn_network_names(&list.servers, sight, now);
         let servers: Vec<Server> = list
             .servers
             .iter()
-            .filter_map(|server| self.member(server))
+            .filter_map(|server| self.member(server, sight))
             .collect();
         let strangers = list.servers.iter();
-        let strangers = strangers.filter(|server| self.member(server).is_none());
+        let strangers = strangers.filter(|server| self.member(server, sight).is_none());
         let not_alone = strangers
-            .flat_map(|server| self.addresses_of(server))
+            .flat_map(|server| self.addresses_of(server, &sight.names))
             .collect();
-        let listed: BTreeSet<&ReplicaId> = servers.iter().map(|server| &server.id).collect();
-        self.ports.retain(|id, _| listed.contains(id));
-        self.ports_asked.retain(|id| listed.contains(id));
-        let is_known = |server: &&Server| {
-            server.state != ServerState::Unknown || self.known.contains(&server.id)
-        };
-        let known = servers.iter().filter(is_known);
-        self.known = known.map(|server| server.id.clone()).collect();
         Ok(Listing {
             taken: now,
             cloud_time: list.date.map(CloudTime),
             servers,
             external_addresses: Vec::new(),
             not_alone,
-            image: self.image(),
+            image: None,
         })
     }
 
     fn external_addresses(&mut self) -> Result<Vec<ExternalAddress>, ProviderError> {
-        if self.external_addresses {
-            self.list_external_addresses()
-        } else {
-            Ok(Vec::new())
-        }
+        self.list_external_addresses()
     }
 
     fn create(&mut self, order: &Order) -> Result<Accepted, ProviderError> {
-        const DOING: &str = "the servers cannot be created";
-        let was_cached = self.resolved.is_some();
-        let mut body = self.order(order)?;
+        let body = self.body(order)?;
         let mut made = self.cloud.compute().create_servers(&body);
+        let mut sent = body;
         if let Err(error) = &made
-            && self.are_marks_refused(error)
+            && order.is_marked
+            && marks::are_refused(error)
         {
-            body = self.order(order)?;
-            made = self.cloud.compute().create_servers(&body);
+            let unmarked = Order {
+                is_marked: false,
+                ..order.clone()
+            };
+            sent = self.body(&unmarked)?;
+            made = self.cloud.compute().create_servers(&sent);
         }
-        let error = match made {
-            Ok(created) => return Ok(self.accepted(&created, &body)),
-            Err(error) => error,
-        };
-        if !matches!(error.kind(), ErrorKind::BadRequest | ErrorKind::NotFound) {
-            return Err(failed(DOING)(error));
-        }
-        // A name may stand for another object by now. The request was not carried out, so that
-        // one with other ids may follow at once.
-        self.network_names.forget();
-        if was_cached {
-            self.look_up()?;
-            let anew = self.order(order)?;
-            if anew != body {
-                let made = self.cloud.compute().create_servers(&anew);
-                return made
-                    .map(|created| self.accepted(&created, &anew))
-                    .map_err(failed(DOING));
-            }
-        }
-        Err(failed(DOING)(error))
+        made.map(|created| self.accepted(&created, &sent))
+            .map_err(failed("the servers cannot be created"))
     }
 
-    fn show(&mut self, replica: &ReplicaId) -> Result<Looked, ProviderError> {
-        self.know_a_network_name()?;
+    fn show(&mut self, replica: &ReplicaId, sight: &Sight) -> Result<Looked, ProviderError> {
+        let mut names = sight.names.clone();
+        self.know_a_network_name(&mut names)?;
         let server = match self.cloud.compute().server(replica.as_str()) {
             Ok(server) => server,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Looked::Gone),
@@ -283,13 +208,14 @@ impl Provider for OpenStack {
             let message = format!("asked for server {replica}, the cloud answers with another one");
             return Err(ProviderError::local(ProviderErrorKind::BadAnswer, message));
         }
-        let Some(server) = self.member(&server) else {
-            return Ok(Looked::Left);
+        let sight = Sight {
+            names,
+            ..sight.clone()
         };
-        if server.state != ServerState::Unknown {
-            self.known.insert(server.id.clone());
-        }
-        Ok(Looked::There(Box::new(server)))
+        Ok(match self.member(&server, &sight) {
+            Some(server) => Looked::There(Box::new(server)),
+            None => Looked::Left,
+        })
     }
 
     fn mark(&mut self, replica: &ReplicaId, key: &str, value: &str) -> Result<(), ProviderError> {
@@ -310,14 +236,17 @@ impl Provider for OpenStack {
         address: &ExternalAddress,
         to: &Standby,
     ) -> Result<(), ProviderError> {
-        let port = self.port_of(to)?;
+        let port = match &to.port {
+            Some(port) => port.clone(),
+            None => self.port_of(to)?,
+        };
         let mut change = FloatingIpUpdate::to_port(&port.id);
-        let mut v4 = port.fixed_ips.iter().filter(|ip| ip.ip_address.is_ipv4());
+        let mut v4 = port.addresses.iter().filter(|ip| ip.is_ipv4());
         // Neutron takes the port's only IPv4 address by itself, and refuses to choose.
         if let (Some(first), Some(_)) = (v4.next(), v4.next()) {
             change.fixed_ip_address = Some(match to.address {
                 Some(wanted) if wanted.is_ipv4() => wanted,
-                _ => first.ip_address,
+                _ => *first,
             });
         }
         let moved =
@@ -326,10 +255,7 @@ impl Provider for OpenStack {
                 .update_floating_ip(address.id.as_str(), &change, address.revision);
         match moved {
             Ok(answer) => decided(address, &port.id, &answer),
-            Err(error) => {
-                self.ports.remove(&to.replica);
-                Err(failed("the floating IP cannot be moved")(error))
-            }
+            Err(error) => Err(failed("the floating IP cannot be moved")(error)),
         }
     }
 
@@ -342,30 +268,14 @@ impl Provider for OpenStack {
         Ok(server.fault.map(|fault| fault.message))
     }
 
-    fn prepare_creation(&mut self) -> Result<(), ProviderError> {
-        self.look_up().map(drop)
+    fn look_up(&mut self, before: Option<&Catalogue>) -> Result<LookedUp, ProviderError> {
+        let catalogue = self.template.resolve(&self.cloud)?;
+        let changes = self.template.changes(before, &catalogue)?;
+        Ok(LookedUp { catalogue, changes })
     }
 
-    fn name_changes(&mut self) -> Vec<NameChange> {
-        std::mem::take(&mut self.changes)
-    }
-
-    fn image(&self) -> Option<Arc<str>> {
-        let resolved = self.resolved.as_ref();
-        resolved.map(|resolved| resolved.image.as_str().into())
-    }
-
-    /// Asks once: a replica without a port on the wanted network is not asked for in each cycle.
-    fn prepare_move(&mut self, to: &Standby) -> Result<(), ProviderError> {
-        let id = &to.replica;
-        if self.ports.contains_key(id) || !self.ports_asked.insert(id.clone()) {
-            return Ok(());
-        }
-        self.port_of(to).map(drop)
-    }
-
-    fn forget_moves(&mut self) {
-        self.ports.clear();
+    fn find_port(&mut self, to: &Standby) -> Result<Option<Port>, ProviderError> {
+        self.port_of(to).map(Some)
     }
 
     fn quota(&mut self) -> Result<Option<Quota>, ProviderError> {

@@ -7,9 +7,8 @@
 use super::error::failed;
 use super::{OpenStack, state};
 use crate::pool::{Creating, Moment, ServerState};
-use crate::provider::ProviderError;
+use crate::provider::{NetworkNames, ProviderError, Sight};
 use openstack_sdk_blocking::{PortQuery, Server as NovaServer};
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -18,28 +17,7 @@ const ASKED_IN_A_LIST: usize = 3;
 /// A name may stand for another network by then.
 const NAMES_ARE_GOOD_FOR: Duration = Duration::from_secs(300);
 
-/// What is known of the names.
-#[derive(Debug, Default)]
-pub(super) struct NetworkNames {
-    /// The wanted network's, the one that was learned last first.
-    ours: Vec<String>,
-    /// Those of other networks.
-    others: BTreeSet<String>,
-    /// Since when the others are known.
-    since: Moment,
-}
-
 impl NetworkNames {
-    pub(super) fn ours(&self) -> &[String] {
-        &self.ours
-    }
-
-    /// The names in the settings may stand for something else by now.
-    pub(super) fn forget(&mut self) {
-        self.ours.clear();
-        self.others.clear();
-    }
-
     fn learn(&mut self, name: &str) {
         self.ours.retain(|known| known != name);
         self.ours.insert(0, name.to_owned());
@@ -56,17 +34,17 @@ impl NetworkNames {
 
 impl OpenStack {
     /// The name by which the addresses are to be found, as the settings have it.
-    pub(super) fn know_a_network_name(&mut self) -> Result<(), ProviderError> {
-        if self.network_names.ours.is_empty() {
+    pub(super) fn know_a_network_name(&self, names: &mut NetworkNames) -> Result<(), ProviderError> {
+        if names.ours.is_empty() {
             let name = self.template.network_name(&self.cloud)?;
-            self.network_names.learn(&name);
+            names.learn(&name);
         }
         Ok(())
     }
 
     /// A server's addresses on the wanted network. One that is being deleted may have given them back.
-    pub(super) fn addresses_of(&self, server: &NovaServer) -> Vec<IpAddr> {
-        let (names, ip_version) = (self.network_names.ours(), self.template.ip_version);
+    pub(super) fn addresses_of(&self, server: &NovaServer, names: &NetworkNames) -> Vec<IpAddr> {
+        let (names, ip_version) = (&names.ours[..], self.template.ip_version);
         if state::read(server, names, ip_version) == Some(ServerState::Leaving) {
             return Vec::new();
         }
@@ -75,22 +53,20 @@ impl OpenStack {
 
     /// Asks Neutron where Nova's answer leaves open whether a server of the pool is on the wanted
     /// network. If that fails, the next list asks again.
-    pub(super) fn learn_network_names(&mut self, servers: &[NovaServer], now: Moment) {
-        if now.since(self.network_names.since) >= NAMES_ARE_GOOD_FOR {
-            self.network_names.others.clear();
-            self.network_names.since = now;
+    pub(super) fn learn_network_names(&self, servers: &[NovaServer], sight: &mut Sight, now: Moment) {
+        if now.since(sight.names.since) >= NAMES_ARE_GOOD_FOR {
+            sight.names.others.clear();
+            sight.names.since = now;
         }
         for _ in 0..ASKED_IN_A_LIST {
             let is_asked = |server: &&NovaServer| {
                 self.is_of_the_pool(server)
-                    && self
-                        .network_names
-                        .is_unclear(server, self.template.ip_version)
+                    && sight.names.is_unclear(server, self.template.ip_version)
             };
             let Some(server) = servers.iter().find(is_asked) else {
                 return;
             };
-            if let Err(error) = self.learn_from(server) {
+            if let Err(error) = self.learn_from(server, sight) {
                 let id = &server.id;
                 log::debug!("the network of server {id} cannot be told: {error}");
                 return;
@@ -98,9 +74,9 @@ impl OpenStack {
         }
     }
 
-    fn learn_from(&mut self, server: &NovaServer) -> Result<(), ProviderError> {
-        let network = match &self.resolved {
-            Some(resolved) => resolved.network.clone(),
+    fn learn_from(&self, server: &NovaServer, sight: &mut Sight) -> Result<(), ProviderError> {
+        let network = match &sight.network {
+            Some(network) => network.clone(),
             None => self.template.find_network(&self.cloud)?.id,
         };
         let query = PortQuery {
@@ -117,13 +93,13 @@ impl OpenStack {
             let is_ours = ports
                 .iter()
                 .any(|port| port.network_id.as_ref() == Some(&network) && is_at(port));
-            if is_ours && !self.network_names.ours.contains(name) {
+            if is_ours && !sight.names.ours.contains(name) {
                 log::info!(
                     "Nova shows the addresses on OPENSTACK_NETWORK under another name: {name:?}"
                 );
-                self.network_names.learn(name);
+                sight.names.learn(name);
             } else if !is_ours {
-                self.network_names.others.insert(name.clone());
+                sight.names.others.insert(name.clone());
             }
         }
         Ok(())

@@ -1,8 +1,9 @@
 //! The events of replicas and actions.
 
 use crate::pool::{
-    Action, Assessed, Event, EventKind, Numbers, Phase, Plan, Record, ServerState, short_text,
+    Action, Assessed, Event, EventKind, Numbers, Phase, Record, ServerState, short_text,
 };
+use crate::scaler::act::Begun;
 use std::sync::Arc;
 
 /// What became of a replica, and why.
@@ -35,20 +36,19 @@ pub(super) fn changed(
 }
 
 /// What was done to what, and why.
-pub(super) fn acted(plan: &Plan, action: &Action, sentence: &str) -> Event {
-    let (kind, replica, reason) = match action {
+pub(super) fn acted(begun: &Begun) -> Event {
+    let (kind, replica, reason) = match &begun.action {
         Action::MoveAddress { to, reason, .. } => (EventKind::Move, Some(to), reason.name()),
         Action::Delete {
             replica, reason, ..
         } => (EventKind::Delete, Some(replica), reason.name()),
         Action::Create { .. } => (EventKind::Create, None, "below-floor"),
     };
-    let assessed = replica.and_then(|id| plan.assessment.replica(id));
     Event {
         replica: replica.cloned(),
-        name: assessed.map(|r| Arc::clone(&r.name)),
+        name: begun.assessed.as_ref().map(|r| Arc::clone(&r.name)),
         reason: Some(reason),
-        ..Event::new(kind, sentence.to_owned())
+        ..Event::new(kind, begun.sentence.clone())
     }
 }
 

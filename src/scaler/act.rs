@@ -1,0 +1,736 @@
+//! Carrying out a plan: its actions are begun in their order, none of them waits for another one without need, and
+//! what each came to is taken in when it is known.
+
+use super::jobs::Errand;
+use super::{Clock, Probes, Scaler, Watcher, chain};
+use crate::pool::{
+    Accepted, Action, ActionReport, Assessed, CreateFailure, CycleReport, CycleStep, DeleteReason,
+    ExternalAddressId, Holder, Moment, MoveFailure, MoveReason, Note, Outcome, Plan, ReplicaId,
+    plan, short_text, violations,
+};
+use crate::provider::{
+    Calls, Catalogue, LookedUp, Order, ProviderError, ProviderErrorKind, Request, Service,
+};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How old a list may be when an action is begun: this thread, or the whole machine, may have
+/// stood still since. Long enough for many slow requests in one cycle.
+const LIST_IS_GOOD_FOR: Duration = Duration::from_secs(120);
+
+/// For how long an object is left out, at least, whose requests got no answer twice in a row, and for
+/// the double of that from the third time on. Whatever comes after it has its turn meanwhile.
+const LEFT_OUT_FOR: Duration = Duration::from_secs(60);
+
+/// What an action is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Object {
+    Replica(ReplicaId),
+    Address(ExternalAddressId),
+    Creation,
+}
+
+impl Object {
+    pub(super) fn of(action: &Action) -> Self {
+        match action {
+            Action::MoveAddress { address, .. } => Self::Address(address.id.clone()),
+            Action::Delete { replica, .. } => Self::Replica(replica.clone()),
+            Action::Create { .. } => Self::Creation,
+        }
+    }
+}
+
+/// The objects whose last requests got no answer: how often in a row, and when they may be tried.
+#[derive(Debug, Default)]
+pub(super) struct Unanswered(BTreeMap<Object, (u32, Moment)>);
+
+impl Unanswered {
+    fn is_left_out(&self, object: &Object, now: Moment) -> bool {
+        self.0.get(object).is_some_and(|(_, until)| now < *until)
+    }
+
+    /// A request has ended. What is left out is so for two intervals of the lists at least, that one
+    /// cycle does without it.
+    fn ended(&mut self, object: Object, got_no_answer: bool, now: Moment, interval: Duration) {
+        let wait = LEFT_OUT_FOR.max(interval * 2);
+        self.0.retain(|_, (_, until)| now.since(*until) <= wait * 2);
+        if !got_no_answer {
+            self.0.remove(&object);
+            return;
+        }
+        let (times, until) = self.0.entry(object).or_insert((0, now));
+        *until = now + wait * (*times).min(2);
+        *times = times.saturating_add(1);
+    }
+}
+
+/// What a plan rests on when it is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ground {
+    /// The last list of everything.
+    List,
+    /// The last list of the servers, however old, and one of the external addresses.
+    Addresses {
+        /// When that was asked for.
+        asked: Moment,
+    },
+}
+
+/// Why an action of a plan is not begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hindrance {
+    Stopping,
+    ProviderFailed,
+    AskedToWait,
+    Unanswered,
+    OldList,
+    OldAddresses,
+    TriedSince,
+    News,
+    AddressNotMoved,
+    CreationFailed,
+}
+
+impl Hindrance {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Stopping => "the daemon is stopping",
+            Self::ProviderFailed => "the provider failed at an earlier step",
+            Self::AskedToWait => "the provider asked to wait",
+            Self::Unanswered => "the provider has not answered this lately",
+            Self::OldList => "the list is too old by now",
+            Self::OldAddresses => "the external addresses could not be listed",
+            Self::TriedSince => "it was tried after the list was asked for",
+            Self::News => "a newer answer, or the time that has passed, rules it out",
+            Self::AddressNotMoved => "its external address could not be moved",
+            Self::CreationFailed => "servers of an earlier creation failed or did not show",
+        }
+    }
+}
+
+/// An action that is to be begun.
+#[derive(Debug)]
+struct Planned {
+    action: Action,
+    ground: Ground,
+    /// The report that it belongs to.
+    report: u64,
+}
+
+/// An action under way.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) action: Action,
+    pub(super) sentence: String,
+    /// What its replica was worth then.
+    pub(super) assessed: Option<Assessed>,
+    report: u64,
+}
+
+/// A report whose actions have not all ended.
+#[derive(Debug)]
+struct OpenReport {
+    report: CycleReport,
+    left: usize,
+    began: Moment,
+}
+
+/// What is to be done, and what has come of it so far.
+#[derive(Debug, Default)]
+pub(super) struct Agenda {
+    queue: VecDeque<Planned>,
+    plan: Plan,
+    /// Addresses that were moved since the last list.
+    moved: BTreeSet<ExternalAddressId>,
+    /// Services that failed since then, in a way that concerns all requests.
+    failed: BTreeSet<Service>,
+    /// The names were looked up for the creation of this plan.
+    names_are_new: bool,
+    reports: BTreeMap<u64, OpenReport>,
+    last_report: u64,
+}
+
+impl Agenda {
+    /// Whether an action on this object is still to be begun.
+    pub(super) fn has(&self, object: &Object) -> bool {
+        let mut actions = self.queue.iter().map(|planned| &planned.action);
+        actions.any(|action| Object::of(action) == *object)
+    }
+}
+
+fn service_of(action: &Action) -> Service {
+    match action {
+        Action::MoveAddress { .. } => Service::Network,
+        Action::Delete { .. } | Action::Create { .. } => Service::Compute,
+    }
+}
+
+fn never_came_up(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Delete {
+            reason: DeleteReason::StartupTimeout,
+            ..
+        }
+    )
+}
+
+impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
+    /// Has a plan carried out in its order, without choosing. It takes the place of what is left of the one before.
+    pub(super) fn carry_out(&mut self, plan: Plan, ground: Ground) {
+        self.failed.clear();
+        self.agenda.moved.clear();
+        self.agenda.failed.clear();
+        self.agenda.names_are_new = false;
+        self.drop_planned(|_| true);
+        self.add(plan, ground);
+    }
+
+    /// Has moves made before whatever else is to be done.
+    pub(super) fn carry_out_first(&mut self, moves: Plan, ground: Ground) {
+        self.failed.clear();
+        self.drop_planned(|action| matches!(action, Action::MoveAddress { .. }));
+        let rest = std::mem::take(&mut self.agenda.queue);
+        self.add(moves, ground);
+        self.agenda.queue.extend(rest);
+    }
+
+    fn drop_planned(&mut self, is_dropped: impl Fn(&Action) -> bool) {
+        let queue = std::mem::take(&mut self.agenda.queue);
+        for planned in queue {
+            if is_dropped(&planned.action) {
+                self.report(planned.report, None);
+            } else {
+                self.agenda.queue.push_back(planned);
+            }
+        }
+    }
+
+    fn add(&mut self, plan: Plan, ground: Ground) {
+        let Some(listing) = self.listing.as_ref().filter(|_| !plan.actions.is_empty()) else {
+            return;
+        };
+        let began = self.parts.clock.now();
+        let broken = violations(&self.parts.policy, &self.memory, listing, &plan, began);
+        if !broken.is_empty() {
+            let when = self.when();
+            return self.journal.refused(when, &broken, &self.parts.watcher);
+        }
+        self.agenda.last_report += 1;
+        let number = self.agenda.last_report;
+        let report = CycleReport {
+            taken: listing.taken,
+            available: plan.assessment.available,
+            actions: Vec::with_capacity(plan.actions.len()),
+        };
+        let left = plan.actions.len();
+        let open = OpenReport {
+            report,
+            left,
+            began,
+        };
+        self.agenda.reports.insert(number, open);
+        for action in &plan.actions {
+            self.agenda.queue.push_back(Planned {
+                action: action.clone(),
+                ground,
+                report: number,
+            });
+        }
+        self.agenda.plan = plan;
+    }
+
+    /// Whether nothing is to be done any more, or being done.
+    pub(super) fn agenda_is_over(&self) -> bool {
+        self.agenda.queue.is_empty() && self.agenda.reports.is_empty()
+    }
+
+    /// Notes what an action came to; none: a newer plan has taken its place.
+    fn report(&mut self, number: u64, action: Option<ActionReport>) {
+        let Some(open) = self.agenda.reports.get_mut(&number) else {
+            return;
+        };
+        open.report.actions.extend(action);
+        open.left = open.left.saturating_sub(1);
+        if open.left > 0 {
+            return;
+        }
+        if let Some(open) = self.agenda.reports.remove(&number) {
+            self.stepped(CycleStep::Apply, open.began);
+            if !open.report.actions.is_empty() {
+                self.journal.applied(open.report);
+            }
+        }
+    }
+
+    /// Begins the first action that does not have to wait, or leaves it out; `false`: there is none.
+    pub(super) fn begin_action(&mut self) -> bool {
+        for index in 0..self.agenda.queue.len() {
+            let Some(planned) = self.agenda.queue.get(index) else {
+                break;
+            };
+            let service = service_of(&planned.action);
+            let is_creation = matches!(planned.action, Action::Create { .. });
+            let waits = self.waits_for_another(&planned.action);
+            let now = self.parts.clock.now();
+            let is_quiet = now < self.jobs.quiet_until(Service::All);
+            if is_creation && !waits && self.catalogue.is_none() && !self.is_stopping() && !is_quiet
+            {
+                // It stays where it is until then, and is weighed anew.
+                if self.begin_names_first(now) {
+                    return true;
+                }
+                continue;
+            }
+            if !self.is_stopping() && (waits || !self.may_begin(service)) {
+                continue;
+            }
+            let Some(planned) = self.agenda.queue.remove(index) else {
+                break;
+            };
+            let ground = planned.ground;
+            let begun = self.begun(planned);
+            // Nothing lies between this and the request but what is known now.
+            let now = self.parts.clock.now();
+            match self.hindrance(&begun.action, ground, now) {
+                Some(why) => self.leave_out(begun, why),
+                None => self.begin_this_action(begun, now),
+            }
+            return true;
+        }
+        false
+    }
+
+    fn begin_names_first(&mut self, now: Moment) -> bool {
+        if self.jobs.look_names_up_first() || !self.may_begin(Service::All) {
+            return false;
+        }
+        self.begin_at(now, Errand::NamesFirst, Request::LookUp(None));
+        true
+    }
+
+    fn begun(&self, planned: Planned) -> Begun {
+        Begun {
+            sentence: self.sentence(&self.agenda.plan, &planned.action),
+            assessed: self.assessed(&planned.action),
+            action: planned.action,
+            report: planned.report,
+        }
+    }
+
+    /// Whether an action waits for others that are not over: a deletion for the moves of its addresses, and a creation
+    /// for deletions that show that the last one came to nothing.
+    fn waits_for_another(&self, action: &Action) -> bool {
+        let planned = self.agenda.queue.iter().map(|planned| &planned.action);
+        let mut open = planned.chain(self.jobs.actions().map(|begun| &begun.action));
+        match action {
+            Action::MoveAddress { .. } => false,
+            Action::Delete { after, .. } => open.any(|other| {
+                matches!(other, Action::MoveAddress { address, .. } if after.contains(&address.id))
+            }),
+            Action::Create { .. } => open.any(never_came_up),
+        }
+    }
+
+    fn assessed(&self, action: &Action) -> Option<Assessed> {
+        let replica = match action {
+            Action::MoveAddress { to, .. } => to,
+            Action::Delete { replica, .. } => replica,
+            Action::Create { .. } => return None,
+        };
+        self.agenda.plan.assessment.replica(replica).cloned()
+    }
+
+    fn leave_out(&mut self, begun: Begun, why: Hindrance) {
+        if !self.wants_a_list(why, &begun.action) {
+            self.failed.insert(Object::of(&begun.action));
+        }
+        self.end(begun, Outcome::Skipped(why.text()));
+    }
+
+    fn end(&mut self, begun: Begun, outcome: Outcome) {
+        let report = ActionReport {
+            action: begun.action,
+            sentence: begun.sentence,
+            outcome,
+        };
+        self.report(begun.report, Some(report));
+        if self.agenda_is_over() {
+            self.pace.changed();
+        }
+    }
+
+    /// What is done and why, and what becomes of an external address that could not be moved.
+    fn sentence(&self, plan: &Plan, action: &Action) -> String {
+        let mut sentence = self.words_of(plan).action(action);
+        let (Action::Delete { replica, .. }, Some(listing)) = (action, &self.listing) else {
+            return sentence;
+        };
+        let (moves, now) = (self.memory.moves(), self.parts.clock.now());
+        for address in &listing.external_addresses {
+            let is_held = matches!(&address.holder, Holder::Server(id) if id == replica);
+            if is_held && moves.is_given_up(&address.id, replica, now) {
+                let error = moves
+                    .last_error(&address.id)
+                    .unwrap_or("no standby is left");
+                let address = address.address;
+                sentence.push_str(&format!(
+                    "; its external address {address} could not be moved and becomes free: {error}"
+                ));
+            }
+        }
+        sentence
+    }
+
+    fn hindrance(&self, action: &Action, ground: Ground, now: Moment) -> Option<Hindrance> {
+        if self.is_stopping() {
+            return Some(Hindrance::Stopping);
+        }
+        let service = service_of(action);
+        if self.agenda.failed.contains(&service) {
+            return Some(Hindrance::ProviderFailed);
+        }
+        if now < self.jobs.quiet_until(service) {
+            return Some(Hindrance::AskedToWait);
+        }
+        let object = Object::of(action);
+        let needs_names = matches!(action, Action::Create { .. }) && self.catalogue.is_none();
+        if needs_names && now < self.jobs.quiet_until(Service::All) {
+            return Some(Hindrance::AskedToWait);
+        }
+        if self.unanswered.is_left_out(&object, now) {
+            return Some(Hindrance::Unanswered);
+        }
+        let listed = self.listing.as_ref().map(|listing| listing.taken);
+        let listed = match ground {
+            Ground::List => listed.unwrap_or_default(),
+            Ground::Addresses { asked } => asked,
+        };
+        if now.since(listed) > LIST_IS_GOOD_FOR {
+            return Some(Hindrance::OldList);
+        }
+        let is_move = matches!(action, Action::MoveAddress { .. });
+        if is_move && ground == Ground::List && !self.addresses_are_fresh() {
+            return Some(Hindrance::OldAddresses);
+        }
+        if self.is_tried_since(&object, listed) {
+            return Some(Hindrance::TriedSince);
+        }
+        if !self.is_still_wanted(action, now) {
+            return Some(Hindrance::News);
+        }
+        match action {
+            Action::Delete { after, .. }
+                if !after.iter().all(|id| self.agenda.moved.contains(id)) =>
+            {
+                Some(Hindrance::AddressNotMoved)
+            }
+            Action::Create { .. } if self.creation_has_to_wait(now) => {
+                Some(Hindrance::CreationFailed)
+            }
+            _ => None,
+        }
+    }
+
+    /// INVARIANT: what was begun is not begun again before its outcome and a list that was asked for after that.
+    fn is_tried_since(&self, object: &Object, listed: Moment) -> bool {
+        let is_later = |answered: &Moment| *answered > listed;
+        match object {
+            Object::Address(id) => self.memory.moves().is_newer(id, self.addresses_asked),
+            _ => self.jobs.concern(object) || self.answered.get(object).is_some_and(is_later),
+        }
+    }
+
+    /// Whether a new list is all that an action wants which was not begun.
+    fn wants_a_list(&self, why: Hindrance, action: &Action) -> bool {
+        match (why, action) {
+            (
+                Hindrance::OldList
+                | Hindrance::TriedSince
+                | Hindrance::News
+                | Hindrance::CreationFailed,
+                _,
+            ) => true,
+            // It goes with the moves that it waits for.
+            (Hindrance::AddressNotMoved, Action::Delete { after, .. }) => {
+                let is_failed = |id: &ExternalAddressId| Object::Address(id.clone());
+                self.addresses_are_fresh()
+                    && !after.iter().any(|id| self.failed.contains(&is_failed(id)))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether creations have begun to wait since the plan was made: by a deletion of the same plan,
+    /// or since the time is over in which servers of the last one should have shown.
+    fn creation_has_to_wait(&self, now: Moment) -> bool {
+        let is_backing_off = self.memory.backoff().is_some_and(|b| now < b.until);
+        is_backing_off || self.memory.is_overdue(now)
+    }
+
+    /// Whether a plan made now would still have an action of the plan that is being carried out. A
+    /// replica may have said something else in the meantime.
+    fn is_still_wanted(&self, action: &Action, now: Moment) -> bool {
+        let Some(listing) = &self.listing else {
+            return false;
+        };
+        let anew;
+        let newest = if self.pace.plan_is_old(now) {
+            anew = plan(&self.parts.policy, &self.memory, listing, now);
+            &anew
+        } else {
+            &self.plan
+        };
+        newest.actions.iter().any(|other| match (action, other) {
+            (Action::Create { count }, Action::Create { count: now }) => now >= count,
+            (
+                Action::Delete {
+                    replica, reason, ..
+                },
+                Action::Delete {
+                    replica: same,
+                    reason: now,
+                    ..
+                },
+            ) => replica == same && reason == now,
+            (
+                Action::MoveAddress { address, to, .. },
+                Action::MoveAddress {
+                    address: same,
+                    to: now,
+                    ..
+                },
+            ) => address.id == same.id && to == now,
+            _ => false,
+        })
+    }
+
+    fn begin_this_action(&mut self, begun: Begun, now: Moment) {
+        match &begun.action {
+            Action::MoveAddress { address, to, .. } => {
+                let request = Request::Move(address.clone(), self.standby(to));
+                self.memory.moves_mut().sent(&address.id, to);
+                self.begin_at(now, Errand::Action(begun), request);
+            }
+            Action::Delete {
+                replica, reason, ..
+            } => {
+                let request = Request::Delete(replica.clone());
+                self.memory.deletion_sent(replica);
+                self.journal.deletion_sent(replica, *reason);
+                self.begin_at(now, Errand::Action(begun), request);
+            }
+            Action::Create { count } => {
+                let mark = self.memory.creation_sent(count.get(), now);
+                let catalogue = self.catalogue.clone().unwrap_or_default();
+                let order = Order {
+                    count: *count,
+                    mark,
+                    is_marked: self.orders_are_marked,
+                    name_part: mark.instance.name_part(mark.number),
+                    catalogue: Arc::clone(&catalogue),
+                };
+                let errand = Errand::Create(begun, catalogue);
+                self.begin_at(now, errand, Request::Create(order));
+            }
+        }
+    }
+
+    /// The names that a creation waits for were looked up. If that failed, so has the creation.
+    pub(super) fn names_looked_up_first(&mut self, names: Result<LookedUp, ProviderError>) {
+        let error = match names {
+            Ok(names) => {
+                self.agenda.names_are_new = true;
+                return self.learn_names(names);
+            }
+            Err(error) => error,
+        };
+        let is_creation = |planned: &Planned| matches!(planned.action, Action::Create { .. });
+        let Some(index) = self.agenda.queue.iter().position(is_creation) else {
+            self.obey(Service::All, &error);
+            return;
+        };
+        if let Some(planned) = self.agenda.queue.remove(index) {
+            let begun = self.begun(planned);
+            if let Action::Create { count } = &begun.action {
+                let now = self.parts.clock.now();
+                self.memory.creation_sent(count.get(), now);
+            }
+            self.creation_ended(begun, Err(error));
+        }
+    }
+
+    /// The names of a creation that was refused were looked up again: one with other ids may follow at once.
+    pub(super) fn names_looked_up_anew(
+        &mut self,
+        begun: Begun,
+        of: &Catalogue,
+        refused: ProviderError,
+        names: Result<LookedUp, ProviderError>,
+    ) {
+        let names = match names {
+            Ok(names) => names,
+            Err(error) => return self.creation_ended(begun, Err(error)),
+        };
+        let is_the_same = names.catalogue.makes_the_same(of);
+        self.learn_names(names);
+        if is_the_same || self.is_stopping() {
+            return self.creation_ended(begun, Err(refused));
+        }
+        self.memory.creation_withdrawn();
+        self.agenda.names_are_new = true;
+        self.agenda.queue.push_front(Planned {
+            action: begun.action,
+            ground: Ground::List,
+            report: begun.report,
+        });
+    }
+
+    /// A creation was answered. Where it was refused, a name may stand for another object by now.
+    pub(super) fn created(
+        &mut self,
+        begun: Begun,
+        of: Arc<Catalogue>,
+        made: Result<Accepted, ProviderError>,
+    ) {
+        let may_be_outdated = |error: &ProviderError| {
+            matches!(
+                error.kind,
+                ProviderErrorKind::Rejected | ProviderErrorKind::NotFound
+            )
+        };
+        match made {
+            Err(error) if may_be_outdated(&error) => {
+                self.network_names.ours.clear();
+                self.network_names.others.clear();
+                if self.agenda.names_are_new || self.is_stopping() {
+                    return self.creation_ended(begun, Err(error));
+                }
+                let before = Some(Arc::clone(&of));
+                let errand = Errand::NamesAnew(begun, of, error);
+                self.begin(errand, Request::LookUp(before));
+            }
+            made => {
+                if let Ok(accepted) = &made {
+                    self.orders_are_marked = accepted.marked;
+                }
+                self.creation_ended(begun, made);
+            }
+        }
+    }
+
+    fn creation_ended(&mut self, begun: Begun, made: Result<Accepted, ProviderError>) {
+        let outcome = match &made {
+            Ok(accepted) => Ok(accepted.clone()),
+            Err(error) => Err(error.as_create_failure()),
+        };
+        let now = self.parts.clock.now();
+        let is_refused = |failure: &CreateFailure| !failure.outcome_unknown;
+        if !outcome.as_ref().is_err_and(is_refused) {
+            self.lookout.asked(now);
+        }
+        self.memory.creation_answered(outcome, now);
+        self.action_ended(begun, made.map(drop));
+    }
+
+    /// Takes in what an action came to, whatever it was.
+    pub(super) fn action_ended(&mut self, begun: Begun, result: Result<(), ProviderError>) {
+        let now = self.parts.clock.now();
+        let service = service_of(&begun.action);
+        let object = Object::of(&begun.action);
+        match &begun.action {
+            Action::MoveAddress {
+                address,
+                from,
+                to,
+                reason,
+            } => match &result {
+                Ok(()) => self.address_moved(&address.id, from.as_ref(), to, *reason),
+                Err(error) => self.move_failed(&address.id, from.as_ref(), to, error),
+            },
+            Action::Delete {
+                replica, reason, ..
+            } => match &result {
+                Ok(()) => self.memory.deletion_accepted(replica, *reason, now),
+                Err(_) => {
+                    self.memory.deletion_failed(replica);
+                    self.journal.deletion_failed(replica);
+                }
+            },
+            Action::Create { .. } => {}
+        }
+        self.answered.insert(object.clone(), now);
+        // A creation has its backoff.
+        if object != Object::Creation {
+            let got_no_answer = result.as_ref().is_err_and(|e| e.kind.is_no_answer());
+            let interval = self.parts.scaling_interval;
+            self.unanswered
+                .ended(object.clone(), got_no_answer, now, interval);
+        }
+        let when = self.when();
+        self.journal
+            .ended(when, &self.parts.policy, &begun, &result, &self.parts.watcher);
+        let Err(error) = result else {
+            return self.end(begun, Outcome::Done);
+        };
+        self.obey(service, &error);
+        if error.kind.concerns_the_provider() {
+            self.agenda.failed.insert(service);
+        }
+        // A move that was refused is remembered, and the plan waits: for each pair by itself.
+        if !matches!(object, Object::Address(_)) {
+            self.failed.insert(object);
+        }
+        self.end(begun, Outcome::Failed(chain(&error)));
+    }
+
+    fn address_moved(
+        &mut self,
+        address: &ExternalAddressId,
+        from: Option<&ReplicaId>,
+        to: &ReplicaId,
+        reason: MoveReason,
+    ) {
+        let now = self.parts.clock.now();
+        self.memory.moves_mut().succeeded(address, now);
+        self.agenda.moved.insert(address.clone());
+        // What is known now, so that the same move is not wanted again before the next list.
+        if let Some(listing) = &mut self.listing {
+            let listed = listing.external_addresses.iter_mut();
+            for known in listed.filter(|known| known.id == *address) {
+                known.holder = Holder::Server(to.clone());
+            }
+            self.holders = listing.holders();
+        }
+        let silent_since = from
+            .filter(|_| reason == MoveReason::HolderUnreachable)
+            .and_then(|id| self.memory.record(id)?.unreachable_since);
+        let outage = silent_since.map(|since| now.since(since));
+        self.parts.watcher.note(&Note::Moved(reason, outage));
+    }
+
+    fn move_failed(
+        &mut self,
+        address: &ExternalAddressId,
+        from: Option<&ReplicaId>,
+        to: &ReplicaId,
+        error: &ProviderError,
+    ) {
+        let now = self.parts.clock.now();
+        // It may have another port by now.
+        self.ports.remove(to);
+        let changed = error.kind == ProviderErrorKind::Changed;
+        if !changed && !error.kind.concerns_the_provider() {
+            self.memory.address_refused(to, now);
+        }
+        let failure = MoveFailure {
+            error: short_text(&chain(error)).into(),
+            changed,
+            outcome_unknown: error.outcome_unknown,
+        };
+        let moves = self.memory.moves_mut();
+        moves.failed(address, from, to, failure, now);
+    }
+}
+

@@ -1,0 +1,447 @@
+//! Lists of the pool: the servers, their external addresses, and what is asked beside them.
+
+use super::jobs::Errand;
+use super::journal::oddities::Asked;
+use super::{Clock, LIST_ON_DEMAND_AT_MOST_EVERY, Probes, Scaler, Watcher, chain};
+use crate::pool::{
+    CycleStep, ExternalAddress, Failed, Inquiry, Listing, Looked, Moment, ReplicaId, ServerState,
+    take_out_contradictions,
+};
+use crate::provider::{Calls, ProviderError, Request, Service, Sight};
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How many failed servers are asked for their fault in one cycle.
+const FAULTS_READ_IN_A_CYCLE: usize = 5;
+/// For how long a plan waits for them.
+const FAULTS_ARE_WAITED_FOR: Duration = Duration::from_secs(1);
+/// For how long a list of the servers waits for that of the external addresses, if these are known from before.
+const ADDRESSES_ARE_WAITED_FOR: Duration = Duration::from_secs(2);
+/// When the next list comes where there was more to ask for than is asked for at once.
+const ASK_ON_AFTER: Duration = Duration::from_secs(2);
+
+/// A look at the whole pool: what is known of it so far.
+#[derive(Debug)]
+pub(super) struct Look {
+    asked: Moment,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// The servers are being listed.
+    Servers,
+    /// Their external addresses are, or are to be.
+    Addresses {
+        listing: Listing,
+        begun: bool,
+        until: Moment,
+    },
+    /// What the list lacks is asked for, one by one.
+    Asking(Asking),
+    /// Faults are read; the list has been taken in.
+    Faults {
+        unread: VecDeque<ReplicaId>,
+        open: usize,
+        until: Moment,
+    },
+}
+
+#[derive(Debug)]
+struct Asking {
+    listing: Listing,
+    /// When its external addresses were asked for; none: they have not come.
+    addresses_asked: Option<Moment>,
+    arrived: Moment,
+    inquiry: Inquiry,
+    unasked: VecDeque<ReplicaId>,
+    /// Those that are asked for and have not been answered yet.
+    open: usize,
+    /// There was more to ask for.
+    has_more: bool,
+    goes_on: bool,
+}
+
+impl Look {
+    /// Since when the servers are being listed, if they still are.
+    pub(super) fn servers_since(&self) -> Option<Moment> {
+        matches!(self.stage, Stage::Servers).then_some(self.asked)
+    }
+
+    /// When it goes on without what has not come by then.
+    pub(super) fn until(&self) -> Option<Moment> {
+        match self.stage {
+            Stage::Addresses { until, .. } | Stage::Faults { until, .. } => Some(until),
+            Stage::Servers | Stage::Asking(_) => None,
+        }
+    }
+}
+
+impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
+    /// Asks for a new list.
+    pub(super) fn begin_look(&mut self) {
+        let asked = self.parts.clock.now();
+        if self.wanted_list.take().is_some() {
+            self.listed_on_demand = Some(asked);
+        }
+        self.lookout.looks_now(asked);
+        self.look = Some(Look {
+            asked,
+            stage: Stage::Servers,
+        });
+        let sight = self.sight();
+        self.begin(Errand::Servers, Request::List(asked, sight));
+    }
+
+    fn sight(&self) -> Sight {
+        let known = self.memory.records().map(|record| record.server.id.clone());
+        Sight {
+            names: self.network_names.clone(),
+            known: Arc::new(known.collect()),
+            network: self.catalogue.as_ref().map(|c| c.network.clone()),
+        }
+    }
+
+    pub(super) fn servers_listed(&mut self, listed: Result<Listing, ProviderError>) {
+        let until = self.parts.clock.now() + ADDRESSES_ARE_WAITED_FOR;
+        let Some(look) = &mut self.look else { return };
+        match listed {
+            Ok(listing) if self.parts.policy.external_addresses => {
+                look.stage = Stage::Addresses {
+                    listing,
+                    begun: false,
+                    until,
+                };
+                self.advance_look();
+            }
+            Ok(listing) => self.listed(listing, None),
+            Err(error) => self.list_failed(Service::Compute, error),
+        }
+    }
+
+    /// Asks for the external addresses.
+    pub(super) fn list_addresses(&mut self, of_look: bool) {
+        let asked = self.parts.clock.now();
+        if !of_look {
+            self.addresses.next_list = asked + LIST_ON_DEMAND_AT_MOST_EVERY;
+        }
+        let errand = Errand::Addresses { asked, of_look };
+        self.begin(errand, Request::ExternalAddresses);
+    }
+
+    /// The external addresses that belong to a list of the servers have come, or not.
+    pub(super) fn addresses_of_look_listed(
+        &mut self,
+        asked: Moment,
+        listed: Result<Vec<ExternalAddress>, ProviderError>,
+    ) {
+        let Some(Stage::Addresses { listing, .. }) = self.look.as_mut().map(|look| &mut look.stage)
+        else {
+            // The list of the servers has not waited for them.
+            return self.addresses_listed(asked, listed);
+        };
+        match listed {
+            Ok(addresses) => {
+                let mut listing = listing.clone();
+                listing.external_addresses = addresses;
+                self.listed(listing, Some(asked));
+            }
+            Err(error) if self.listing.is_some() && !self.is_stopping() => {
+                self.addresses_failed(asked, &error);
+                self.go_on_without_addresses();
+            }
+            Err(error) => self.list_failed(Service::Network, error),
+        }
+    }
+
+    /// Takes in the list of the servers although that of the external addresses has not come: they are taken to be where
+    /// they were, and none is moved before they are listed again.
+    fn go_on_without_addresses(&mut self) {
+        if let Some(Stage::Addresses { listing, .. }) = self.look.as_ref().map(|look| &look.stage) {
+            let listing = listing.clone();
+            self.listed(listing, None);
+        }
+    }
+
+    /// Addresses as a list shows them; but where they have been moved to since it was asked for, as that left them.
+    pub(super) fn as_known(
+        &self,
+        mut addresses: Vec<ExternalAddress>,
+        asked: Moment,
+    ) -> Vec<ExternalAddress> {
+        let known = self.listing.as_ref().map(|l| &l.external_addresses[..]);
+        for address in &mut addresses {
+            let moves = self.memory.moves();
+            let same = |other: &&ExternalAddress| other.id == address.id;
+            if moves.is_moved_since(&address.id, asked)
+                && let Some(known) = known.and_then(|known| known.iter().find(same))
+            {
+                *address = known.clone();
+            }
+        }
+        addresses
+    }
+
+    /// A list has come; its external addresses were asked for at `addresses_asked`, if they have come with it. What it
+    /// lacks is asked for before it is taken in.
+    fn listed(&mut self, mut listing: Listing, addresses_asked: Option<Moment>) {
+        let Some(asked) = self.look.as_ref().map(|look| look.asked) else {
+            return;
+        };
+        self.stepped(CycleStep::List, asked);
+        self.addresses.servers_fail = false;
+        self.lists.succeeded();
+        self.next_list = asked + self.parts.scaling_interval;
+        listing.image = self.catalogue.as_ref().map(|c| c.image.as_str().into());
+        let arrived = self.parts.clock.now();
+        let memory = &self.memory;
+        let contradictions = take_out_contradictions(&mut listing, |id| memory.address_of(id));
+        let when = self.when();
+        self.journal.contradicted(when, &contradictions);
+        let mut questions: VecDeque<ReplicaId> = self.memory.questions(&listing).into();
+        let left_out = questions.split_off(questions.len().min(Inquiry::AT_ONCE));
+        let mut inquiry = Inquiry::default();
+        let has_more = !left_out.is_empty();
+        for id in left_out {
+            inquiry.0.insert(id, Looked::NotAsked);
+        }
+        let stage = Stage::Asking(Asking {
+            listing,
+            addresses_asked,
+            arrived,
+            inquiry,
+            unasked: questions,
+            open: 0,
+            has_more,
+            goes_on: true,
+        });
+        self.look = Some(Look { asked, stage });
+        self.advance_look();
+    }
+
+    /// Goes on with the look as far as that is possible now; `false`: nothing was done.
+    pub(super) fn advance_look(&mut self) -> bool {
+        let Some(mut look) = self.look.take() else {
+            return false;
+        };
+        match &mut look.stage {
+            Stage::Servers => {}
+            Stage::Addresses { begun, until, .. } => {
+                let now = self.parts.clock.now();
+                let is_quiet = now < self.jobs.quiet_until(Service::Network);
+                if self.is_stopping() {
+                    return false;
+                }
+                if !*begun && !is_quiet && self.may_begin(Service::Network) {
+                    *begun = true;
+                    self.look = Some(look);
+                    self.list_addresses(true);
+                    return true;
+                }
+                if now >= *until && self.listing.is_some() {
+                    self.look = Some(look);
+                    self.go_on_without_addresses();
+                    return true;
+                }
+            }
+            Stage::Asking(asking) => {
+                if let Some(id) = asking.unasked.front().cloned() {
+                    let quiet_until = self.jobs.quiet_until(Service::Compute);
+                    asking.goes_on &=
+                        !self.is_stopping() && self.parts.clock.now() >= quiet_until;
+                    if !asking.goes_on {
+                        let rest = asking.unasked.drain(..);
+                        asking.inquiry.0.extend(rest.map(|id| (id, Looked::NotAsked)));
+                    } else if self.may_begin(Service::Compute) {
+                        asking.unasked.pop_front();
+                        asking.open += 1;
+                        self.look = Some(look);
+                        let sight = self.sight();
+                        self.begin(Errand::Show(id.clone()), Request::Show(id, sight));
+                        return true;
+                    }
+                }
+                if asking.unasked.is_empty() && asking.open == 0 {
+                    let Stage::Asking(asking) = look.stage else {
+                        return false;
+                    };
+                    self.take_in(look.asked, asking);
+                    return true;
+                }
+            }
+            Stage::Faults {
+                unread,
+                open,
+                until,
+            } => {
+                let now = self.parts.clock.now();
+                if self.is_stopping() || now < self.jobs.quiet_until(Service::Compute) {
+                    unread.clear();
+                }
+                if let Some(id) = unread.front().cloned()
+                    && self.may_begin(Service::Compute)
+                {
+                    unread.pop_front();
+                    *open += 1;
+                    self.look = Some(look);
+                    self.begin(Errand::Fault(id.clone()), Request::Fault(id));
+                    return true;
+                }
+                if now >= *until || (unread.is_empty() && *open == 0) {
+                    self.act_on_list();
+                    return true;
+                }
+            }
+        }
+        self.look = Some(look);
+        false
+    }
+
+    pub(super) fn shown(&mut self, id: ReplicaId, shown: Result<Looked, ProviderError>) {
+        let mut goes_on = true;
+        let looked = match shown {
+            Ok(looked) => looked,
+            Err(error) => {
+                log::debug!("server {id} cannot be asked for: {}", chain(&error));
+                goes_on = !self.look_up_failed(Service::Compute, &error);
+                Looked::NotKnown
+            }
+        };
+        if let Some(Stage::Asking(asking)) = self.look.as_mut().map(|look| &mut look.stage) {
+            asking.inquiry.0.insert(id, looked);
+            asking.open = asking.open.saturating_sub(1);
+            asking.goes_on &= goes_on;
+        }
+    }
+
+    /// Takes the list in, with what was asked beside it.
+    fn take_in(&mut self, asked: Moment, asking: Asking) {
+        let Asking {
+            mut listing,
+            addresses_asked,
+            arrived,
+            inquiry,
+            has_more,
+            goes_on,
+            ..
+        } = asking;
+        let now = self.parts.clock.now();
+        if !inquiry.0.is_empty() {
+            let told = Asked::of(&self.memory, &inquiry);
+            let when = self.when();
+            self.journal.asked(when, told, &self.parts.watcher);
+        }
+        if has_more && goes_on {
+            self.next_list = self.next_list.min(now + ASK_ON_AFTER);
+        }
+        match addresses_asked {
+            Some(asked) => {
+                self.settle_moves(&listing.external_addresses, asked);
+                let addresses = std::mem::take(&mut listing.external_addresses);
+                listing.external_addresses = self.as_known(addresses, asked);
+                self.addresses_are_known(asked);
+            }
+            None => {
+                let known = self.listing.as_ref().map(|l| l.external_addresses.clone());
+                listing.external_addresses = known.unwrap_or_default();
+            }
+        }
+        let policy = &self.parts.policy;
+        let memory = &self.memory;
+        self.lookout
+            .listed(&listing, |id| memory.record(id).is_some());
+        if !self
+            .memory
+            .observe_asked(policy, &listing, &inquiry, arrived)
+        {
+            let when = self.when();
+            self.journal.disbelieved(when, &self.memory);
+        }
+        if let Some(part) = self.memory.creation_cut_short() {
+            let when = self.when();
+            self.journal.cut_short(when, part);
+        }
+        let memory = &self.memory;
+        self.parts.probes.forget(&|id| memory.record(id).is_none());
+        self.ports.retain(|id, _| memory.record(id).is_some());
+        self.holders = listing.holders();
+        // There may be thousands of them, and they are taken in.
+        listing.not_alone = BTreeSet::new();
+        self.answered.retain(|_, at| *at > listing.taken);
+        self.listing = Some(listing);
+        self.tell_several_addresses();
+        self.pace.changed();
+        let when = self.when();
+        self.journal.listed(when);
+        let until = self.parts.clock.now() + FAULTS_ARE_WAITED_FOR;
+        self.look = Some(Look {
+            asked,
+            stage: Stage::Faults {
+                unread: self.unread_faults(),
+                open: 0,
+                until,
+            },
+        });
+    }
+
+    /// The servers that ended in an error state and whose fault was not asked for.
+    fn unread_faults(&self) -> VecDeque<ReplicaId> {
+        self.memory
+            .records()
+            .filter(|r| r.server.state == ServerState::Failed(Failed::Error) && r.fault.is_none())
+            .map(|r| r.server.id.clone())
+            .take(FAULTS_READ_IN_A_CYCLE)
+            .collect()
+    }
+
+    pub(super) fn fault_read(
+        &mut self,
+        id: &ReplicaId,
+        fault: Result<Option<String>, ProviderError>,
+    ) {
+        let mut goes_on = true;
+        let fault = match fault {
+            Ok(fault) => Some(fault.unwrap_or_default()),
+            Err(error) => {
+                log::debug!("the fault of server {id} cannot be read: {error}");
+                goes_on = !self.look_up_failed(Service::Compute, &error);
+                goes_on.then(String::new)
+            }
+        };
+        if let Some(fault) = fault {
+            self.memory.fault_read(id, &fault);
+        }
+        if let Some(Stage::Faults { unread, open, .. }) =
+            self.look.as_mut().map(|look| &mut look.stage)
+        {
+            *open = open.saturating_sub(1);
+            if !goes_on {
+                unread.clear();
+            }
+        }
+    }
+
+    /// A list failed, by what this service has answered.
+    fn list_failed(&mut self, service: Service, error: ProviderError) {
+        let Some(asked) = self.look.take().map(|look| look.asked) else {
+            return;
+        };
+        self.stepped(CycleStep::List, asked);
+        self.addresses.servers_fail = service == Service::Compute;
+        // It was broken off.
+        if self.is_stopping() {
+            return;
+        }
+        let now = self.parts.clock.now();
+        self.lists.failed(asked);
+        let doublings = self.lists.failures.min(10);
+        let wait = LIST_ON_DEMAND_AT_MOST_EVERY * 2_u32.pow(doublings);
+        self.next_list = now + wait.min(self.parts.scaling_interval);
+        self.jobs.leave_alone(service, self.next_list);
+        self.obey(service, &error);
+        let when = self.when();
+        self.journal.list_failed(when, &error, &self.parts.watcher);
+        self.list_error = Some(error);
+    }
+}
