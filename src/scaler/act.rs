@@ -604,7 +604,8 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             Err(error) if may_be_outdated(&error) => {
                 self.network_names.ours.clear();
                 self.network_names.others.clear();
-                if self.agenda.names_are_new || self.is_stopping() {
+                let is_quiet = self.parts.clock.now() < self.jobs.quiet_until(Service::All);
+                if self.agenda.names_are_new || is_quiet || self.is_stopping() {
                     return self.creation_ended(begun, Err(error));
                 }
                 let before = Some(Arc::clone(&of));
@@ -700,6 +701,8 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             let listed = listing.external_addresses.iter_mut();
             for known in listed.filter(|known| known.id == *address) {
                 known.holder = Holder::Server(to.clone());
+                // So the answer has said: only then is it certain that it was moved by this request.
+                known.revision = known.revision.map(|revision| revision.saturating_add(1));
             }
             self.holders = listing.holders();
         }

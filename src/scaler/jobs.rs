@@ -14,8 +14,11 @@ use std::time::Duration;
 pub(super) enum Errand {
     /// The list of the servers, for the look under way.
     Servers,
-    /// The list of the external addresses: for the look under way, or by itself.
-    Addresses { asked: Moment, of_look: bool },
+    /// The list of the external addresses: for the look that was begun at that moment, or by itself.
+    Addresses {
+        asked: Moment,
+        of_look: Option<Moment>,
+    },
     /// A server that the list lacks.
     Show(ReplicaId),
     /// Why a server failed.
@@ -256,7 +259,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         }
         if may.rescue && self.rescue_is_due() && self.may_begin(Service::Network) {
             may.rescue = false;
-            self.list_addresses(false);
+            self.list_addresses(None);
             return true;
         }
         self.begin_chore()
@@ -281,10 +284,9 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                 self.servers_listed(listed);
             }
             (Errand::Addresses { asked, of_look }, Reply::ExternalAddresses(listed)) => {
-                if of_look {
-                    self.addresses_of_look_listed(asked, listed);
-                } else {
-                    self.addresses_listed(asked, listed);
+                match of_look {
+                    Some(look) => self.addresses_of_look_listed((look, asked), listed),
+                    None => self.addresses_listed(asked, listed),
                 }
             }
             (Errand::Show(id), Reply::Shown(shown)) => self.shown(id, shown),

@@ -121,9 +121,9 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     }
 
     /// Asks for the external addresses.
-    pub(super) fn list_addresses(&mut self, of_look: bool) {
+    pub(super) fn list_addresses(&mut self, of_look: Option<Moment>) {
         let asked = self.parts.clock.now();
-        if !of_look {
+        if of_look.is_none() {
             self.addresses.next_list = asked + LIST_ON_DEMAND_AT_MOST_EVERY;
         }
         let errand = Errand::Addresses { asked, of_look };
@@ -133,11 +133,11 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// The external addresses that belong to a list of the servers have come, or not.
     pub(super) fn addresses_of_look_listed(
         &mut self,
-        asked: Moment,
+        (of_look, asked): (Moment, Moment),
         listed: Result<Vec<ExternalAddress>, ProviderError>,
     ) {
-        let Some(Stage::Addresses { listing, .. }) = self.look.as_mut().map(|look| &mut look.stage)
-        else {
+        let look = self.look.as_ref().filter(|look| look.asked == of_look);
+        let Some(Stage::Addresses { listing, .. }) = look.map(|look| &look.stage) else {
             // The list of the servers has not waited for them.
             return self.addresses_listed(asked, listed);
         };
@@ -164,7 +164,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         }
     }
 
-    /// Addresses as a list shows them; but where they have been moved to since it was asked for, as that left them.
+    /// Addresses as a list shows them; but where they have been moved to since it was made, as that left them.
     pub(super) fn as_known(
         &self,
         mut addresses: Vec<ExternalAddress>,
@@ -172,11 +172,13 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     ) -> Vec<ExternalAddress> {
         let known = self.listing.as_ref().map(|l| &l.external_addresses[..]);
         for address in &mut addresses {
-            let moves = self.memory.moves();
             let same = |other: &&ExternalAddress| other.id == address.id;
-            if moves.is_moved_since(&address.id, asked)
-                && let Some(known) = known.and_then(|known| known.iter().find(same))
-            {
+            let is_newer = |known: &&ExternalAddress| match (known.revision, address.revision) {
+                (Some(known), Some(listed)) => known > listed,
+                _ => self.memory.moves().is_moved_since(&address.id, asked),
+            };
+            let known = known.and_then(|known| known.iter().find(same));
+            if let Some(known) = known.filter(is_newer) {
                 *address = known.clone();
             }
         }
@@ -235,8 +237,9 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                 }
                 if !*begun && !is_quiet && self.may_begin(Service::Network) {
                     *begun = true;
+                    let of_look = look.asked;
                     self.look = Some(look);
-                    self.list_addresses(true);
+                    self.list_addresses(Some(of_look));
                     return true;
                 }
                 if now >= *until && self.listing.is_some() {

@@ -84,9 +84,9 @@ pub(crate) struct SimCloud {
     pub(crate) world: Shared,
     pub(crate) life: usize,
     /// The addresses that belong to the list of the servers that was drawn last.
-    pub(crate) drawn: Vec<ExternalAddress>,
+    pub(crate) drawn: (u64, Vec<ExternalAddress>),
     /// A list of the servers that has been answered, and to which the addresses are to be listed next.
-    pub(crate) half_list: Option<Vec<ExternalAddress>>,
+    pub(crate) half_list: Option<(u64, Vec<ExternalAddress>)>,
     /// What the request under way tells the judge when its answer is there.
     pub(crate) news: Vec<News>,
 }
@@ -139,7 +139,7 @@ impl SimCloud {
 
     /// A list of the servers has come: the addresses are asked for next.
     pub(crate) fn servers_are_listed(&mut self) {
-        self.half_list = Some(std::mem::take(&mut self.drawn));
+        self.half_list = Some(self.drawn.clone());
     }
 
     /// One request: on its way, its effect, and back.
@@ -408,9 +408,10 @@ impl Provider for SimCloud {
             format!("life {life}: list: [{}]", servers.join(", "))
         });
         drop(world);
-        self.drawn = addresses;
+        let number = self.drawn.0 + 1;
+        self.drawn = (number, addresses);
         let told = listing.clone();
-        self.tell(move |world, now| world.judge.list_answered(life, now, told));
+        self.tell(move |world, now| world.judge.list_answered(life, now, (number, told)));
         Ok(listing)
     }
 
@@ -419,14 +420,18 @@ impl Provider for SimCloud {
         let half_list = self.half_list.take();
         let addresses = self.request("addresses", None, |world| {
             Ok(match &half_list {
-                Some(drawn) => drawn.clone(),
+                Some((_, drawn)) => drawn.clone(),
                 None => Self::draw_list(world).external_addresses,
             })
-        })?;
+        });
+        let of_list = half_list.as_ref().map(|(number, _)| *number);
+        if let (Err(_), Some(number)) = (&addresses, of_list) {
+            self.tell(move |world, now| world.judge.addresses_of_list_failed(life, now, number));
+        }
+        let addresses = addresses?;
         let told = addresses.clone();
-        let of_list = half_list.is_some();
         self.tell(move |world, now| {
-            world.note(38, || format!("life {life}: addresses, of a list: {of_list}"));
+            world.note(38, || format!("life {life}: addresses, of a list: {of_list:?}"));
             world.judge.addresses_answered(life, now, told, of_list);
         });
         Ok(addresses)

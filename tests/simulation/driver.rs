@@ -247,7 +247,7 @@ impl Driver {
                 SimCloud {
                     world: world.clone(),
                     life,
-                    drawn: Vec::new(),
+                    drawn: (0, Vec::new()),
                     half_list: None,
                     news: Vec::new(),
                 },

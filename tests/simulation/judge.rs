@@ -206,27 +206,46 @@ impl Judge {
 
     /// A list is there. It is known once it is taken in, with all that is asked beside it.
     /// Its external addresses are those of before, until they are there, too.
-    pub(crate) fn list_answered(&mut self, number: usize, now: u64, mut listing: Listing) {
+    pub(crate) fn list_answered(
+        &mut self,
+        number: usize,
+        now: u64,
+        (list, mut listing): (u64, Listing),
+    ) {
         let life = self.life(number);
         life.list_failures = 0;
         let known = life.listed.as_ref().map(|listed| listed.addresses.clone());
         listing.external_addresses = known.unwrap_or_default();
         life.arriving = Some(Arriving {
+            list,
             arrived: now,
             looks: 0,
             listing,
             with_addresses: false,
+            went_on: false,
             shown: Vec::new(),
         });
+    }
+
+    /// The list goes on without its external addresses.
+    pub(crate) fn addresses_of_list_failed(&mut self, number: usize, now: u64, list: u64) {
+        let arriving = self.life(number).arriving.as_mut();
+        if let Some(arriving) = arriving.filter(|arriving| arriving.list == list) {
+            arriving.goes_on(now);
+        }
     }
 
     /// The scaler takes a list in.
     pub(crate) fn taken_in(&mut self, number: usize) {
         let policy = self.policy.clone();
+        let waits = policy.external_addresses;
         let life = self.life(number);
-        let Some(arriving) = life.arriving.take() else {
+        let Some(mut arriving) = life.arriving.take() else {
             return;
         };
+        if waits && !arriving.went_on {
+            arriving.goes_on(u64::MAX);
+        }
         life.list(&policy, arriving.arrived, &arriving.listing);
         if arriving.with_addresses {
             life.settle_moves(&arriving.listing.external_addresses);
@@ -244,15 +263,15 @@ impl Judge {
         number: usize,
         now: u64,
         addresses: Vec<ExternalAddress>,
-        of_list: bool,
+        of_list: Option<u64>,
     ) {
-        if let Some(arriving) = self.life(number).arriving.as_mut().filter(|_| of_list) {
+        let arriving = self.life(number).arriving.as_mut();
+        if let Some(arriving) = arriving.filter(|arriving| Some(arriving.list) == of_list) {
             let in_time = now < arriving.arrived + ADDRESSES_ARE_WAITED_FOR_MS;
             arriving.listing.external_addresses.clone_from(&addresses);
             arriving.with_addresses = true;
             if in_time {
-                arriving.arrived = now;
-                arriving.looks = 0;
+                arriving.goes_on(now);
                 return;
             }
         }
@@ -262,6 +281,7 @@ impl Judge {
         life.given.clear();
         life.settle_moves(&addresses);
         life.addresses_turn = Some((turn, now));
+        let addresses = life.with_own_moves(addresses);
         if let Some(listed) = &mut life.listed {
             listed.addresses = addresses;
         }

@@ -233,14 +233,29 @@ pub(crate) struct Listed {
 /// A list that is there and not taken in yet.
 #[derive(Debug)]
 pub(crate) struct Arriving {
+    /// Its number.
+    pub(crate) list: u64,
     pub(crate) arrived: u64,
     /// How often the scaler has looked at the clock since.
     pub(crate) looks: u32,
     pub(crate) listing: Listing,
     /// Its external addresses are there.
     pub(crate) with_addresses: bool,
+    /// They are not waited for any more.
+    pub(crate) went_on: bool,
     /// What was asked for beside it: when that was answered, and what.
     pub(crate) shown: Vec<(u64, ReplicaId, Option<Looked>)>,
+}
+
+impl Arriving {
+    /// The external addresses are there, or are not waited for any more: to the scaler, the list comes now.
+    pub(crate) fn goes_on(&mut self, now: u64) {
+        let latest = self.arrived + ADDRESSES_ARE_WAITED_FOR_MS;
+        if !std::mem::replace(&mut self.went_on, true) {
+            self.arrived = now.min(latest);
+            self.looks = 0;
+        }
+    }
 }
 
 /// A creation and its answer: accepted, refused, or open.
@@ -426,7 +441,8 @@ impl Life {
             let is_deleted = self.deleted.contains_key(id) || self.deleting.contains(id);
             let is_expected = !is_deleted && !heard.leaves;
             heard.untold = !servers.contains_key(id) && is_expected;
-            heard.gone = !servers.contains_key(id) && !is_expected;
+            let is_open = self.deleting.contains(id);
+            heard.gone = !servers.contains_key(id) && !is_expected && !is_open;
         }
         self.expected = self.count_expected();
         // By the time at which it was asked for: what happened since, it may not show.
@@ -451,15 +467,29 @@ impl Life {
         self.first_list.get_or_insert(now);
         self.done.clear();
         self.given.clear();
+        let addresses = self.with_own_moves(listing.external_addresses.clone());
         self.listed = Some(Listed {
             ended: now,
             arrived: now,
             turn: self.turn,
             alone: servers.clone(),
             servers,
-            addresses: listing.external_addresses.clone(),
+            addresses,
             shrunken: false,
         });
+    }
+
+    /// Addresses as a list shows them, and later ones as the scaler has moved them since.
+    pub(crate) fn with_own_moves(&self, mut addresses: Vec<ExternalAddress>) -> Vec<ExternalAddress> {
+        let known = self.listed.iter().flat_map(|l| &l.addresses);
+        for known in known {
+            for listed in addresses.iter_mut().filter(|a| a.id == known.id) {
+                if known.revision > listed.revision {
+                    listed.clone_from(known);
+                }
+            }
+        }
+        addresses
     }
 
     /// A list of the addresses shows what came of the moves that were open.

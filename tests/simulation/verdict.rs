@@ -303,6 +303,11 @@ impl World {
         let Some((kind, outcome_unknown)) = failed else {
             known.tries.retain(|(id, _), _| *id != name);
             known.refused.retain(|(id, _), _| *id != name);
+            let listed = known.listed.iter_mut().flat_map(|l| &mut l.addresses);
+            for moved in listed.filter(|a| a.id == address.id) {
+                moved.holder = Holder::Server(to.clone());
+                moved.revision = moved.revision.map(|revision| revision + 1);
+            }
             return;
         };
         if let Holder::Server(from) = &address.holder {

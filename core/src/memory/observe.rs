@@ -242,7 +242,8 @@ impl Memory {
         let schedule = &mut self.schedule;
         let mut gone: Vec<Arc<Record>> = Vec::new();
         self.records.retain(|id, record| {
-            let stays = !is_gone(id);
+            // What its deletion comes to is still to be taken in.
+            let stays = record.delete_under_way || !is_gone(id);
             if !stays {
                 schedule.moved(id, record.waits(), None);
                 let looked = inquiry.of(id);
