@@ -357,7 +357,10 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                 .until()
                 .filter(|_| self.listing.is_some())
                 .unwrap_or(look_again),
-            None if self.jobs.has_place(self.parts.calls.places(), Service::Compute) => {
+            None if self
+                .jobs
+                .has_place(self.parts.calls.places(), Service::Compute) =>
+            {
                 self.next_list.min(wanted).min(look).max(quiet_until)
             }
             // So does the answer that makes room.

@@ -12,9 +12,7 @@ use openstack_sdk_blocking::{Auth, Cloud, CloudConfig, DomainRef, ProjectRef, Sc
 use serde_json::{Value, json};
 use simplescalevm::pool::EventKind;
 use simplescalevm::provider::openstack::{OpenStack, ServerTemplate};
-use simplescalevm::provider::{
-    Catalogue, NameChange, Provider, ProviderError, ProviderErrorKind,
-};
+use simplescalevm::provider::{Catalogue, NameChange, Provider, ProviderError, ProviderErrorKind};
 use simplescalevm_mock::MockCloud;
 use support::{Daemon, counter, quick_cloud, requests};
 
@@ -113,10 +111,7 @@ fn the_newest_active_image_is_used_from_the_next_look_on() {
         &json!({ "name": "internal", "external": false, "shared": false }),
     );
     let changes = pool.look_up().unwrap();
-    let kinds: Vec<EventKind> = changes
-        .iter()
-        .map(|change| change.kind)
-        .collect();
+    let kinds: Vec<EventKind> = changes.iter().map(|change| change.kind).collect();
     assert_eq!(kinds, [EventKind::NetworkChanged]);
 }
 

@@ -12,8 +12,8 @@ use openstack_sdk_blocking::{
 };
 use serde_json::{Value, json};
 use simplescalevm::pool::{Moment, Server, ServerState};
-use simplescalevm::provider::{Provider, Sight};
 use simplescalevm::provider::openstack::{OpenStack, ServerTemplate};
+use simplescalevm::provider::{Provider, Sight};
 use std::sync::{Arc, Mutex};
 
 /// A cloud whose list of servers is set, and that knows one by one those that are there.
@@ -113,10 +113,12 @@ fn list(
 ) -> Vec<Server> {
     cloud.0.lock().unwrap().list = servers;
     let listed = provider.list(Moment::default(), sight).unwrap().servers;
-    let is_known = |server: &&Server| {
-        server.state != ServerState::Unknown || sight.known.contains(&server.id)
-    };
-    let known = listed.iter().filter(is_known).map(|server| server.id.clone());
+    let is_known =
+        |server: &&Server| server.state != ServerState::Unknown || sight.known.contains(&server.id);
+    let known = listed
+        .iter()
+        .filter(is_known)
+        .map(|server| server.id.clone());
     sight.known = Arc::new(known.collect());
     listed
 }

@@ -179,7 +179,9 @@ fn probes_of_the_living(dead: u16) -> f64 {
         .with_room_for(64);
     let living = (0..LIVING).map(|number| server(number, true));
     let mut scaler = Scaler::new(Parts {
-        calls: AtOnce::new(Still((0..dead).map(|n| server(n, false)).chain(living).collect())),
+        calls: AtOnce::new(Still(
+            (0..dead).map(|n| server(n, false)).chain(living).collect(),
+        )),
         probes: Pool(probes),
         clock: time.clone(),
         watcher: Nobody,
@@ -190,7 +192,7 @@ fn probes_of_the_living(dead: u16) -> f64 {
         },
         instance: Instance::default(),
         scaling_interval: Duration::from_secs(60),
-            requests_per_second: None,
+        requests_per_second: None,
         stop: Arc::new(AtomicBool::new(false)),
     });
     let mut before = 0;

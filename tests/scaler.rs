@@ -151,10 +151,7 @@ fn retry_after_of_a_fault_is_obeyed_and_the_fault_is_read_later() {
 #[test]
 fn retry_after_of_what_is_looked_up_ahead_is_obeyed() {
     // The quota is another service's than ports.
-    for (kind, then) in [
-        ("prepare move", ", quota failed"),
-        ("prepare creation", ""),
-    ] {
+    for (kind, then) in [("prepare move", ", quota failed"), ("prepare creation", "")] {
         let mut bench = Bench::serving(&["a", "b"]);
         bench.add_address("f");
         bench.wait(s(30));

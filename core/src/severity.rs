@@ -2,7 +2,9 @@
 //! JSON, `/readyz` and the metrics alike. The table in `docs/ARCHITECTURE.md` is its specification.
 
 use super::words::{are, counted};
-use super::{BackoffCause, Blocked, DeleteBlock, Moment, MoveBlock, MoveReason, Phase, Snapshot};
+use super::{
+    BackoffCause, Blocked, CreateBlock, DeleteBlock, Moment, MoveBlock, MoveReason, Phase, Snapshot,
+};
 use crate::names;
 use std::fmt;
 use std::time::Duration;
@@ -46,6 +48,11 @@ pub enum Reason {
     NoListYet,
     /// Lists fail.
     CannotList {
+        /// How many in a row.
+        failures: u32,
+    },
+    /// Lists of the external addresses fail.
+    CannotListAddresses {
         /// How many in a row.
         failures: u32,
     },
@@ -109,6 +116,7 @@ names!(Reason {
     Self::LoopStopped => "loop-stopped",
     Self::NoListYet => "no-list-yet",
     Self::CannotList { .. } => "cannot-list",
+    Self::CannotListAddresses { .. } => "cannot-list-addresses",
     Self::ListTooOld => "list-too-old",
     Self::FirstLook => "first-look",
     Self::NothingReady { .. } => "nothing-ready",
@@ -133,6 +141,10 @@ impl Reason {
             Self::CannotList { .. } => {
                 "Nothing is created or deleted without a list. The log has the cause; it is tried \
                  again by itself."
+            }
+            Self::CannotListAddresses { .. } => {
+                "No external address is moved without a list of them. The log has the cause; it is \
+                 tried again by itself."
             }
             Self::ListTooOld => {
                 "Nothing is created or deleted on an old list. The cloud's API takes too long."
@@ -169,6 +181,11 @@ impl fmt::Display for Reason {
             Self::CannotList { failures } => write!(
                 f,
                 "The cloud cannot be listed ({} in a row)",
+                counted(u64::from(*failures), "failure")
+            ),
+            Self::CannotListAddresses { failures } => write!(
+                f,
+                "The external addresses cannot be listed ({} in a row)",
                 counted(u64::from(*failures), "failure")
             ),
             Self::ListTooOld => f.write_str("The last list of the cloud is too old"),
@@ -266,6 +283,7 @@ impl Health {
             judge.add(Severity::Critical, Reason::LoopStopped, None);
         }
         judge.lists();
+        judge.address_lists();
         judge.resources();
         judge.creations();
         judge.replicas();
@@ -292,6 +310,7 @@ impl Health {
             | Reason::ListTooOld
             | Reason::NothingReady { .. } => finding.severity == Severity::Critical,
             Reason::FirstLook
+            | Reason::CannotListAddresses { .. }
             | Reason::BelowFloor { .. }
             | Reason::CreationBlocked { .. }
             | Reason::CreationsFail { .. }
@@ -356,6 +375,20 @@ impl Judge<'_> {
         }
     }
 
+    /// A holder that dies by then keeps its address.
+    fn address_lists(&mut self) {
+        let lists = self.snapshot.address_lists;
+        if let Some(since) = lists.failing_since.filter(|_| lists.failures > 1) {
+            let failures = lists.failures;
+            let severity = self.lasts(since, lists.interval * 2);
+            self.add(
+                severity,
+                Reason::CannotListAddresses { failures },
+                Some(since),
+            );
+        }
+    }
+
     fn resources(&mut self) {
         let Snapshot { supply, floor, .. } = *self.snapshot;
         let ready = self.snapshot.plan.assessment.ready;
@@ -381,7 +414,10 @@ impl Judge<'_> {
     fn creations(&mut self) {
         let plan = &self.snapshot.plan;
         let blocked = plan.blocked.iter().find_map(|blocked| match blocked {
-            Blocked::Create { count, .. } => Some((*count, blocked.until().is_some())),
+            Blocked::Create { count, why } => {
+                let is_under_way = matches!(why, CreateBlock::UnderWay { .. });
+                Some((*count, is_under_way || blocked.until().is_some()))
+            }
             Blocked::Delete { .. } | Blocked::MoveAddress { .. } => None,
         });
         if let Some((count, waits)) = blocked {

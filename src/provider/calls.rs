@@ -1,8 +1,6 @@
 //! Requests to the cloud as values: whoever decides hands them over, and takes in what they came to.
 
-use super::{
-    Catalogue, LookedUp, Order, Port, Provider, ProviderError, Sight, Standby,
-};
+use super::{Catalogue, LookedUp, Order, Port, Provider, ProviderError, Sight, Standby};
 use crate::pool::{Accepted, ExternalAddress, Listing, Looked, Moment, Quota, ReplicaId};
 use std::collections::VecDeque;
 use std::sync::Arc;

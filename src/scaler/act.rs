@@ -1,16 +1,18 @@
 //! Carrying out a plan: its actions are begun in their order, none of them waits for another one without need, and
 //! what each came to is taken in when it is known.
 
+mod creation;
+mod hindrance;
+
+use self::hindrance::Hindrance;
 use super::jobs::Errand;
 use super::{Clock, Probes, Scaler, Watcher, chain};
 use crate::pool::{
-    Accepted, Action, ActionReport, Assessed, CreateFailure, CycleReport, CycleStep, DeleteReason,
-    ExternalAddressId, Holder, Moment, MoveFailure, MoveReason, Note, Outcome, Plan, ReplicaId,
-    plan, short_text, violations,
+    Action, ActionReport, Assessed, CycleReport, CycleStep, DeleteReason, ExternalAddressId,
+    Holder, Moment, MoveFailure, MoveReason, Note, Outcome, Plan, ReplicaId, short_text,
+    violations,
 };
-use crate::provider::{
-    Calls, Catalogue, LookedUp, Order, ProviderError, ProviderErrorKind, Request, Service,
-};
+use crate::provider::{Calls, Order, ProviderError, ProviderErrorKind, Request, Service};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,38 +77,6 @@ pub(super) enum Ground {
         /// When that was asked for.
         asked: Moment,
     },
-}
-
-/// Why an action of a plan is not begun.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Hindrance {
-    Stopping,
-    ProviderFailed,
-    AskedToWait,
-    Unanswered,
-    OldList,
-    OldAddresses,
-    TriedSince,
-    News,
-    AddressNotMoved,
-    CreationFailed,
-}
-
-impl Hindrance {
-    fn text(self) -> &'static str {
-        match self {
-            Self::Stopping => "the daemon is stopping",
-            Self::ProviderFailed => "the provider failed at an earlier step",
-            Self::AskedToWait => "the provider asked to wait",
-            Self::Unanswered => "the provider has not answered this lately",
-            Self::OldList => "the list is too old by now",
-            Self::OldAddresses => "the external addresses could not be listed",
-            Self::TriedSince => "it was tried after the list was asked for",
-            Self::News => "a newer answer, or the time that has passed, rules it out",
-            Self::AddressNotMoved => "its external address could not be moved",
-            Self::CreationFailed => "servers of an earlier creation failed or did not show",
-        }
-    }
 }
 
 /// An action that is to be begun.
@@ -383,129 +353,6 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         sentence
     }
 
-    fn hindrance(&self, action: &Action, ground: Ground, now: Moment) -> Option<Hindrance> {
-        if self.is_stopping() {
-            return Some(Hindrance::Stopping);
-        }
-        let service = service_of(action);
-        if self.agenda.failed.contains(&service) {
-            return Some(Hindrance::ProviderFailed);
-        }
-        if now < self.jobs.quiet_until(service) {
-            return Some(Hindrance::AskedToWait);
-        }
-        let object = Object::of(action);
-        let needs_names = matches!(action, Action::Create { .. }) && self.catalogue.is_none();
-        if needs_names && now < self.jobs.quiet_until(Service::All) {
-            return Some(Hindrance::AskedToWait);
-        }
-        if self.unanswered.is_left_out(&object, now) {
-            return Some(Hindrance::Unanswered);
-        }
-        let listed = self.listing.as_ref().map(|listing| listing.taken);
-        let listed = match ground {
-            Ground::List => listed.unwrap_or_default(),
-            Ground::Addresses { asked } => asked,
-        };
-        if now.since(listed) > LIST_IS_GOOD_FOR {
-            return Some(Hindrance::OldList);
-        }
-        let is_move = matches!(action, Action::MoveAddress { .. });
-        if is_move && ground == Ground::List && !self.addresses_are_fresh() {
-            return Some(Hindrance::OldAddresses);
-        }
-        if self.is_tried_since(&object, listed) {
-            return Some(Hindrance::TriedSince);
-        }
-        if !self.is_still_wanted(action, now) {
-            return Some(Hindrance::News);
-        }
-        match action {
-            Action::Delete { after, .. }
-                if !after.iter().all(|id| self.agenda.moved.contains(id)) =>
-            {
-                Some(Hindrance::AddressNotMoved)
-            }
-            Action::Create { .. } if self.creation_has_to_wait(now) => {
-                Some(Hindrance::CreationFailed)
-            }
-            _ => None,
-        }
-    }
-
-    /// INVARIANT: what was begun is not begun again before its outcome and a list that was asked for after that.
-    fn is_tried_since(&self, object: &Object, listed: Moment) -> bool {
-        let is_later = |answered: &Moment| *answered > listed;
-        match object {
-            Object::Address(id) => self.memory.moves().is_newer(id, self.addresses_asked),
-            _ => self.jobs.concern(object) || self.answered.get(object).is_some_and(is_later),
-        }
-    }
-
-    /// Whether a new list is all that an action wants which was not begun.
-    fn wants_a_list(&self, why: Hindrance, action: &Action) -> bool {
-        match (why, action) {
-            (
-                Hindrance::OldList
-                | Hindrance::TriedSince
-                | Hindrance::News
-                | Hindrance::CreationFailed,
-                _,
-            ) => true,
-            // It goes with the moves that it waits for.
-            (Hindrance::AddressNotMoved, Action::Delete { after, .. }) => {
-                let is_failed = |id: &ExternalAddressId| Object::Address(id.clone());
-                self.addresses_are_fresh()
-                    && !after.iter().any(|id| self.failed.contains(&is_failed(id)))
-            }
-            _ => false,
-        }
-    }
-
-    /// Whether creations have begun to wait since the plan was made: by a deletion of the same plan,
-    /// or since the time is over in which servers of the last one should have shown.
-    fn creation_has_to_wait(&self, now: Moment) -> bool {
-        let is_backing_off = self.memory.backoff().is_some_and(|b| now < b.until);
-        is_backing_off || self.memory.is_overdue(now)
-    }
-
-    /// Whether a plan made now would still have an action of the plan that is being carried out. A
-    /// replica may have said something else in the meantime.
-    fn is_still_wanted(&self, action: &Action, now: Moment) -> bool {
-        let Some(listing) = &self.listing else {
-            return false;
-        };
-        let anew;
-        let newest = if self.pace.plan_is_old(now) {
-            anew = plan(&self.parts.policy, &self.memory, listing, now);
-            &anew
-        } else {
-            &self.plan
-        };
-        newest.actions.iter().any(|other| match (action, other) {
-            (Action::Create { count }, Action::Create { count: now }) => now >= count,
-            (
-                Action::Delete {
-                    replica, reason, ..
-                },
-                Action::Delete {
-                    replica: same,
-                    reason: now,
-                    ..
-                },
-            ) => replica == same && reason == now,
-            (
-                Action::MoveAddress { address, to, .. },
-                Action::MoveAddress {
-                    address: same,
-                    to: now,
-                    ..
-                },
-            ) => address.id == same.id && to == now,
-            _ => false,
-        })
-    }
-
     fn begin_this_action(&mut self, begun: Begun, now: Moment) {
         match &begun.action {
             Action::MoveAddress { address, to, .. } => {
@@ -537,104 +384,6 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         }
     }
 
-    /// The names that a creation waits for were looked up. If that failed, so has the creation.
-    pub(super) fn names_looked_up_first(&mut self, names: Result<LookedUp, ProviderError>) {
-        let error = match names {
-            Ok(names) => {
-                self.agenda.names_are_new = true;
-                return self.learn_names(names);
-            }
-            Err(error) => error,
-        };
-        let is_creation = |planned: &Planned| matches!(planned.action, Action::Create { .. });
-        let Some(index) = self.agenda.queue.iter().position(is_creation) else {
-            self.obey(Service::All, &error);
-            return;
-        };
-        if let Some(planned) = self.agenda.queue.remove(index) {
-            let begun = self.begun(planned);
-            if let Action::Create { count } = &begun.action {
-                let now = self.parts.clock.now();
-                self.memory.creation_sent(count.get(), now);
-            }
-            self.creation_ended(begun, Err(error));
-        }
-    }
-
-    /// The names of a creation that was refused were looked up again: one with other ids may follow at once.
-    pub(super) fn names_looked_up_anew(
-        &mut self,
-        begun: Begun,
-        of: &Catalogue,
-        refused: ProviderError,
-        names: Result<LookedUp, ProviderError>,
-    ) {
-        let names = match names {
-            Ok(names) => names,
-            Err(error) => return self.creation_ended(begun, Err(error)),
-        };
-        let is_the_same = names.catalogue.makes_the_same(of);
-        self.learn_names(names);
-        if is_the_same || self.is_stopping() {
-            return self.creation_ended(begun, Err(refused));
-        }
-        self.memory.creation_withdrawn();
-        self.agenda.names_are_new = true;
-        self.agenda.queue.push_front(Planned {
-            action: begun.action,
-            ground: Ground::List,
-            report: begun.report,
-        });
-    }
-
-    /// A creation was answered. Where it was refused, a name may stand for another object by now.
-    pub(super) fn created(
-        &mut self,
-        begun: Begun,
-        of: Arc<Catalogue>,
-        made: Result<Accepted, ProviderError>,
-    ) {
-        let may_be_outdated = |error: &ProviderError| {
-            matches!(
-                error.kind,
-                ProviderErrorKind::Rejected | ProviderErrorKind::NotFound
-            )
-        };
-        match made {
-            Err(error) if may_be_outdated(&error) => {
-                self.network_names.ours.clear();
-                self.network_names.others.clear();
-                let is_quiet = self.parts.clock.now() < self.jobs.quiet_until(Service::All);
-                if self.agenda.names_are_new || is_quiet || self.is_stopping() {
-                    return self.creation_ended(begun, Err(error));
-                }
-                let before = Some(Arc::clone(&of));
-                let errand = Errand::NamesAnew(begun, of, error);
-                self.begin(errand, Request::LookUp(before));
-            }
-            made => {
-                if let Ok(accepted) = &made {
-                    self.orders_are_marked = accepted.marked;
-                }
-                self.creation_ended(begun, made);
-            }
-        }
-    }
-
-    fn creation_ended(&mut self, begun: Begun, made: Result<Accepted, ProviderError>) {
-        let outcome = match &made {
-            Ok(accepted) => Ok(accepted.clone()),
-            Err(error) => Err(error.as_create_failure()),
-        };
-        let now = self.parts.clock.now();
-        let is_refused = |failure: &CreateFailure| !failure.outcome_unknown;
-        if !outcome.as_ref().is_err_and(is_refused) {
-            self.lookout.asked(now);
-        }
-        self.memory.creation_answered(outcome, now);
-        self.action_ended(begun, made.map(drop));
-    }
-
     /// Takes in what an action came to, whatever it was.
     pub(super) fn action_ended(&mut self, begun: Begun, result: Result<(), ProviderError>) {
         let now = self.parts.clock.now();
@@ -652,13 +401,14 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             },
             Action::Delete {
                 replica, reason, ..
-            } => match &result {
-                Ok(()) => self.memory.deletion_accepted(replica, *reason, now),
-                Err(_) => {
+            } => {
+                if let Ok(()) = &result {
+                    self.memory.deletion_accepted(replica, *reason, now);
+                } else {
                     self.memory.deletion_failed(replica);
                     self.journal.deletion_failed(replica);
                 }
-            },
+            }
             Action::Create { .. } => {}
         }
         self.answered.insert(object.clone(), now);
@@ -670,8 +420,13 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                 .ended(object.clone(), got_no_answer, now, interval);
         }
         let when = self.when();
-        self.journal
-            .ended(when, &self.parts.policy, &begun, &result, &self.parts.watcher);
+        self.journal.ended(
+            when,
+            &self.parts.policy,
+            &begun,
+            &result,
+            &self.parts.watcher,
+        );
         let Err(error) = result else {
             return self.end(begun, Outcome::Done);
         };
@@ -736,4 +491,3 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         moves.failed(address, from, to, failure, now);
     }
 }
-

@@ -73,12 +73,11 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let now = self.parts.clock.now();
         let is_slow = |asked: Moment| now.since(asked) >= LIST_ON_DEMAND_AT_MOST_EVERY;
         let servers_since = self.look.as_ref().and_then(Look::servers_since);
-        let is_needed = match servers_since {
-            Some(asked) => is_slow(asked),
-            None => {
-                let is_missing = self.addresses.servers_fail || !self.addresses_are_fresh();
-                self.look.is_none() && is_missing
-            }
+        let is_needed = if let Some(asked) = servers_since {
+            is_slow(asked)
+        } else {
+            let is_missing = self.addresses.servers_fail || !self.addresses_are_fresh();
+            self.look.is_none() && is_missing
         };
         let quiet_until = self.jobs.quiet_until(Service::Network);
         let may_ask = now >= quiet_until.max(self.addresses.next_list);

@@ -1,7 +1,7 @@
 //! By what something blocked is known again from plan to plan, so that it is told once.
 
 use crate::pool::{
-    Action, Blocked, DeleteBlock, ExternalAddressId, MoveBlock, Plan, ReplicaId, Words,
+    Action, Blocked, CreateBlock, DeleteBlock, ExternalAddressId, MoveBlock, Plan, ReplicaId, Words,
 };
 
 fn move_key(address: &ExternalAddressId) -> String {
@@ -42,8 +42,12 @@ pub(super) fn key_of(words: &Words<'_>, blocked: &Blocked) -> Option<String> {
             why: DeleteBlock::AddressNotMoved { .. },
             ..
         } => Some(wait_key(replica)),
-        // A mass of terminations has an event of its own.
-        Blocked::Delete {
+        // What is asked for is told when it is answered, and a mass of terminations has an event of its own.
+        Blocked::Create {
+            why: CreateBlock::UnderWay { .. },
+            ..
+        }
+        | Blocked::Delete {
             why: DeleteBlock::MassTermination { .. },
             ..
         } => None,

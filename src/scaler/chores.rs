@@ -162,7 +162,9 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let names = now >= names_due;
         if is_quiet {
             let prepared = self.ports_to_prepare();
-            self.chores.queue.extend(prepared.into_iter().map(Chore::Port));
+            self.chores
+                .queue
+                .extend(prepared.into_iter().map(Chore::Port));
         }
         if names {
             self.chores.queue.push_back(Chore::Names);

@@ -204,7 +204,10 @@ impl Jobs {
 
     fn add(&mut self, service: Service, errand: Errand, now: Moment) -> JobId {
         if let Some(interval) = self.interval {
-            let bucket = self.buckets.entry(service).or_insert(Bucket { filled: now });
+            let bucket = self
+                .buckets
+                .entry(service)
+                .or_insert(Bucket { filled: now });
             bucket.filled = bucket.filled.max(now) + interval;
         }
         self.last += 1;
@@ -248,7 +251,9 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         if self.begin_action() || self.advance_look() {
             return true;
         }
-        let has_place = self.jobs.has_place(self.parts.calls.places(), Service::Compute);
+        let has_place = self
+            .jobs
+            .has_place(self.parts.calls.places(), Service::Compute);
         if self.look.is_some() || !has_place {
             // What is decided does not wait for the list.
             self.replan_if_due();
@@ -302,8 +307,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             (Errand::Port(id), Reply::Port(port)) => self.port_found(id, port),
             (Errand::Quota, Reply::Quota(quota)) => self.quota_read(quota),
             (errand, reply) => {
-                log::error!("{errand:?} cannot come to {reply:?}");
-                debug_assert!(false, "a reply to another request");
+                debug_assert!(false, "{errand:?} came to {reply:?}");
             }
         }
     }

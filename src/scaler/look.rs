@@ -251,11 +251,13 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             Stage::Asking(asking) => {
                 if let Some(id) = asking.unasked.front().cloned() {
                     let quiet_until = self.jobs.quiet_until(Service::Compute);
-                    asking.goes_on &=
-                        !self.is_stopping() && self.parts.clock.now() >= quiet_until;
+                    asking.goes_on &= !self.is_stopping() && self.parts.clock.now() >= quiet_until;
                     if !asking.goes_on {
                         let rest = asking.unasked.drain(..);
-                        asking.inquiry.0.extend(rest.map(|id| (id, Looked::NotAsked)));
+                        asking
+                            .inquiry
+                            .0
+                            .extend(rest.map(|id| (id, Looked::NotAsked)));
                     } else if self.may_begin(Service::Compute) {
                         asking.unasked.pop_front();
                         asking.open += 1;
@@ -338,17 +340,14 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         if has_more && goes_on {
             self.next_list = self.next_list.min(now + ASK_ON_AFTER);
         }
-        match addresses_asked {
-            Some(asked) => {
-                self.settle_moves(&listing.external_addresses, asked);
-                let addresses = std::mem::take(&mut listing.external_addresses);
-                listing.external_addresses = self.as_known(addresses, asked);
-                self.addresses_are_known(asked);
-            }
-            None => {
-                let known = self.listing.as_ref().map(|l| l.external_addresses.clone());
-                listing.external_addresses = known.unwrap_or_default();
-            }
+        if let Some(asked) = addresses_asked {
+            self.settle_moves(&listing.external_addresses, asked);
+            let addresses = std::mem::take(&mut listing.external_addresses);
+            listing.external_addresses = self.as_known(addresses, asked);
+            self.addresses_are_known(asked);
+        } else {
+            let known = self.listing.as_ref().map(|l| l.external_addresses.clone());
+            listing.external_addresses = known.unwrap_or_default();
         }
         let policy = &self.parts.policy;
         let memory = &self.memory;

@@ -214,6 +214,7 @@ fn snapshot(day: Day, second: u64, count: u64) -> Snapshot {
         last_list: Some(listing.taken),
         floor: policy.floor,
         capacity: CAPACITY,
+        address_lists: Lists::default(),
         lists: Lists {
             interval: Duration::from_secs(30),
             ..Lists::default()

@@ -11,7 +11,8 @@ use simplescalevm::pool::{
     ReplicaId, Server, ServerState, Snapshot,
 };
 use simplescalevm::provider::{
-    AtOnce, Catalogue, LookedUp, Order, Port, Provider, ProviderError, ProviderErrorKind, Sight, Standby,
+    AtOnce, Catalogue, LookedUp, Order, Port, Provider, ProviderError, ProviderErrorKind, Sight,
+    Standby,
 };
 use simplescalevm::scaler::{Clock, Parts, Probes, Scaler, Watcher};
 use std::collections::{BTreeMap, VecDeque};

@@ -10,7 +10,8 @@ use simplescalevm::pool::{
     Moment, Quota, ReplicaId, SERVED_KEY, Server, ServerState,
 };
 use simplescalevm::provider::{
-    Catalogue, LookedUp, Order, Port as CloudPort, Provider, ProviderError, ProviderErrorKind, Sight, Standby,
+    Catalogue, LookedUp, Order, Port as CloudPort, Provider, ProviderError, ProviderErrorKind,
+    Sight, Standby,
 };
 use simplescalevm::scaler::Clock;
 use std::net::{IpAddr, Ipv4Addr};
@@ -92,7 +93,9 @@ pub(crate) struct SimCloud {
 }
 
 /// What the judge learns when an answer is there, and not before.
-pub(crate) struct News(pub(crate) Box<dyn FnOnce(&mut World, u64) + Send>);
+pub(crate) struct News(pub(crate) Box<Tell>);
+
+type Tell = dyn FnOnce(&mut World, u64) + Send;
 
 impl std::fmt::Debug for News {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -431,7 +434,9 @@ impl Provider for SimCloud {
         let addresses = addresses?;
         let told = addresses.clone();
         self.tell(move |world, now| {
-            world.note(38, || format!("life {life}: addresses, of a list: {of_list:?}"));
+            world.note(38, || {
+                format!("life {life}: addresses, of a list: {of_list:?}")
+            });
             world.judge.addresses_answered(life, now, told, of_list);
         });
         Ok(addresses)

@@ -480,7 +480,10 @@ impl Life {
     }
 
     /// Addresses as a list shows them, and later ones as the scaler has moved them since.
-    pub(crate) fn with_own_moves(&self, mut addresses: Vec<ExternalAddress>) -> Vec<ExternalAddress> {
+    pub(crate) fn with_own_moves(
+        &self,
+        mut addresses: Vec<ExternalAddress>,
+    ) -> Vec<ExternalAddress> {
         let known = self.listed.iter().flat_map(|l| &l.addresses);
         for known in known {
             for listed in addresses.iter_mut().filter(|a| a.id == known.id) {

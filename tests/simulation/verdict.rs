@@ -44,9 +44,8 @@ impl World {
         let is_move = deed.starts_with("move");
         let (addresses, is_late) = (known.addresses_turn, known.is_late);
         let list_ended = listed.as_ref().map_or(0, |l| l.ended);
-        let by_addresses = addresses.filter(|(in_turn, at)| {
-            is_move && (*in_turn == turn || (is_late && *at >= list_ended))
-        });
+        let by_addresses = addresses
+            .filter(|(in_turn, at)| is_move && *at >= list_ended && (*in_turn == turn || is_late));
         if let (Some(listed), Some((_, at))) = (&listed, by_addresses) {
             let age = now - listed.ended;
             if age > SERVERS_ARE_KNOWN_FOR_MS || now - at > LIST_IS_GOOD_FOR_MS {

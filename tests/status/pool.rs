@@ -247,6 +247,7 @@ fn snapshot(policy: &Policy, memory: &Memory) -> Snapshot {
         capacity: policy.capacity.get(),
         max_count: Some(20),
         supply,
+        address_lists: Lists::default(),
         lists: Lists {
             interval: Duration::from_secs(30),
             failures: 2,

@@ -34,7 +34,10 @@ impl NetworkNames {
 
 impl OpenStack {
     /// The name by which the addresses are to be found, as the settings have it.
-    pub(super) fn know_a_network_name(&self, names: &mut NetworkNames) -> Result<(), ProviderError> {
+    pub(super) fn know_a_network_name(
+        &self,
+        names: &mut NetworkNames,
+    ) -> Result<(), ProviderError> {
         if names.ours.is_empty() {
             let name = self.template.network_name(&self.cloud)?;
             names.learn(&name);
@@ -53,7 +56,12 @@ impl OpenStack {
 
     /// Asks Neutron where Nova's answer leaves open whether a server of the pool is on the wanted
     /// network. If that fails, the next list asks again.
-    pub(super) fn learn_network_names(&self, servers: &[NovaServer], sight: &mut Sight, now: Moment) {
+    pub(super) fn learn_network_names(
+        &self,
+        servers: &[NovaServer],
+        sight: &mut Sight,
+        now: Moment,
+    ) {
         if now.since(sight.names.since) >= NAMES_ARE_GOOD_FOR {
             sight.names.others.clear();
             sight.names.since = now;

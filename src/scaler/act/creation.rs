@@ -1,0 +1,113 @@
+//! Creations, and the names that they need.
+
+use super::{Begun, Ground, Planned};
+use crate::pool::{Accepted, Action, CreateFailure};
+use crate::provider::{
+    Calls, Catalogue, LookedUp, ProviderError, ProviderErrorKind, Request, Service,
+};
+use crate::scaler::jobs::Errand;
+use crate::scaler::{Clock, Probes, Scaler, Watcher};
+use std::sync::Arc;
+
+impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
+    /// The names that a creation waits for were looked up. If that failed, so has the creation.
+    pub(in crate::scaler) fn names_looked_up_first(
+        &mut self,
+        names: Result<LookedUp, ProviderError>,
+    ) {
+        let error = match names {
+            Ok(names) => {
+                self.agenda.names_are_new = true;
+                return self.learn_names(names);
+            }
+            Err(error) => error,
+        };
+        let is_creation = |planned: &Planned| matches!(planned.action, Action::Create { .. });
+        let Some(index) = self.agenda.queue.iter().position(is_creation) else {
+            self.obey(Service::All, &error);
+            return;
+        };
+        if let Some(planned) = self.agenda.queue.remove(index) {
+            let begun = self.begun(planned);
+            if let Action::Create { count } = &begun.action {
+                let now = self.parts.clock.now();
+                self.memory.creation_sent(count.get(), now);
+            }
+            self.creation_ended(begun, Err(error));
+        }
+    }
+
+    /// The names of a creation that was refused were looked up again: one with other ids may follow at once.
+    pub(in crate::scaler) fn names_looked_up_anew(
+        &mut self,
+        begun: Begun,
+        of: &Catalogue,
+        refused: ProviderError,
+        names: Result<LookedUp, ProviderError>,
+    ) {
+        let names = match names {
+            Ok(names) => names,
+            Err(error) => return self.creation_ended(begun, Err(error)),
+        };
+        let is_the_same = names.catalogue.makes_the_same(of);
+        self.learn_names(names);
+        if is_the_same || self.is_stopping() {
+            return self.creation_ended(begun, Err(refused));
+        }
+        self.memory.creation_withdrawn();
+        self.agenda.names_are_new = true;
+        self.agenda.queue.push_front(Planned {
+            action: begun.action,
+            ground: Ground::List,
+            report: begun.report,
+        });
+    }
+
+    /// A creation was answered. Where it was refused, a name may stand for another object by now.
+    pub(in crate::scaler) fn created(
+        &mut self,
+        begun: Begun,
+        of: Arc<Catalogue>,
+        made: Result<Accepted, ProviderError>,
+    ) {
+        let may_be_outdated = |error: &ProviderError| {
+            matches!(
+                error.kind,
+                ProviderErrorKind::Rejected | ProviderErrorKind::NotFound
+            )
+        };
+        match made {
+            Err(error) if may_be_outdated(&error) => {
+                self.network_names.ours.clear();
+                self.network_names.others.clear();
+                let is_quiet = self.parts.clock.now() < self.jobs.quiet_until(Service::All);
+                if self.agenda.names_are_new || is_quiet || self.is_stopping() {
+                    return self.creation_ended(begun, Err(error));
+                }
+                let before = Some(Arc::clone(&of));
+                let errand = Errand::NamesAnew(begun, of, error);
+                self.begin(errand, Request::LookUp(before));
+            }
+            made => {
+                if let Ok(accepted) = &made {
+                    self.orders_are_marked = accepted.marked;
+                }
+                self.creation_ended(begun, made);
+            }
+        }
+    }
+
+    fn creation_ended(&mut self, begun: Begun, made: Result<Accepted, ProviderError>) {
+        let outcome = match &made {
+            Ok(accepted) => Ok(accepted.clone()),
+            Err(error) => Err(error.as_create_failure()),
+        };
+        let now = self.parts.clock.now();
+        let is_refused = |failure: &CreateFailure| !failure.outcome_unknown;
+        if !outcome.as_ref().is_err_and(is_refused) {
+            self.lookout.asked(now);
+        }
+        self.memory.creation_answered(outcome, now);
+        self.action_ended(begun, made.map(drop));
+    }
+}
