@@ -473,6 +473,7 @@ impl Provider for SimCloud {
         let told = result.as_ref().ok().cloned();
         self.tell(move |world, now| {
             let judge = &mut world.judge;
+            judge.answered(life, "create", now);
             judge.created(life, number, outcome, quota, now);
             if let Some(first) = told {
                 judge.first_of_creation(life, number, first.as_ref(), marked);
@@ -543,6 +544,7 @@ impl Provider for SimCloud {
         let (id, is_accepted) = (replica.clone(), result.is_ok());
         self.tell(move |world, now| {
             world.judge.life(life).deleting.remove(&id);
+            world.judge.answered(life, &format!("delete {id}"), now);
             if is_accepted {
                 world.judge.deleted(life, &id, now);
             }
@@ -613,7 +615,11 @@ impl Provider for SimCloud {
         let (address, to) = (address.clone(), to.clone());
         let error = result.as_ref().err();
         let told = error.map(|error| (error.kind, error.outcome_unknown));
-        self.tell(move |world, _| world.move_ended(life, &address, &to, told));
+        self.tell(move |world, now| {
+            let deed = format!("move {}", address.id);
+            world.judge.answered(life, &deed, now);
+            world.move_ended(life, &address, &to, told);
+        });
         result
     }
 

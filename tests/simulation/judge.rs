@@ -218,6 +218,7 @@ impl Judge {
         listing.external_addresses = known.unwrap_or_default();
         life.arriving = Some(Arriving {
             list,
+            asked: life.list_began.unwrap_or(now),
             arrived: now,
             looks: 0,
             listing,
@@ -247,6 +248,10 @@ impl Judge {
             arriving.goes_on(u64::MAX);
         }
         life.list(&policy, arriving.arrived, &arriving.listing);
+        if let Some(listed) = &mut life.listed {
+            listed.asked = arriving.asked;
+        }
+        life.answered.retain(|_, at| *at > arriving.asked);
         if arriving.with_addresses {
             life.settle_moves(&arriving.listing.external_addresses);
         }
@@ -401,6 +406,13 @@ impl Judge {
             creation.first = id.cloned();
             creation.marked = marked;
         }
+    }
+
+    /// A deed has been answered, whatever it came to.
+    pub(crate) fn answered(&mut self, number: usize, deed: &str, now: u64) {
+        let life = self.life(number);
+        life.under_way.remove(deed);
+        life.answered.insert(deed.to_owned(), now);
     }
 
     /// A server was asked for by its id.

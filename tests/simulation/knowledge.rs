@@ -218,6 +218,7 @@ impl Heard {
 /// A list that was delivered.
 #[derive(Debug, Clone)]
 pub(crate) struct Listed {
+    pub(crate) asked: u64,
     pub(crate) ended: u64,
     /// When the scaler looked at the clock next.
     pub(crate) arrived: u64,
@@ -233,6 +234,8 @@ pub(crate) struct Listed {
 /// A list that is there and not taken in yet.
 #[derive(Debug)]
 pub(crate) struct Arriving {
+    /// When it was asked for.
+    pub(crate) asked: u64,
     /// Its number.
     pub(crate) list: u64,
     pub(crate) arrived: u64,
@@ -329,6 +332,9 @@ pub(crate) struct Life {
     pub(crate) deleted: BTreeMap<ReplicaId, u64>,
     /// Replicas whose deletion is not answered yet.
     pub(crate) deleting: BTreeSet<ReplicaId>,
+    /// Deeds that are not answered yet, and when others were.
+    pub(crate) under_way: BTreeSet<String>,
+    pub(crate) answered: BTreeMap<String, u64>,
     pub(crate) creations: Vec<Creation>,
     pub(crate) creations_sent: u64,
     /// What was done since the last list.
@@ -469,6 +475,7 @@ impl Life {
         self.given.clear();
         let addresses = self.with_own_moves(listing.external_addresses.clone());
         self.listed = Some(Listed {
+            asked: 0,
             ended: now,
             arrived: now,
             turn: self.turn,

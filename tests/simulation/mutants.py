@@ -23,7 +23,6 @@ STRANGER = ("Holder::Stranger | Holder::Unclear(_) => return None,",
             "Holder::Unclear(_) => return None, Holder::Stranger => return Some((MoveReason::Free, None)),")
 STARTING = ("Phase::Creating(_) | Phase::Starting | Phase::Checking => policy.capacity.get(),",
             "Phase::Creating(_) | Phase::Checking => policy.capacity.get(), Phase::Starting => 0,")
-CYCLE = "        if self.list_is_due() {\n            self.cycle();\n        }"
 
 # The invariant that is meant to notice, and the edits: what stands somewhere in `core/src` or the
 # scaler, and what is put there.
@@ -50,9 +49,9 @@ MUTANTS = [
     ("SessionCut", ("time_before: shown.time,", "time_before: shown.time.saturating_add(since_last),")),
     # What seed 956 found, once more. Rare: a failed server that its operator starts again.
     ("SessionCut", ("known && !record.may_have_run", "known && record.first_running.is_none()"), UNGUARDED),
-    ("Storm", ("filter(|c| c.accepted);", "filter(|c| c.accepted && c.accepted != true);"), UNGUARDED),
+    ("Storm", ("filter(|c| c.accepted || c.under_way);", "filter(|c| c.under_way);"), UNGUARDED),
     # What seed 105924 found: a wait that ends by the time alone, before anybody has asked. And a stall after a list.
-    ("Storm", ("filter(|c| c.accepted);", "filter(|c| c.accepted && now < c.until);")),
+    ("Storm", ("filter(|c| c.accepted || c.under_way);", "filter(|c| (c.accepted && now < c.until) || c.under_way);")),
     ("Storm", ("            .forget_older_than(Self::NEW_SERVERS_SHOW_WITHIN, now);", "            .forget_older_than(Self::NEW_SERVERS_SHOW_WITHIN, arrived);")),
     # What seed 102254 found: "done" from an address that is another's by now, and an outage in between.
     ("SessionCut", (".or(self.last_address);", ";")),
@@ -60,7 +59,7 @@ MUTANTS = [
     ("ProtectedDeleted", ("let age = if past.given_up {", "let age = if past.given_up && age.is_zero() {")),
     # A grace that is shorter than a boot.
     ("Bill", ("if self.probation.failures > 1 {", "if self.probation.failures > 1_000 {")),
-    ("Storm", (".filter(|c| !c.accepted && c.unseen > 0 && now < c.until)", ".filter(|c| !c.accepted && c.unseen > 0 && now > c.until)"), UNGUARDED),
+    ("Storm", (".filter(|c| !c.accepted && !c.under_way && c.unseen > 0 && now < c.until)", ".filter(|c| !c.accepted && c.unseen > 0 && now > c.until)"), UNGUARDED),
     ("Storm", STARTING),
     ("Storm", ("Some(past) => Stems::Ours(past.creation),", "Some(past) => { self.creations.server_shown(server, true, self.instance); Stems::Ours(past.creation) }")),
     ("Surplus", STARTING),
@@ -72,14 +71,25 @@ MUTANTS = [
     ("MaxCountExceeded", ("now.since(since) >= Policy::LEAVING_COUNTS_FOR", "now.since(since) >= Duration::ZERO"), UNGUARDED),
     ("AddressTaken", ("Phase::Unreachable { .. } => MoveReason::HolderUnreachable,\n            _ => return None,",
                       "_ => MoveReason::HolderUnreachable,"), UNGUARDED),
-    ("AddressMisplaced", (".filter(|(_, _, id)| !holders.contains(*id))", ""), UNGUARDED),
+    ("AddressMisplaced", ("!holders.contains(*id) && !targets.contains(id)", "true"), UNGUARDED),
     ("AddressMisplaced", ("!self.is_still_wanted(action, now) {", "self.is_still_wanted(action, now + Duration::MAX) {")),
     ("StaleList", ("LIST_IS_GOOD_FOR: Duration = Duration::from_secs(120)", "LIST_IS_GOOD_FOR: Duration = Duration::from_secs(120_000)")),
-    ("StaleList", (CYCLE, CYCLE + " else { let p = self.replan().clone(); self.apply(&p); }")),
+    ("StaleList", ("        if self.begin_action() || self.advance_look() {",
+                   "        if self.agenda_is_over() { let p = self.replan().clone(); self.carry_out(p, Ground::List); }\n        if self.begin_action() || self.advance_look() {"),
+                  ("use super::act::{Begun, Object};", "use super::act::{Begun, Ground, Object};")),
+    # J2: what is under way, or was answered after the list was asked for, is begun again.
+    ("Repeated", ("self.jobs.concern(object) || self.answered.get(object).is_some_and(is_later)", "self.answered.get(object).is_some_and(is_later)"),
+                 ("let is_left = |(record, _): &(&Arc<Record>, &Assessed)| !record.delete_under_way;", "let is_left = |(record, _): &(&Arc<Record>, &Assessed)| !record.foreign || !record.delete_under_way;")),
+    ("Repeated", ("self.jobs.concern(object) || self.answered.get(object).is_some_and(is_later)", "self.jobs.concern(object)")),
+    # A creation that waits for its answer is none; what is being deleted counts as lost when a list lacks it.
+    ("Storm", ("filter(|c| c.accepted || c.under_way);", "filter(|c| c.accepted);"), ("memory.creation_under_way() {", "memory.creation_under_way().filter(|_| false) {"), UNGUARDED),
+    # A list that is older than a move takes it back; addresses move on an old list of them.
+    ("AddressMisplaced", ("(Some(known), Some(listed)) => known > listed,", "(Some(known), Some(listed)) => known > listed && known == 0,")),
+    ("AddressMisplaced", ("&& !self.addresses_are_fresh() {", "&& !self.addresses_are_fresh() && now == Moment::START {"), UNGUARDED),
     ("ShrunkenListBelieved", ("missing.len() >= 2 && missing.len() * 2 > expected.len()", "missing.len() > 2_000 && expected.is_empty()")),
     # E3: what a list lacks is not asked for; or what was not answered counts as gone.
     ("Storm", ("missing.sort_unstable();", "missing.clear();")),
-    ("Storm", ("Err(error) => {\n                log::debug!(\"server {id} cannot be asked for", "Err(error) if self.is_stopping() || !self.look_up_failed(&error) => Looked::Gone,\n            Err(error) => {\n                log::debug!(\"server {id} cannot be asked for")),
+    ("Storm", ("Err(error) => {\n                log::debug!(\"server {id} cannot be asked for", "Err(error) if self.is_stopping() || !self.look_up_failed(Service::Compute, &error) => Looked::Gone,\n            Err(error) => {\n                log::debug!(\"server {id} cannot be asked for")),
     # The cloud's word, said once, against a replica that answers; what was said long ago.
     ("Storm", ("self.answers_now() && !is_confirmed", "self.answers_now() && !is_confirmed && self.answer.is_none()")),
     ("SilenceAssumed", ("if now.since(asked) <= policy.asked_within() {", "if now >= asked {")),
@@ -101,8 +111,8 @@ MUTANTS = [
     ("Repeated", ("        record.delete_accepted = Some(now);\n", "")),
     ("Repeated", ("DELETION_SETTLES_WITHIN: Duration = Duration::from_secs(60)", "DELETION_SETTLES_WITHIN: Duration = Duration::from_secs(1)")),
     ("Unreasoned", ("self.deleted += 1;", "self.deleted += 2;")),
-    ("RetryAfterIgnored", ("self.quiet_until.max(now + wish.min(LONGEST_QUIET))", "self.quiet_until.max(now + wish.min(LONGEST_QUIET) / 2)")),
-    ("RetryAfterIgnored", ("        if now < quiet_until {\n            return Some(", "        if now + LIST_IS_GOOD_FOR < quiet_until {\n            return Some(")),
+    ("RetryAfterIgnored", ("let until = self.parts.clock.now() + wish.min(LONGEST_QUIET);", "let until = self.parts.clock.now() + wish.min(LONGEST_QUIET) / 2;")),
+    ("RetryAfterIgnored", ("        if now < self.jobs.quiet_until(service) {\n            return Some(", "        if now + LIST_IS_GOOD_FOR < self.jobs.quiet_until(service) {\n            return Some(")),
     ("ListsTooOften", ("LIST_ON_DEMAND_AT_MOST_EVERY: Duration = Duration::from_secs(1)", "LIST_ON_DEMAND_AT_MOST_EVERY: Duration = Duration::from_millis(300)")),
     ("ListsTooOften", ("EVERY * 2_u32.pow(doublings)", "EVERY * 2_u32.pow(doublings.min(1))")),
     ("ProbedTwice", ("self.probe.under_way.is_none() && self.is_probed()", "self.is_probed()")),
@@ -117,7 +127,7 @@ MUTANTS = [
                       "        Phase::Serving { free } => *free,\n        Phase::Starting => 1,\n        Phase::Creating(_)\n")),
     ("OutageHidden", ("let severity = self.lasts(since, NOTHING_READY_FOR);", "let severity = Severity::Warning;")),
     ("OutageHidden", ("mark(&mut self.below_since, ready < floor);", "mark(&mut self.below_since, available < floor);")),
-    ("MemoryGrows", ("            let stays = !is_gone(id);", "            let stays = !is_gone(id) || now.0 > Duration::ZERO;")),
+    ("MemoryGrows", ("record.delete_under_way || !is_gone(id);", "record.delete_under_way || !is_gone(id) || now.0 > Duration::ZERO;")),
     ("MemoryGrows", ("forget(&|id| memory.record(id).is_none());", "forget(&|id| memory.record(id).is_none() && id.as_str().is_empty());")),
     ("MemoryGrows", ("const HISTORY: usize = 100;", "const HISTORY: usize = 100_000;")),
     ("Panicked", ("        self.sent += 1;", "        self.sent += 1; assert!(self.sent < 9);")),

@@ -40,12 +40,21 @@ impl World {
         let known = self.judge.life(life);
         let listed = known.listed.clone();
         let turn = known.turn;
-        let is_new = known.done.insert(deed.clone());
+        let is_under_way = !known.under_way.insert(deed.clone());
+        // It is begun again on a list that was asked for after its answer.
+        let asked = listed.as_ref().map_or(0, |l| l.asked);
         let is_move = deed.starts_with("move");
+        let answered = known.answered.get(&deed).copied();
+        let is_too_soon = !is_move && answered.is_some_and(|at| at > asked);
+        let is_new = known.done.insert(deed.clone()) && !is_under_way && !is_too_soon;
         let (addresses, is_late) = (known.addresses_turn, known.is_late);
         let list_ended = listed.as_ref().map_or(0, |l| l.ended);
         let by_addresses = addresses
             .filter(|(in_turn, at)| is_move && *at >= list_ended && (*in_turn == turn || is_late));
+        if is_under_way {
+            let text = format!("{deed}, which is under way");
+            self.judge.violated(life, now, Invariant::Repeated, text);
+        }
         if let (Some(listed), Some((_, at))) = (&listed, by_addresses) {
             let age = now - listed.ended;
             if age > SERVERS_ARE_KNOWN_FOR_MS || now - at > LIST_IS_GOOD_FOR_MS {
