@@ -236,40 +236,40 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
 
     /// Begins the first action that does not have to wait, or leaves it out; `false`: there is none.
     pub(super) fn begin_action(&mut self) -> bool {
-        for index in 0..self.agenda.queue.len() {
-            let Some(planned) = self.agenda.queue.get(index) else {
-                break;
+        let is_stopping = self.is_stopping();
+        let (moves, others) = (
+            self.may_begin(Service::Network),
+            self.may_begin(Service::Compute),
+        );
+        let may_be_begun = |planned: &Planned| {
+            let has_place = match service_of(&planned.action) {
+                Service::Network => moves,
+                Service::Compute | Service::All => others,
             };
-            let service = service_of(&planned.action);
-            let is_creation = matches!(planned.action, Action::Create { .. });
-            let waits = self.waits_for_another(&planned.action);
-            let now = self.parts.clock.now();
-            let is_quiet = now < self.jobs.quiet_until(Service::All);
-            if is_creation && !waits && self.catalogue.is_none() && !self.is_stopping() && !is_quiet
-            {
-                // It stays where it is until then, and is weighed anew.
-                if self.begin_names_first(now) {
-                    return true;
-                }
-                continue;
-            }
-            if !self.is_stopping() && (waits || !self.may_begin(service)) {
-                continue;
-            }
-            let Some(planned) = self.agenda.queue.remove(index) else {
-                break;
-            };
-            let ground = planned.ground;
-            let begun = self.begun(planned);
-            // Nothing lies between this and the request but what is known now.
-            let now = self.parts.clock.now();
-            match self.hindrance(&begun.action, ground, now) {
-                Some(why) => self.leave_out(begun, why),
-                None => self.begin_this_action(begun, now),
-            }
-            return true;
+            is_stopping || (has_place && !self.waits_for_another(&planned.action))
+        };
+        let Some(index) = self.agenda.queue.iter().position(may_be_begun) else {
+            return false;
+        };
+        let now = self.parts.clock.now();
+        let next = self.agenda.queue.get(index).map(|planned| &planned.action);
+        let needs_names = self.catalogue.is_none() && matches!(next, Some(Action::Create { .. }));
+        if needs_names && !is_stopping && now >= self.jobs.quiet_until(Service::All) {
+            // It stays where it is until then, and is weighed anew.
+            return self.begin_names_first(now);
         }
-        false
+        let Some(planned) = self.agenda.queue.remove(index) else {
+            return false;
+        };
+        let ground = planned.ground;
+        let begun = self.begun(planned);
+        // Nothing lies between this and the request but what is known now.
+        let now = self.parts.clock.now();
+        match self.hindrance(&begun.action, ground, now) {
+            Some(why) => self.leave_out(begun, why),
+            None => self.begin_this_action(begun, now),
+        }
+        true
     }
 
     fn begin_names_first(&mut self, now: Moment) -> bool {
@@ -296,6 +296,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let mut open = planned.chain(self.jobs.actions().map(|begun| &begun.action));
         match action {
             Action::MoveAddress { .. } => false,
+            Action::Delete { after, .. } if after.is_empty() => false,
             Action::Delete { after, .. } => open.any(|other| {
                 matches!(other, Action::MoveAddress { address, .. } if after.contains(&address.id))
             }),

@@ -107,6 +107,10 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             Ok(addresses) => addresses,
             Err(error) => return self.addresses_failed(asked, &error),
         };
+        if asked < self.addresses_asked {
+            // One that was asked for later has come before it.
+            return;
+        }
         self.settle_moves(&addresses, asked);
         self.memory.moves_mut().listed(asked);
         let addresses = self.as_known(addresses, asked);

@@ -106,6 +106,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     pub(super) fn servers_listed(&mut self, listed: Result<Listing, ProviderError>) {
         let until = self.parts.clock.now() + ADDRESSES_ARE_WAITED_FOR;
         let Some(look) = &mut self.look else { return };
+        let asked = look.asked;
         match listed {
             Ok(listing) if self.parts.policy.external_addresses => {
                 look.stage = Stage::Addresses {
@@ -115,7 +116,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                 };
                 self.advance_look();
             }
-            Ok(listing) => self.listed(listing, None),
+            Ok(listing) => self.listed(asked, listing, None),
             Err(error) => self.list_failed(Service::Compute, error),
         }
     }
@@ -136,31 +137,33 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         (of_look, asked): (Moment, Moment),
         listed: Result<Vec<ExternalAddress>, ProviderError>,
     ) {
-        let look = self.look.as_ref().filter(|look| look.asked == of_look);
-        let Some(Stage::Addresses { listing, .. }) = look.map(|look| &look.stage) else {
+        let waits =
+            |look: &Look| look.asked == of_look && matches!(look.stage, Stage::Addresses { .. });
+        if !self.look.as_ref().is_some_and(waits) {
             // The list of the servers has not waited for them.
             return self.addresses_listed(asked, listed);
-        };
+        }
         match listed {
-            Ok(addresses) => {
-                let mut listing = listing.clone();
-                listing.external_addresses = addresses;
-                self.listed(listing, Some(asked));
-            }
+            Ok(addresses) => self.go_on_with(Some((asked, addresses))),
             Err(error) if self.listing.is_some() && !self.is_stopping() => {
                 self.addresses_failed(asked, &error);
-                self.go_on_without_addresses();
+                self.go_on_with(None);
             }
             Err(error) => self.list_failed(Service::Network, error),
         }
     }
 
-    /// Takes in the list of the servers although that of the external addresses has not come: they are taken to be where
-    /// they were, and none is moved before they are listed again.
-    fn go_on_without_addresses(&mut self) {
-        if let Some(Stage::Addresses { listing, .. }) = self.look.as_ref().map(|look| &look.stage) {
-            let listing = listing.clone();
-            self.listed(listing, None);
+    /// Goes on with the list of the servers and that of the external addresses, if it has come: else they are taken to
+    /// be where they were, and none is moved before they are listed again.
+    fn go_on_with(&mut self, addresses: Option<(Moment, Vec<ExternalAddress>)>) {
+        if let Some(Look { asked, stage }) = self.look.take()
+            && let Stage::Addresses { mut listing, .. } = stage
+        {
+            let addresses_asked = addresses.map(|(asked, addresses)| {
+                listing.external_addresses = addresses;
+                asked
+            });
+            self.listed(asked, listing, addresses_asked);
         }
     }
 
@@ -187,10 +190,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
 
     /// A list has come; its external addresses were asked for at `addresses_asked`, if they have come with it. What it
     /// lacks is asked for before it is taken in.
-    fn listed(&mut self, mut listing: Listing, addresses_asked: Option<Moment>) {
-        let Some(asked) = self.look.as_ref().map(|look| look.asked) else {
-            return;
-        };
+    fn listed(&mut self, asked: Moment, mut listing: Listing, addresses_asked: Option<Moment>) {
         self.stepped(CycleStep::List, asked);
         self.addresses.servers_fail = false;
         self.lists.succeeded();
@@ -244,7 +244,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                 }
                 if now >= *until && self.listing.is_some() {
                     self.look = Some(look);
-                    self.go_on_without_addresses();
+                    self.go_on_with(None);
                     return true;
                 }
             }

@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+"""What a slow cloud costs: how soon the daemon acts while requests take long or hang.
+
+    tools/bench/slow.py --cloud MOCK_CLOUD [before=OLD_PROGRAM] now=PROGRAM
+"""
+
+import argparse
+import time
+
+from rig import Cloud, Daemon, wait_for
+from times import change, first_after, index
+
+SETTINGS = {"PROBE_INTERVAL": 1, "SCALING_INTERVAL": 30, "OPENSTACK_TIMEOUT": 30, "REPLICA_API_TIMEOUT": 1}
+
+
+def pool(options, program, replicas, floor, **settings):
+    cloud = Cloud(options.cloud)
+    cloud.add(replicas)
+    daemon = Daemon(program, cloud, REPLICA_MIN_AVAILABLE_RESOURCES=floor, **{**SETTINGS, **settings})
+    daemon.wait_serving(replicas)
+    time.sleep(2)
+    return cloud, daemon
+
+
+def end(cloud, daemon):
+    daemon.close()
+    cloud.close()
+
+
+def deletions(options, program, fault, replicas=100, **settings):
+    """All report termination at once: seconds to the last DELETE and to the POST for their replacement."""
+    cloud, daemon = pool(options, program, replicas, replicas, **settings)
+    fault(cloud)
+    since = index(cloud)
+    start = cloud.clock_ms(time.time())
+    for server in cloud.servers():
+        cloud.call("PUT", "servers/" + server["id"], {"termination": True})
+    query = "service=nova&method=DELETE&path=/servers/&since=%d" % since
+    wait_for("%d deletions" % replicas, lambda: len({e["path"] for e in cloud.log(query)}) >= replicas - 1, 400)
+    last = max(e["at_ms"] for e in cloud.log(query))
+    post = first_after(cloud, "service=nova&method=POST&path=/servers", since, 300)
+    end(cloud, daemon)
+    return (last - start) / 1000, (post - start) / 1000
+
+
+def failover(options, program, fault):
+    """The holder of an address is refused: seconds until the PUT that moves the address."""
+    cloud, daemon = pool(options, program, 3, 3, EXTERNAL_ADDRESS_MANAGEMENT="true", OPENSTACK_FLOATING_IP_DESCRIPTION="server",
+                         REPLICA_FAILURE_THRESHOLD=2)
+    holder = cloud.servers()[0]["id"]
+    cloud.call("POST", "floatingips", {"description": "server", "server": holder})
+    time.sleep(3)
+    fault(cloud)
+    time.sleep(1)
+    since = index(cloud)
+    start = change(cloud, holder, "refuse")
+    moved = first_after(cloud, "service=neutron&method=PUT", since, 300)
+    end(cloud, daemon)
+    return ((moved - start) / 1000,)
+
+
+def rule(**fields):
+    return lambda cloud: cloud.call("POST", "faults", fields)
+
+
+def rows():
+    deletes = {"service": "nova", "method": "DELETE", "path": "/servers/"}
+    lists = {"service": "nova", "method": "GET", "path": "/servers/detail"}
+    neutron = {"service": "neutron"}
+    yield "100 terminations, 0.3 s a DELETE: last DELETE, POST", lambda o, p: deletions(o, p, rule(**deletes, delay=0.3))
+    yield "the same, 2 s a DELETE", lambda o, p: deletions(o, p, rule(**deletes, delay=2))
+    yield "20 terminations, one DELETE hangs", lambda o, p: deletions(o, p, rule(**deletes, hang=True, times=1), 20)
+    yield "20 terminations, Neutron hangs", lambda o, p: deletions(
+        o, p, rule(**neutron, hang=True), 20, EXTERNAL_ADDRESS_MANAGEMENT="true")
+    for seconds in (0, 3, 8, 20):
+        yield "address leaves a dead holder, lists take %d s" % seconds, lambda o, p, s=seconds: failover(
+            o, p, rule(**lists, delay=s) if s else lambda cloud: None)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cloud", required=True)
+    parser.add_argument("--only", default="")
+    parser.add_argument("programs", nargs="+")
+    options = parser.parse_args()
+    programs = [word.split("=", 1) for word in options.programs]
+    for name, row in rows():
+        if options.only not in name:
+            continue
+        for label, program in programs:
+            figures = row(options, program)
+            print("%-55s %-8s %s" % (name, label, ", ".join("%.1f s" % figure for figure in figures)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
