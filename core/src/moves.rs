@@ -83,9 +83,10 @@ impl Moves {
         self.under_way.contains_key(address)
     }
 
-    /// The replicas that are being given an address.
+    /// The replicas that are being given an address, or may have been.
     pub(super) fn targets(&self) -> BTreeSet<&ReplicaId> {
-        self.under_way.values().collect()
+        let open = self.open.values().map(|open| &open.to);
+        self.under_way.values().chain(open).collect()
     }
 
     /// Whether an address was moved since `asked`, or may be being moved.

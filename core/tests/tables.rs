@@ -33,5 +33,7 @@ mod sessions;
 mod severity;
 #[path = "tables/trial.rs"]
 mod trial;
+#[path = "tables/under_way.rs"]
+mod under_way;
 #[path = "tables/world.rs"]
 mod world;

@@ -326,8 +326,9 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             sentence: begun.sentence,
             outcome,
         };
+        let is_creation = matches!(report.action, Action::Create { .. });
         self.report(begun.report, Some(report));
-        if self.agenda_is_over() {
+        if is_creation || self.agenda_is_over() {
             self.pace.changed();
         }
     }

@@ -76,7 +76,8 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let is_needed = if let Some(asked) = servers_since {
             is_slow(asked)
         } else {
-            let is_missing = self.addresses.servers_fail || !self.addresses_are_fresh();
+            let is_quiet = now < self.jobs.quiet_until(Service::Compute);
+            let is_missing = self.addresses.servers_fail || is_quiet || !self.addresses_are_fresh();
             self.look.is_none() && is_missing
         };
         let quiet_until = self.jobs.quiet_until(Service::Network);

@@ -340,7 +340,9 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         if has_more && goes_on {
             self.next_list = self.next_list.min(now + ASK_ON_AFTER);
         }
-        if let Some(asked) = addresses_asked {
+        // One that was asked for later may have come before it.
+        let is_newest = |asked: &Moment| *asked >= self.addresses_asked;
+        if let Some(asked) = addresses_asked.filter(is_newest) {
             self.settle_moves(&listing.external_addresses, asked);
             let addresses = std::mem::take(&mut listing.external_addresses);
             listing.external_addresses = self.as_known(addresses, asked);

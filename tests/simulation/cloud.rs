@@ -420,6 +420,7 @@ impl Provider for SimCloud {
 
     fn external_addresses(&mut self) -> Result<Vec<ExternalAddress>, ProviderError> {
         let life = self.life;
+        let asked = self.world.lock().now;
         let half_list = self.half_list.take();
         let addresses = self.request("addresses", None, |world| {
             Ok(match &half_list {
@@ -437,7 +438,9 @@ impl Provider for SimCloud {
             world.note(38, || {
                 format!("life {life}: addresses, of a list: {of_list:?}")
             });
-            world.judge.addresses_answered(life, now, told, of_list);
+            world
+                .judge
+                .addresses_answered(life, (asked, now), told, of_list);
         });
         Ok(addresses)
     }

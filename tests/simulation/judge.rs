@@ -222,7 +222,7 @@ impl Judge {
             arrived: now,
             looks: 0,
             listing,
-            with_addresses: false,
+            with_addresses: None,
             went_on: false,
             shown: Vec::new(),
         });
@@ -247,12 +247,19 @@ impl Judge {
         if waits && !arriving.went_on {
             arriving.goes_on(u64::MAX);
         }
+        let newest = life.addresses_asked;
+        if arriving.with_addresses.is_some_and(|asked| asked < newest) {
+            let known = life.listed.as_ref().map(|listed| listed.addresses.clone());
+            arriving.listing.external_addresses = known.unwrap_or_default();
+            arriving.with_addresses = None;
+        }
         life.list(&policy, arriving.arrived, &arriving.listing);
         if let Some(listed) = &mut life.listed {
             listed.asked = arriving.asked;
         }
         life.answered.retain(|_, at| *at > arriving.asked);
-        if arriving.with_addresses {
+        if let Some(asked) = arriving.with_addresses {
+            life.addresses_asked = asked;
             life.settle_moves(&arriving.listing.external_addresses);
         }
         for (now, id, shown) in arriving.shown {
@@ -266,7 +273,7 @@ impl Judge {
     pub(crate) fn addresses_answered(
         &mut self,
         number: usize,
-        now: u64,
+        (asked, now): (u64, u64),
         addresses: Vec<ExternalAddress>,
         of_list: Option<u64>,
     ) {
@@ -274,12 +281,17 @@ impl Judge {
         if let Some(arriving) = arriving.filter(|arriving| Some(arriving.list) == of_list) {
             let in_time = now < arriving.arrived + ADDRESSES_ARE_WAITED_FOR_MS;
             arriving.listing.external_addresses.clone_from(&addresses);
-            arriving.with_addresses = true;
+            arriving.with_addresses = Some(asked);
             if in_time {
                 arriving.goes_on(now);
                 return;
             }
         }
+        // One that was asked for later has come before it.
+        if asked < self.life(number).addresses_asked {
+            return;
+        }
+        self.life(number).addresses_asked = asked;
         let life = self.life(number);
         let turn = life.turn;
         life.done.retain(|deed| !deed.starts_with("move"));

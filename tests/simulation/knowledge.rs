@@ -242,8 +242,8 @@ pub(crate) struct Arriving {
     /// How often the scaler has looked at the clock since.
     pub(crate) looks: u32,
     pub(crate) listing: Listing,
-    /// Its external addresses are there.
-    pub(crate) with_addresses: bool,
+    /// When its external addresses were asked for, if they are there.
+    pub(crate) with_addresses: Option<u64>,
     /// They are not waited for any more.
     pub(crate) went_on: bool,
     /// What was asked for beside it: when that was answered, and what.
@@ -350,6 +350,8 @@ pub(crate) struct Life {
     pub(crate) quiet_until: u64,
     /// The same, as far as the service of the external addresses has asked for it.
     pub(crate) addresses_quiet_until: u64,
+    /// When the newest list of the addresses was asked for.
+    pub(crate) addresses_asked: u64,
     /// The turn in which the addresses were listed by themselves, and when.
     pub(crate) addresses_turn: Option<(u64, u64)>,
     /// Moves that failed: when first and last, and how often, by address and holder.

@@ -323,6 +323,9 @@ impl World {
             let (_, last, count) = tries.or_insert((now, now, 0));
             (*last, *count) = (now, *count + 1);
         }
+        if !outcome_unknown {
+            known.given.remove(to);
+        }
         if outcome_unknown {
             known.open_moves.insert(name.clone(), to.clone());
         }

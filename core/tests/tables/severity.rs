@@ -194,6 +194,22 @@ fn lists_that_fail() {
         &failing(1, 61, well()),
         "critical cannot-list",
     );
+    let mut no_addresses = well();
+    no_addresses.address_lists.interval = s(30);
+    no_addresses.address_lists.failed(ago(10));
+    check("addresses: a hiccup", &no_addresses, "ok");
+    no_addresses.address_lists.failed(ago(5));
+    check(
+        "addresses: again",
+        &no_addresses,
+        "warning cannot-list-addresses",
+    );
+    check_at(
+        "addresses: two intervals",
+        &no_addresses,
+        NOW + s(51),
+        "critical cannot-list-addresses",
+    );
     let mut old = well();
     old.last_list = Some(ago(90));
     check("three intervals old", &old, "ok");

@@ -22,9 +22,9 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             }
             Err(error) => error,
         };
+        self.obey(Service::All, &error);
         let is_creation = |planned: &Planned| matches!(planned.action, Action::Create { .. });
         let Some(index) = self.agenda.queue.iter().position(is_creation) else {
-            self.obey(Service::All, &error);
             return;
         };
         if let Some(planned) = self.agenda.queue.remove(index) {
@@ -47,7 +47,10 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     ) {
         let names = match names {
             Ok(names) => names,
-            Err(error) => return self.creation_ended(begun, Err(error)),
+            Err(error) => {
+                self.obey(Service::All, &error);
+                return self.creation_ended(begun, Err(error));
+            }
         };
         let is_the_same = names.catalogue.makes_the_same(of);
         self.learn_names(names);
