@@ -24,7 +24,10 @@ use self::calls::CallThreads;
 use self::threads::{Event, ProbesOfPool, RealClock, StatusWatcher, spawn};
 use crate::config::{self, ProviderKind, Settings};
 use crate::pool::counted;
-use crate::probe::{ProbePool, ProbeSettings, Protocol, StartError, TlsSettings, WorkerDied};
+use crate::probe::{
+    Endpoint, EndpointError, EndpointSettings, ProbePool, Protocol, StartError, TlsSettings,
+    WorkerDied,
+};
 use crate::provider::Calls;
 use crate::provider::openstack::{OpenStack, ServerTemplate};
 use crate::scaler::{Clock, Parts, Scaler};
@@ -50,6 +53,7 @@ const REQUESTS_WITHOUT_A_BEAT: u32 = 4;
 enum Failure {
     Cloud(openstack_sdk_blocking::Error),
     CaFile(io::Error),
+    Endpoint(EndpointError),
     Probes(StartError),
     Status(StatusError),
     Signals(io::Error),
@@ -62,6 +66,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Cloud(_) => f.write_str("the OpenStack client cannot be set up"),
             Self::CaFile(_) => f.write_str("REPLICA_API_CA_FILE cannot be read"),
+            Self::Endpoint(_) => f.write_str("replicas cannot be asked with these settings"),
             Self::Probes(_) => f.write_str("the probe threads cannot be started"),
             Self::Status(_) => f.write_str("the status server cannot be started"),
             Self::Signals(_) => f.write_str("signals cannot be received"),
@@ -76,6 +81,7 @@ impl std::error::Error for Failure {
         match self {
             Self::Cloud(error) => Some(error),
             Self::CaFile(error) | Self::Signals(error) | Self::Thread(error) => Some(error),
+            Self::Endpoint(error) => Some(error),
             Self::Probes(error) => Some(error),
             Self::Status(error) => Some(error),
             Self::Died(_) => None,
@@ -142,8 +148,9 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
             );
         }));
     })?;
+    let endpoint = endpoint(settings)?;
     let probes =
-        ProbePool::start(&probe_settings(settings)?, &clock.shared()).map_err(Failure::Probes)?;
+        ProbePool::start(settings.probe_threads, &clock.shared()).map_err(Failure::Probes)?;
     let status = StatusServer::start(
         &settings.app_host.to_string(),
         settings.app_port,
@@ -158,7 +165,7 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
         counted(settings.policy.floor, "resource"),
         status.local_addr()
     );
-    let probes = ProbesOfPool::new(probes);
+    let probes = ProbesOfPool::new(probes, endpoint);
     let reports = probes.reports().clone();
     let mut providers = vec![provider];
     while providers.len() < settings.openstack.concurrency.get() {
@@ -281,10 +288,11 @@ fn template(settings: &Settings) -> ServerTemplate {
     }
 }
 
-fn probe_settings(settings: &Settings) -> Result<ProbeSettings, Failure> {
+/// How the pool's replicas are asked.
+fn endpoint(settings: &Settings) -> Result<Endpoint, Failure> {
     let api = &settings.replica_api;
     let ca_file = api.ca_file.as_ref().map(fs::read).transpose();
-    Ok(ProbeSettings {
+    Endpoint::new(&EndpointSettings {
         protocol: match api.protocol {
             config::Protocol::Http => Protocol::Http,
             config::Protocol::Https => Protocol::Https,
@@ -298,8 +306,8 @@ fn probe_settings(settings: &Settings) -> Result<ProbeSettings, Failure> {
             ca_file: ca_file.map_err(Failure::CaFile)?,
             insecure: api.insecure,
         },
-        threads: settings.probe_threads,
     })
+    .map_err(Failure::Endpoint)
 }
 
 fn facts(settings: &Settings) -> Facts {
