@@ -180,7 +180,8 @@ impl Link {
         Ok(Received { bytes, next })
     }
 
-    /// Registers the socket, edge-triggered: once for reading, and once more for writing if it has no room for a request.
+    /// Registers the socket, edge-triggered: once for reading, and once more for writing if it has no room
+    /// for a request.
     pub(super) fn watch(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let both = Interest::READABLE | Interest::WRITABLE;
         match (self.watched, self.is_blocked) {

@@ -216,7 +216,7 @@ impl ProbePool {
         self.finished.pop_front()
     }
 
-    /// Closes the connections of all replicas but those that are to be kept; the connection of a probe under
+    /// Closes the connections of all replicas that `keep` does not keep; the connection of a probe under
     /// way is closed once the probe is over.
     pub fn retain(&mut self, mut keep: impl FnMut(&ReplicaId) -> bool) {
         let gone: Vec<ReplicaId> = self.known.extract_if(|replica| !keep(replica)).collect();

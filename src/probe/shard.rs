@@ -341,7 +341,8 @@ impl Shard {
     }
 
     fn go_on(&mut self, number: usize, ready: Ready) {
-        // An event of a socket that was closed in the meantime finds an empty slot, or another connection that reads in vain.
+        // An event of a socket that was closed in the meantime finds an empty slot, or another connection,
+        // which reads in vain.
         if let Some(mut slot) = self.slots.get_mut(number).and_then(Option::take) {
             let step = slot.go_on(&mut self.room, ready);
             self.follow(number, slot, step);
