@@ -18,7 +18,9 @@
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use simplescalevm::pool::{Moment, ReplicaId};
-use simplescalevm::probe::{Clock, ProbeJob, ProbePool, ProbeSettings, Protocol, TlsSettings};
+use simplescalevm::probe::{
+    Clock, Endpoint, EndpointSettings, ProbeJob, ProbePool, Protocol, TlsSettings,
+};
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr};
@@ -67,7 +69,7 @@ fn measure(
     port: u16,
     (timeout, every): (Duration, Duration),
 ) {
-    let settings = ProbeSettings {
+    let settings = EndpointSettings {
         protocol: Protocol::Http,
         port: NonZeroU16::new(port).unwrap(),
         path: "/".to_owned(),
@@ -75,11 +77,11 @@ fn measure(
         termination_key: "termination".to_owned(),
         timeout,
         tls: TlsSettings::default(),
-        threads: NonZeroUsize::new(64).unwrap(),
     };
+    let endpoint = Arc::new(Endpoint::new(&settings).unwrap());
     let start = Instant::now();
     let clock: Clock = Arc::new(move || Moment(start.elapsed()));
-    let mut pool = ProbePool::start(&settings, &clock).unwrap();
+    let mut pool = ProbePool::start(NonZeroUsize::new(4).unwrap(), &clock).unwrap();
     let jobs: Vec<ProbeJob> = (0..replicas)
         .map(|index| {
             let is_hung = index * hung / 100 != (index + 1) * hung / 100;
@@ -89,6 +91,7 @@ fn measure(
             ProbeJob {
                 replica: ReplicaId::new(&format!("5f0c9f2e-7a34-4c11-9d62-{index:012x}")),
                 address: IpAddr::V4(Ipv4Addr::new(127, net, high, low)),
+                endpoint: Arc::clone(&endpoint),
                 round: 0,
                 urgent: false,
                 suspect: false,

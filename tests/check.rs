@@ -196,11 +196,15 @@ fn floor_and_cap_have_to_fit_into_the_quota() {
     cloud.set(&json!({ "quota_instances": -1 })).unwrap();
     cloud.clear_faults();
     let lines = [("hint cap", "neither REPLICA_MAX_COUNT nor a quota")];
+    let last = "Nothing keeps the daemon from its work. One hint is worth a look.";
+    check(&cloud, &[], &lines, last);
+    check(&cloud, &[("PROBE_THREADS", "64")], &lines, last);
+    let more = [lines[0], ("hint settings", "PROBE_THREADS=128 starts 4")];
     check(
         &cloud,
-        &[],
-        &lines,
-        "Nothing keeps the daemon from its work. One hint is worth a look.",
+        &[("PROBE_THREADS", "128")],
+        &more,
+        "Nothing keeps the daemon from its work. 2 hints are worth a look.",
     );
 }
 

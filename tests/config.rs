@@ -23,6 +23,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 use simplescalevm::config::{Environment, IpVersion, LogFormat, Protocol, Settings, variables};
 use simplescalevm::pool::Policy;
+use simplescalevm::probe::MAX_THREADS;
 
 const PASSWORD: &str = "p@ss \"w$rd#1";
 const LOGIN: [(&str, &str); 4] = [
@@ -82,7 +83,7 @@ fn defaults() {
     );
     assert_eq!(
         (settings.probe_threads.get(), settings.scaling_interval),
-        (64, Duration::from_secs(30))
+        (MAX_THREADS, Duration::from_secs(30))
     );
     assert_eq!(
         (settings.log_level, settings.log_format),

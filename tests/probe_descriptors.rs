@@ -7,7 +7,9 @@
 )]
 
 use simplescalevm::pool::{Moment, ProbeFailure, ProbeResult, ReplicaId};
-use simplescalevm::probe::{Clock, ProbeJob, ProbePool, ProbeSettings, Protocol, TlsSettings};
+use simplescalevm::probe::{
+    Clock, Endpoint, EndpointSettings, ProbeJob, ProbePool, Protocol, TlsSettings,
+};
 use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
@@ -107,7 +109,7 @@ fn start_replicas() -> (Replicas, NonZeroU16) {
 fn more_replicas_than_descriptors() {
     let (_replicas, port) = start_replicas();
     rlimit::setrlimit(rlimit::Resource::NOFILE, 144, 144).unwrap();
-    let settings = ProbeSettings {
+    let settings = EndpointSettings {
         protocol: Protocol::Http,
         port,
         path: "/".to_owned(),
@@ -115,11 +117,11 @@ fn more_replicas_than_descriptors() {
         termination_key: "termination".to_owned(),
         timeout: Duration::from_secs(1),
         tls: TlsSettings::default(),
-        threads: NonZeroUsize::MIN,
     };
+    let endpoint = Arc::new(Endpoint::new(&settings).unwrap());
     let start = Instant::now();
     let clock: Clock = Arc::new(move || Moment(start.elapsed()));
-    let mut pool = ProbePool::start(&settings, &clock).unwrap();
+    let mut pool = ProbePool::start(NonZeroUsize::MIN, &clock).unwrap();
     // 300 that live and 100 that hang, with 80 sockets for all of them.
     let living = (0..300_u16).map(|number| number * 2);
     let addresses: Vec<IpAddr> = living
@@ -135,6 +137,7 @@ fn more_replicas_than_descriptors() {
             let job = ProbeJob {
                 replica: ReplicaId::new(&address.to_string()),
                 address: *address,
+                endpoint: Arc::clone(&endpoint),
                 round,
                 urgent: false,
                 suspect: suspects.contains(address),

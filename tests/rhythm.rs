@@ -9,7 +9,9 @@ use simplescalevm::pool::{
     Accepted, CloudTime, ExternalAddress, Instance, Listing, Looked, Marks, Moment, Policy,
     ProbeResult, ProbeTarget, ReplicaId, Server, ServerState, Snapshot,
 };
-use simplescalevm::probe::{ProbeJob, ProbePool, ProbeSettings, Protocol, TlsSettings};
+use simplescalevm::probe::{
+    Endpoint, EndpointSettings, ProbeJob, ProbePool, Protocol, TlsSettings,
+};
 use simplescalevm::provider::{AtOnce, Order, Provider, ProviderError, Sight, Standby};
 use simplescalevm::scaler::{Clock, Parts, Probes, Scaler, Watcher};
 use socket2::{Domain, Socket, Type};
@@ -97,13 +99,14 @@ impl Provider for Still {
     }
 }
 
-struct Pool(ProbePool);
+struct Pool(ProbePool, Arc<Endpoint>);
 
 impl Probes for Pool {
     fn submit(&mut self, target: &ProbeTarget, round: u64) -> bool {
         let job = ProbeJob {
             replica: target.replica.clone(),
             address: target.address,
+            endpoint: Arc::clone(&self.1),
             round,
             urgent: target.urgent,
             suspect: target.suspect,
@@ -163,7 +166,7 @@ fn probes_of_the_living(dead: u16) -> f64 {
     let answered = Arc::new(AtomicU64::new(0));
     let port = everybody(Arc::clone(&answered));
     let time = RealTime(Instant::now());
-    let settings = ProbeSettings {
+    let settings = EndpointSettings {
         protocol: Protocol::Http,
         port: NonZeroU16::new(port).unwrap(),
         path: "/".to_owned(),
@@ -171,10 +174,9 @@ fn probes_of_the_living(dead: u16) -> f64 {
         termination_key: "termination".to_owned(),
         timeout: Duration::from_secs(1),
         tls: TlsSettings::default(),
-        threads: NonZeroUsize::MIN,
     };
     let clock = time.clone();
-    let probes = ProbePool::start(&settings, &(Arc::new(move || clock.now()) as _))
+    let probes = ProbePool::start(NonZeroUsize::MIN, &(Arc::new(move || clock.now()) as _))
         .unwrap()
         .with_room_for(64);
     let living = (0..LIVING).map(|number| server(number, true));
@@ -182,7 +184,7 @@ fn probes_of_the_living(dead: u16) -> f64 {
         calls: AtOnce::new(Still(
             (0..dead).map(|n| server(n, false)).chain(living).collect(),
         )),
-        probes: Pool(probes),
+        probes: Pool(probes, Arc::new(Endpoint::new(&settings).unwrap())),
         clock: time.clone(),
         watcher: Nobody,
         policy: Policy {

@@ -36,7 +36,7 @@ pub struct Settings {
     pub policy: Policy,
     /// How replicas are asked.
     pub replica_api: ReplicaApi,
-    /// `PROBE_THREADS`.
+    /// `PROBE_THREADS`: at most so many event loops; never more than 4 are started.
     pub probe_threads: NonZeroUsize,
     /// `SCALING_INTERVAL`: between two listings of the provider.
     pub scaling_interval: Duration,

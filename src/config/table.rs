@@ -230,7 +230,7 @@ const TABLE: &[Variable] = &[
 
     Variable::new(Rhythm, "SCALING_INTERVAL", "30", INTERVAL, "seconds between two listings of the provider"),
     Variable::new(Rhythm, "PROBE_INTERVAL", "5", INTERVAL, "seconds between two probes of a replica"),
-    Variable::new(Rhythm, "PROBE_THREADS", "64", Whole { min: 1, max: 1_024 }, "most threads that ask replicas; one per processor is started, and never more than 4"),
+    Variable::new(Rhythm, "PROBE_THREADS", "4", Whole { min: 1, max: 1_024 }, "most threads that probe replicas: event loops for thousands of them each, one per processor, and never more than 4; 64, the earlier default, means 4"),
 
     Variable::old(ExternalAddresses, "EXTERNAL_ADDRESS_MANAGEMENT", "false", Switch, "keep the pool's floating IPs on replicas that serve"),
 

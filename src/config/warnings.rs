@@ -13,6 +13,8 @@ use super::table;
 const BUSY_LISTING: Duration = Duration::from_secs(1);
 /// A replica that restarts its service is silent for about so long.
 const SHORT_SILENCE: Duration = Duration::from_secs(60);
+/// The default of `PROBE_THREADS` when each probe took a thread. A larger number was meant to do something.
+const THREADS_BEFORE: usize = 64;
 
 /// About how values are written.
 pub(super) fn of_values(environment: &Environment) -> Vec<String> {
@@ -93,6 +95,14 @@ pub(super) fn of_settings(settings: &Settings) -> Vec<String> {
     warn(
         settings.scaling_interval < BUSY_LISTING,
         "SCALING_INTERVAL is below 1 s: clouds limit the rate of requests".to_owned(),
+    );
+    warn(
+        settings.probe_threads.get() > THREADS_BEFORE,
+        format!(
+            "PROBE_THREADS={} starts 4 threads at most: each is an event loop that probes thousands \
+             of replicas at a time, so more of them would gain nothing",
+            settings.probe_threads
+        ),
     );
     let replica_api = &settings.replica_api;
     let https = replica_api.protocol == Protocol::Https;

@@ -43,8 +43,8 @@ pub fn read_answer(
     })
 }
 
-/// Without the byte order mark that programs on Windows write before UTF-8, and without the whitespace before and between:
-/// a file with a mark may have been put together with another one.
+/// Without the byte order mark that programs on Windows write before UTF-8, and without the whitespace around it;
+/// there may be several, where a file was put together from others.
 fn without_mark(body: &[u8]) -> &[u8] {
     const MARK: &[u8] = "\u{feff}".as_bytes();
     let mut rest = body.trim_ascii_start();
@@ -54,8 +54,8 @@ fn without_mark(body: &[u8]) -> &[u8] {
     rest
 }
 
-/// Whose text begins with a mark of another encoding, or has a zero byte where a brace or blank would be, was written with
-/// the wrong encoding.
+/// Why a text is no JSON. The mark of another encoding, or a zero byte beside the first brace or blank, shows that
+/// the replica used the wrong encoding.
 fn not_json(body: &[u8]) -> ProbeFailure {
     match body {
         [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] => ProbeFailure::Encoding("UTF-32"),

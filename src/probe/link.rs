@@ -1,7 +1,7 @@
 //! A connection: bytes in and out of a non-blocking socket, in the clear or through TLS.
 
+use super::endpoint::Endpoint;
 use super::failure::{is_lost, local, of_io, of_tls};
-use super::recipe::Recipe;
 use super::tls::Tls;
 use crate::pool::ProbeFailure;
 use mio::net::TcpStream;
@@ -12,7 +12,7 @@ use std::net::IpAddr;
 /// Holds most responses as a whole.
 const INPUT_BYTES: usize = 16 * 1024;
 
-/// Room that all connections of a thread use by turns.
+/// Buffers that all connections of a thread use by turns.
 #[derive(Debug)]
 pub(super) struct Buffers {
     input: Box<[u8]>,
@@ -28,35 +28,35 @@ impl Buffers {
     }
 }
 
-/// The connection is of no more use.
+/// Why the connection is of no more use.
 #[derive(Debug)]
 pub(super) enum Broken {
-    /// The peer has ended it.
+    /// The peer has ended the connection.
     Lost,
-    /// Something else.
+    /// Any other failure.
     Failed(ProbeFailure),
 }
 
-/// What a look at the socket brought.
+/// What one read brought.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Heard<'a> {
-    /// HTTP, or what pretends to be.
+pub(super) struct Received<'a> {
+    /// Bytes of HTTP, as far as is known.
     pub(super) bytes: &'a [u8],
-    pub(super) then: Then,
+    pub(super) next: Next,
 }
 
 /// What to do after the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Then {
+pub(super) enum Next {
     /// Wait until the socket is ready again.
     Wait,
-    /// Look again, there may be more.
-    Look,
+    /// Read again, there may be more.
+    Read,
     /// The peer has ended the connection.
     End,
 }
 
-/// For what a socket is watched.
+/// What a socket is watched for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Watched {
     Not,
@@ -69,7 +69,7 @@ enum Watched {
 pub(super) struct Link {
     stream: TcpStream,
     tls: Option<Box<Tls>>,
-    /// What the socket had no room for, or was not yet open for.
+    /// Bytes for which the socket had no room, or was not yet open.
     unsent: Vec<u8>,
     /// Whether a byte has ever gone through.
     is_open: bool,
@@ -78,9 +78,9 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Begins to connect.
-    pub(super) fn open(recipe: &Recipe, address: IpAddr) -> io::Result<Self> {
-        let tls = match &recipe.tls {
+    /// Starts to connect.
+    pub(super) fn open(endpoint: &Endpoint, address: IpAddr) -> io::Result<Self> {
+        let tls = match &endpoint.tls {
             None => None,
             Some(config) => {
                 let tls = Tls::new(config, address).map_err(io::Error::other)?;
@@ -88,7 +88,7 @@ impl Link {
             }
         };
         Ok(Self {
-            stream: TcpStream::connect(recipe.socket(address))?,
+            stream: TcpStream::connect(endpoint.socket(address))?,
             tls,
             unsent: Vec::new(),
             is_open: false,
@@ -98,9 +98,9 @@ impl Link {
     }
 
     /// Sends, now or as soon as the socket takes it.
-    pub(super) fn say(&mut self, bytes: &[u8]) -> Result<(), Broken> {
+    pub(super) fn send(&mut self, bytes: &[u8]) -> Result<(), Broken> {
         if let Some(tls) = &mut self.tls {
-            tls.say(bytes)
+            tls.send(bytes)
                 .map_err(|error| Broken::Failed(local(&error)))?;
             return self.flush();
         }
@@ -113,7 +113,7 @@ impl Link {
         Ok(())
     }
 
-    /// Sends what is left.
+    /// Sends the bytes that are left.
     pub(super) fn flush(&mut self) -> Result<(), Broken> {
         if let Some(tls) = &mut self.tls {
             match tls.flush(&mut self.stream) {
@@ -132,57 +132,56 @@ impl Link {
         Ok(())
     }
 
-    /// Looks once whether something has come. `is_ending`: the kernel has seen the peer's end.
-    pub(super) fn hear<'a>(
+    /// Reads once. `is_ending`: the kernel has seen the peer's end of the connection.
+    pub(super) fn receive<'a>(
         &mut self,
         buffers: &'a mut Buffers,
         is_ending: bool,
-    ) -> Result<Heard<'a>, Broken> {
+    ) -> Result<Received<'a>, Broken> {
         let length = loop {
             match self.stream.read(&mut buffers.input) {
                 Ok(length) => break length,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    let (bytes, then) = (&[][..], Then::Wait);
-                    return Ok(Heard { bytes, then });
+                    let (bytes, next) = (&[][..], Next::Wait);
+                    return Ok(Received { bytes, next });
                 }
                 Err(error) => return Err(self.broken(&error)),
             }
         };
         self.is_open = true;
-        let mut then = match length {
-            0 => Then::End,
-            _ if is_ending || length == buffers.input.len() => Then::Look,
-            _ => Then::Wait,
+        let mut next = match length {
+            0 => Next::End,
+            _ if is_ending || length == buffers.input.len() => Next::Read,
+            _ => Next::Wait,
         };
         let input = &buffers.input[..length];
         let Some(tls) = &mut self.tls else {
-            return Ok(Heard { bytes: input, then });
+            return Ok(Received { bytes: input, next });
         };
-        if then == Then::End && tls.is_handshaking() {
+        if next == Next::End && tls.is_handshaking() {
             return Err(Broken::Failed(of_tls(&"the handshake was broken off")));
         }
         buffers.plain.clear();
-        match tls.hear(input, &mut buffers.plain) {
-            Ok(true) => then = Then::End,
+        match tls.receive(input, &mut buffers.plain) {
+            Ok(true) => next = Next::End,
             Ok(false) => {}
             Err(error) => {
-                // Tells the peer what is wrong, if it still listens.
+                // Sends the peer the alert, if it still reads.
                 let _ = tls.flush(&mut self.stream);
                 return Err(Broken::Failed(of_tls(&error)));
             }
         }
-        // That the peer does not listen any more does not make what it has said worth less.
+        // What the peer has sent counts even if it does not read any more.
         if let Err(Broken::Failed(failure)) = self.flush() {
             return Err(Broken::Failed(failure));
         }
         let bytes = &buffers.plain[..];
-        Ok(Heard { bytes, then })
+        Ok(Received { bytes, next })
     }
 
-    /// Has the socket watched for what is to be waited for.
-    ///
-    /// A socket is watched for its edges: once, and again only if it should have no room for a request.
+    /// Registers the socket, edge-triggered: once for reading, and once more for writing if it has no room
+    /// for a request.
     pub(super) fn watch(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
         let both = Interest::READABLE | Interest::WRITABLE;
         match (self.watched, self.is_blocked) {

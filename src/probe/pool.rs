@@ -1,9 +1,9 @@
 //! The handle of the probe pool, held by the scaler thread alone.
 
 use super::ProbeJob;
-use super::recipe::Recipe;
-use super::settings::{ProbeSettings, StartError};
-use super::shard::{BELL, Bell, Command, Parts, Shard};
+use super::settings::StartError;
+use super::shard::{Command, Parts, Shard};
+use super::wakeup::{WAKEUP, Wakeup};
 use crate::pool::{Moment, ProbeResult, ReplicaId};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use mio::{Poll, Waker};
@@ -11,6 +11,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle, available_parallelism};
 
@@ -20,8 +21,8 @@ pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
 /// How many probes may wait or be under way at a time.
 pub const MAX_UNDER_WAY: usize = 8 * 1024;
 
-/// How many threads there are at most, whatever the settings and the machine. One makes more than
-/// 20,000 probes a second.
+/// How many threads there are at most, whatever the settings and the machine. Each is an event loop that
+/// makes more than 20,000 probes a second.
 pub const MAX_THREADS: usize = 4;
 
 /// File descriptors that are left to the rest of the process, of so many: the status page's clients,
@@ -68,7 +69,7 @@ impl fmt::Display for WorkerDied {
 
 impl std::error::Error for WorkerDied {}
 
-/// What a thread sends; to be handed to [`ProbePool::take`].
+/// A thread's report; to be handed to [`ProbePool::take`].
 #[derive(Debug)]
 pub struct Report(Inner);
 
@@ -93,13 +94,13 @@ impl Report {
 struct Worker {
     name: String,
     commands: Sender<Command>,
-    bell: Arc<Bell>,
+    wakeup: Arc<Wakeup>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// Threads that ask replicas, and the connections that they use.
 pub struct ProbePool {
-    /// Those of which a thread may have a connection.
+    /// The replicas to which a thread may have a connection.
     known: HashSet<ReplicaId>,
     under_way: usize,
     suspects_under_way: usize,
@@ -110,13 +111,12 @@ pub struct ProbePool {
 }
 
 impl ProbePool {
-    /// Starts the threads: one per processor, as far as the settings allow it.
-    pub fn start(settings: &ProbeSettings, clock: &Clock) -> Result<Self, StartError> {
-        let recipe = Arc::new(Recipe::new(settings)?);
+    /// Starts the threads: one per processor, but at most `threads` and [`MAX_THREADS`].
+    pub fn start(threads: NonZeroUsize, clock: &Clock) -> Result<Self, StartError> {
         let processors = available_parallelism().map_or(1, usize::from);
-        let count = settings.threads.get().min(processors).min(MAX_THREADS);
-        // INVARIANT: a thread never waits to send. No report is empty, so that there are at most as
-        // many as results, which `submit` bounds, and of the last words one per thread.
+        let count = threads.get().min(processors).min(MAX_THREADS);
+        // INVARIANT: a thread never waits to send. No report of results is empty, so that there are at most as many as
+        // results, which `submit` bounds, and one report of its death per thread.
         let (reports_in, reports) = bounded(MAX_UNDER_WAY + count);
         let mut pool = Self {
             known: HashSet::new(),
@@ -129,17 +129,16 @@ impl ProbePool {
         };
         for index in 0..count {
             let sockets = Poll::new().map_err(StartError::Poll)?;
-            let waker = Waker::new(sockets.registry(), BELL).map_err(StartError::Poll)?;
-            let bell = Arc::new(Bell::new(waker));
+            let waker = Waker::new(sockets.registry(), WAKEUP).map_err(StartError::Poll)?;
+            let wakeup = Arc::new(Wakeup::new(waker));
             // What is in it is bounded by `submit`, and by one request to forget per probe.
             let (commands, inbox) = unbounded();
             let name = format!("probe-{index}");
             let parts = Parts {
                 name: name.clone(),
-                recipe: Arc::clone(&recipe),
                 clock: Arc::clone(clock),
                 sockets,
-                bell: Arc::clone(&bell),
+                wakeup: Arc::clone(&wakeup),
                 inbox,
                 reports: reports_in.clone(),
                 max_open: max_open(count),
@@ -155,7 +154,7 @@ impl ProbePool {
             pool.workers.push(Worker {
                 name,
                 commands,
-                bell,
+                wakeup,
                 thread: Some(thread),
             });
         }
@@ -171,8 +170,8 @@ impl ProbePool {
 
     /// Hands a job to its thread. Never waits.
     ///
-    /// INVARIANT: suspects have half of the places at most, but for those that hold an external address: each takes its
-    /// whole time, and thousands of them would leave no place for those that live.
+    /// INVARIANT: suspects have half of the places at most, unless they hold an external address: each takes its
+    /// whole timeout, and thousands of them would leave no place for living replicas.
     pub fn submit(&mut self, job: ProbeJob) -> Result<(), Full> {
         let is_suspect = job.suspect;
         let has_share =
@@ -187,7 +186,7 @@ impl ProbePool {
         // This fails only if the thread has died, of which there is a report.
         let sent = worker.commands.send(Command::Probe(job));
         sent.map_err(|_| Full)?;
-        worker.bell.ring().map_err(|_| Full)?;
+        worker.wakeup.wake().map_err(|_| Full)?;
         self.under_way += 1;
         self.suspects_under_way += usize::from(is_suspect);
         Ok(())
@@ -212,13 +211,13 @@ impl ProbePool {
         }
     }
 
-    /// The next result of those that reports have brought.
+    /// The next result of the reports taken.
     pub fn finished(&mut self) -> Option<ProbeResult> {
         self.finished.pop_front()
     }
 
-    /// Closes the connections of all replicas but those that are to be kept; that of a probe under
-    /// way once it has ended.
+    /// Closes the connections of all replicas that `keep` does not keep; the connection of a probe under
+    /// way is closed once the probe is over.
     pub fn retain(&mut self, mut keep: impl FnMut(&ReplicaId) -> bool) {
         let gone: Vec<ReplicaId> = self.known.extract_if(|replica| !keep(replica)).collect();
         for replica in gone {
@@ -232,15 +231,14 @@ impl ProbePool {
         self.under_way
     }
 
-    /// Ends the threads and waits for them: the exchanges under way are broken off, jobs that
-    /// wait are dropped.
+    /// Ends the threads and waits for them: exchanges under way are broken off, jobs that wait are dropped.
     pub fn stop(mut self) -> Result<(), WorkerDied> {
         self.end()
     }
 
     fn end(&mut self) -> Result<(), WorkerDied> {
         for worker in &self.workers {
-            worker.bell.stop();
+            worker.wakeup.stop();
         }
         let mut outcome = Ok(());
         for mut worker in self.workers.drain(..) {
@@ -257,11 +255,11 @@ impl ProbePool {
         let worker = self.worker_of(&replica);
         // If the thread is dead, so are its connections.
         if worker.commands.send(Command::Forget(replica)).is_ok() {
-            let _ = worker.bell.ring();
+            let _ = worker.wakeup.wake();
         }
     }
 
-    /// The thread that has a replica for good.
+    /// The thread that asks a replica, for good.
     fn worker_of(&self, replica: &ReplicaId) -> &Worker {
         let mut hasher = DefaultHasher::new();
         replica.hash(&mut hasher);
@@ -276,7 +274,7 @@ impl ProbePool {
 
 impl Drop for ProbePool {
     fn drop(&mut self) {
-        // Whoever wants to know how the threads ended calls `stop`.
+        // How the threads ended is returned by `stop`.
         let _ = self.end();
     }
 }

@@ -101,14 +101,14 @@ impl Response {
                 self.pending.extend_from_slice(rest);
                 Progress::More
             }
-            // Bytes that nobody asked for: nothing on this connection can be relied on any more.
+            // Bytes after the response: nothing on this connection can be relied on any more.
             Progress::Whole { reusable } => Progress::Whole {
                 reusable: reusable && rest.is_empty(),
             },
         }
     }
 
-    /// Reads as far as it goes; says how many bytes were used.
+    /// Reads as far as possible; returns how many bytes were used.
     fn read(&mut self, input: &[u8]) -> Result<(usize, Progress), ProbeFailure> {
         let mut used = 0;
         loop {
@@ -201,7 +201,7 @@ impl Response {
     }
 }
 
-/// A call that has sent its request. That was written long ago, for all probes: [`super::recipe`].
+/// A call that has sent its request, which is prepared once for all probes of an endpoint: see [`super::endpoint`].
 fn waiting_call() -> Result<Call<RecvResponse>, ProbeFailure> {
     let wrong = |error: ureq_proto::Error| super::failure::local(&error);
     let mut call = Call::new(Request::new(())).map_err(wrong)?.proceed();

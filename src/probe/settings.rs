@@ -1,13 +1,12 @@
-//! What the probe pool is started with.
+//! What an endpoint is made from, and why an endpoint or the threads cannot be had.
 
-use super::recipe::Recipe;
 use openstack_sdk_blocking::tls::TrustError;
 use std::fmt;
 use std::io;
-use std::num::{NonZeroU16, NonZeroUsize};
+use std::num::NonZeroU16;
 use std::time::Duration;
 
-/// How replicas are spoken to.
+/// The protocol of the replicas' status API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
     /// `http`.
@@ -26,7 +25,7 @@ impl Protocol {
         }
     }
 
-    /// The port that is not named in a request.
+    /// The port that a request leaves out of its `Host`.
     pub(super) fn default_port(self) -> u16 {
         match self {
             Self::Http => 80,
@@ -35,7 +34,7 @@ impl Protocol {
     }
 }
 
-/// Whom to trust over `https`.
+/// Which certificates are trusted over `https`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TlsSettings {
     /// The contents of a file in PEM or DER. Its certificates are trusted in place of the public
@@ -45,9 +44,9 @@ pub struct TlsSettings {
     pub insecure: bool,
 }
 
-/// The settings of the probe pool.
+/// How the replicas of one pool are asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ProbeSettings {
+pub struct EndpointSettings {
     /// `REPLICA_API_PROTOCOL`.
     pub protocol: Protocol,
     /// `REPLICA_API_PORT`.
@@ -62,31 +61,48 @@ pub struct ProbeSettings {
     pub timeout: Duration,
     /// `REPLICA_API_CA_FILE` and `REPLICA_API_INSECURE`; only read with [`Protocol::Https`].
     pub tls: TlsSettings,
-    /// `PROBE_THREADS`: at most so many threads; see [`super::MAX_THREADS`].
-    pub threads: NonZeroUsize,
 }
 
-impl ProbeSettings {
-    /// Checks what [`super::ProbePool::start`] would check, without starting anything.
-    pub fn check(&self) -> Result<(), StartError> {
-        Recipe::new(self).map(drop)
-    }
-}
-
-/// Why the probe pool could not be started.
+/// Why replicas cannot be asked with these settings.
 #[derive(Debug)]
-pub enum StartError {
+pub enum EndpointError {
     /// The path cannot be part of a URL.
     BadPath(String),
     /// The CA file cannot be used, or the TLS client could not be set up.
     Tls(TrustError),
+}
+
+impl fmt::Display for EndpointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadPath(path) => {
+                write!(f, "REPLICA_API_PATH: {path:?} is not the path of a URL")
+            }
+            Self::Tls(TrustError::CaFile(_)) => f.write_str("REPLICA_API_CA_FILE cannot be used"),
+            Self::Tls(_) => f.write_str("TLS with the replicas cannot be set up"),
+        }
+    }
+}
+
+impl std::error::Error for EndpointError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Tls(source) => Some(source),
+            Self::BadPath(_) => None,
+        }
+    }
+}
+
+/// Why the probe threads could not be started.
+#[derive(Debug)]
+pub enum StartError {
     /// The means to wait for sockets could not be had.
     Poll(io::Error),
     /// A thread could not be started.
     Thread {
         /// Its name.
         name: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }
@@ -94,9 +110,6 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BadPath(path) => write!(f, "{path:?} is not the path of a URL"),
-            Self::Tls(TrustError::CaFile(_)) => f.write_str("REPLICA_API_CA_FILE cannot be used"),
-            Self::Tls(_) => f.write_str("TLS with the replicas cannot be set up"),
             Self::Poll(_) => f.write_str("sockets cannot be waited for"),
             Self::Thread { name, .. } => write!(f, "cannot start the thread {name}"),
         }
@@ -106,9 +119,7 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Tls(source) => Some(source),
             Self::Poll(source) | Self::Thread { source, .. } => Some(source),
-            Self::BadPath(_) => None,
         }
     }
 }

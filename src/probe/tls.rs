@@ -1,6 +1,6 @@
 //! TLS between a socket's bytes and those of HTTP, without any I/O but writing.
 
-use super::settings::{StartError, TlsSettings};
+use super::settings::{EndpointError, TlsSettings};
 use openstack_sdk_blocking::tls as trust;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, Error};
@@ -8,10 +8,10 @@ use std::io::{self, Read, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Whom to trust, and the sessions to resume: one for all connections.
-pub(super) fn client_config(settings: &TlsSettings) -> Result<Arc<ClientConfig>, StartError> {
+/// The trusted roots, and the sessions to resume: one for all connections of an endpoint.
+pub(super) fn client_config(settings: &TlsSettings) -> Result<Arc<ClientConfig>, EndpointError> {
     let config = trust::client_config(settings.ca_file.as_deref(), settings.insecure);
-    config.map(Arc::new).map_err(StartError::Tls)
+    config.map(Arc::new).map_err(EndpointError::Tls)
 }
 
 /// The client's end of one connection.
@@ -28,19 +28,19 @@ impl Tls {
         })
     }
 
-    /// Whether the peer has yet to prove who it is.
+    /// Whether the handshake is under way.
     pub(super) fn is_handshaking(&self) -> bool {
         self.connection.is_handshaking()
     }
 
-    /// Takes what is to be sent; it goes out with [`Self::flush`], as soon as the handshake allows it.
+    /// Takes bytes to send; they go out with [`Self::flush`], as soon as the handshake allows it.
     ///
     /// So the request travels in the same segment as the handshake's last message.
-    pub(super) fn say(&mut self, plain: &[u8]) -> io::Result<()> {
+    pub(super) fn send(&mut self, plain: &[u8]) -> io::Result<()> {
         self.connection.writer().write_all(plain)
     }
 
-    /// Writes what there is to write, until `to` would block.
+    /// Writes all records, until `to` would block.
     pub(super) fn flush(&mut self, to: &mut dyn Write) -> io::Result<()> {
         while self.connection.wants_write() {
             self.connection.write_tls(to)?;
@@ -48,8 +48,8 @@ impl Tls {
         Ok(())
     }
 
-    /// Takes what was received; what it says is added to `plain`. True: the peer has said goodbye.
-    pub(super) fn hear(&mut self, mut input: &[u8], plain: &mut Vec<u8>) -> Result<bool, Error> {
+    /// Takes received bytes; those decrypted are added to `plain`. True: the peer has closed the connection.
+    pub(super) fn receive(&mut self, mut input: &[u8], plain: &mut Vec<u8>) -> Result<bool, Error> {
         while !input.is_empty() {
             let taken = self.connection.read_tls(&mut input);
             if !matches!(taken, Ok(1..)) {
@@ -101,7 +101,7 @@ mod tests {
         (client.unwrap(), server)
     }
 
-    /// Takes what it is given until it is full, as a socket does.
+    /// Takes bytes until it is full, as a socket does.
     struct Narrow(Vec<u8>, usize);
 
     impl Write for Narrow {
@@ -119,13 +119,13 @@ mod tests {
         }
     }
 
-    /// Sends bytes in pieces of `size` to and fro until both are silent; what the client has heard.
+    /// Sends bytes in pieces of `size` to and fro until both are silent; returns what the client received.
     fn talk(
         client: &mut Tls,
         server: &mut ServerConnection,
         size: usize,
     ) -> Result<(Vec<u8>, bool), Error> {
-        let (mut heard, mut is_over) = (Vec::new(), false);
+        let (mut received, mut is_over) = (Vec::new(), false);
         loop {
             let mut wire = Narrow(Vec::new(), size);
             let _ = client.flush(&mut wire);
@@ -134,11 +134,11 @@ mod tests {
                 let _ = server.write_tls(&mut back);
             }
             if wire.0.is_empty() && back.0.is_empty() {
-                return Ok((heard, is_over));
+                return Ok((received, is_over));
             }
             server.read_tls(&mut &wire.0[..]).unwrap();
             server.process_new_packets().unwrap();
-            is_over |= client.hear(&back.0, &mut heard)?;
+            is_over |= client.receive(&back.0, &mut received)?;
         }
     }
 
@@ -146,7 +146,7 @@ mod tests {
     fn an_exchange_in_pieces_of_every_size() {
         for size in [1, 2, 5, 100, 100_000] {
             let (mut client, mut server) = pair(false, "127.66.0.1");
-            client.say(b"question").unwrap();
+            client.send(b"question").unwrap();
             assert!(client.is_handshaking());
             talk(&mut client, &mut server, size).unwrap();
             assert!(!client.is_handshaking());
@@ -155,12 +155,12 @@ mod tests {
             assert_eq!(&question, b"question");
             for _ in 0..2 {
                 server.writer().write_all(b"answer").unwrap();
-                let heard = talk(&mut client, &mut server, size).unwrap();
-                assert_eq!(heard, (b"answer".to_vec(), false));
+                let received = talk(&mut client, &mut server, size).unwrap();
+                assert_eq!(received, (b"answer".to_vec(), false));
             }
             server.send_close_notify();
-            let heard = talk(&mut client, &mut server, size).unwrap();
-            assert_eq!(heard, (Vec::new(), true));
+            let received = talk(&mut client, &mut server, size).unwrap();
+            assert_eq!(received, (Vec::new(), true));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::commands::{exit_code, observe};
 use super::output::{print_json, print_words};
-use super::{Failure, cloud, logging, probe_settings, template};
+use super::{Failure, cloud, endpoint, logging, template};
 use crate::config::Settings;
 use crate::pool::{ProbeFailure, Snapshot, Words, counted};
 use crate::provider::openstack::{self, Demands, Finding, Verdict};
@@ -49,7 +49,7 @@ pub fn check(settings: &Settings, json: bool) -> ExitCode {
 }
 
 fn look(settings: &Settings) -> Result<Vec<Finding>, Failure> {
-    probe_settings(settings)?.check().map_err(Failure::Probes)?;
+    endpoint(settings)?;
     let demands = Demands {
         policy: &settings.policy,
         replica_port: settings.replica_api.port.get(),

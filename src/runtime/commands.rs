@@ -2,7 +2,7 @@
 
 use super::output::{complain, print_json, print_words};
 use super::threads::{ProbesOfPool, RealClock};
-use super::{facts, logging, probe_settings, provider, threads};
+use super::{endpoint, facts, logging, provider, threads};
 use crate::config::Settings;
 use crate::pool::{Moment, Policy, Snapshot, Words, surplus_in_words};
 use crate::probe::ProbePool;
@@ -55,10 +55,11 @@ pub(super) fn observe(settings: &Settings) -> Result<Snapshot, Box<dyn Error>> {
     const MARGIN: Duration = Duration::from_secs(5);
     let clock = RealClock::start();
     let provider = provider(settings, |_| ())?;
-    let probes = ProbePool::start(&probe_settings(settings)?, &clock.shared())?;
+    let endpoint = endpoint(settings)?;
+    let probes = ProbePool::start(settings.probe_threads, &clock.shared())?;
     let mut scaler = Scaler::new(Parts {
         calls: AtOnce::new(provider),
-        probes: ProbesOfPool::new(probes),
+        probes: ProbesOfPool::new(probes, endpoint),
         clock: clock.clone(),
         watcher: Nobody,
         // What would be done is asked for, and not how soon after a start.

@@ -24,7 +24,10 @@ use self::calls::CallThreads;
 use self::threads::{Event, ProbesOfPool, RealClock, StatusWatcher, spawn};
 use crate::config::{self, ProviderKind, Settings};
 use crate::pool::counted;
-use crate::probe::{ProbePool, ProbeSettings, Protocol, StartError, TlsSettings, WorkerDied};
+use crate::probe::{
+    Endpoint, EndpointError, EndpointSettings, ProbePool, Protocol, StartError, TlsSettings,
+    WorkerDied,
+};
 use crate::provider::openstack::{OpenStack, ServerTemplate};
 use crate::scaler::{Clock, Parts, Scaler};
 use crate::status::{Facts, Shared, StatusError, StatusServer};
@@ -47,6 +50,7 @@ const HEALTHY_WITHIN: Duration = Duration::from_secs(30);
 enum Failure {
     Cloud(openstack_sdk_blocking::Error),
     CaFile(io::Error),
+    Endpoint(EndpointError),
     Probes(StartError),
     Status(StatusError),
     Signals(io::Error),
@@ -59,6 +63,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Cloud(_) => f.write_str("the OpenStack client cannot be set up"),
             Self::CaFile(_) => f.write_str("REPLICA_API_CA_FILE cannot be read"),
+            Self::Endpoint(_) => f.write_str("replicas cannot be asked with these settings"),
             Self::Probes(_) => f.write_str("the probe threads cannot be started"),
             Self::Status(_) => f.write_str("the status server cannot be started"),
             Self::Signals(_) => f.write_str("signals cannot be received"),
@@ -73,6 +78,7 @@ impl std::error::Error for Failure {
         match self {
             Self::Cloud(error) => Some(error),
             Self::CaFile(error) | Self::Signals(error) | Self::Thread(error) => Some(error),
+            Self::Endpoint(error) => Some(error),
             Self::Probes(error) => Some(error),
             Self::Status(error) => Some(error),
             Self::Died(_) => None,
@@ -136,8 +142,9 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
             );
         }));
     })?;
+    let endpoint = endpoint(settings)?;
     let probes =
-        ProbePool::start(&probe_settings(settings)?, &clock.shared()).map_err(Failure::Probes)?;
+        ProbePool::start(settings.probe_threads, &clock.shared()).map_err(Failure::Probes)?;
     let status = StatusServer::start(
         &settings.app_host.to_string(),
         settings.app_port,
@@ -152,7 +159,7 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
         counted(settings.policy.floor, "resource"),
         status.local_addr()
     );
-    let probes = ProbesOfPool::new(probes);
+    let probes = ProbesOfPool::new(probes, endpoint);
     let concurrency = settings.openstack.concurrency.get();
     let (calls, callers) =
         CallThreads::start(&provider, concurrency, &events_in).map_err(Failure::Thread)?;
@@ -269,10 +276,11 @@ fn template(settings: &Settings) -> ServerTemplate {
     }
 }
 
-fn probe_settings(settings: &Settings) -> Result<ProbeSettings, Failure> {
+/// How the pool's replicas are asked.
+fn endpoint(settings: &Settings) -> Result<Endpoint, Failure> {
     let api = &settings.replica_api;
     let ca_file = api.ca_file.as_ref().map(fs::read).transpose();
-    Ok(ProbeSettings {
+    Endpoint::new(&EndpointSettings {
         protocol: match api.protocol {
             config::Protocol::Http => Protocol::Http,
             config::Protocol::Https => Protocol::Https,
@@ -286,8 +294,8 @@ fn probe_settings(settings: &Settings) -> Result<ProbeSettings, Failure> {
             ca_file: ca_file.map_err(Failure::CaFile)?,
             insecure: api.insecure,
         },
-        threads: settings.probe_threads,
     })
+    .map_err(Failure::Endpoint)
 }
 
 fn facts(settings: &Settings) -> Facts {

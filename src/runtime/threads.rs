@@ -1,7 +1,7 @@
 //! What ties the threads together: the clock, the channels, and the news of a thread's end.
 
 use crate::pool::{Instance, Moment, Note, ProbeResult, ProbeTarget, ReplicaId, Snapshot};
-use crate::probe::{ProbeJob, ProbePool, Report, WorkerDied};
+use crate::probe::{Endpoint, ProbeJob, ProbePool, Report, WorkerDied};
 use crate::scaler::{Clock, Probes, Watcher};
 use crate::status::Shared;
 use crossbeam_channel::{Receiver, Sender};
@@ -79,12 +79,18 @@ impl Clock for RealClock {
 #[derive(Debug)]
 pub(super) struct ProbesOfPool {
     pool: ProbePool,
+    /// How the pool's replicas are asked; rides on each of their jobs.
+    endpoint: Arc<Endpoint>,
     death: Option<WorkerDied>,
 }
 
 impl ProbesOfPool {
-    pub(super) fn new(pool: ProbePool) -> Self {
-        Self { pool, death: None }
+    pub(super) fn new(pool: ProbePool, endpoint: Endpoint) -> Self {
+        Self {
+            pool,
+            endpoint: Arc::new(endpoint),
+            death: None,
+        }
     }
 
     /// The thread of the pool that has died, if one has.
@@ -110,6 +116,7 @@ impl Probes for ProbesOfPool {
         let job = ProbeJob {
             replica: target.replica.clone(),
             address: target.address,
+            endpoint: Arc::clone(&self.endpoint),
             round,
             urgent: target.urgent,
             suspect: target.suspect,

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use simplescalevm::config::{Environment, Section, Settings, variables};
+use simplescalevm::probe::MAX_THREADS;
 
 use super::{LOGIN, PASSWORD, scratch, settings};
 
@@ -248,6 +249,10 @@ fn warnings() {
         "SCALING_INTERVAL is below 1 s",
     );
     check(
+        &[("PROBE_THREADS", "65")],
+        &format!("PROBE_THREADS=65 starts {MAX_THREADS} threads at most"),
+    );
+    check(
         &[("REPLICA_API_CA_FILE", ca.to_str().unwrap())],
         "REPLICA_API_CA_FILE and",
     );
@@ -283,10 +288,14 @@ fn warnings() {
         let told = format!("{name} is of SimpleScaleVM 3 and ignored");
         check(&[(name, "true")], &told);
     }
-    assert!(
-        settings(&[("APP_ENV", "production"), ("PATH", "/bin")])
-            .unwrap()
-            .warnings
-            .is_empty()
-    );
+    let silent: [&[(&str, &str)]; 3] = [
+        &[("APP_ENV", "production"), ("PATH", "/bin")],
+        // The earlier default, as in many an `.env`, and less.
+        &[("PROBE_THREADS", "64")],
+        &[("PROBE_THREADS", "1")],
+    ];
+    for pairs in silent {
+        let warnings = settings(pairs).unwrap().warnings;
+        assert!(warnings.is_empty(), "{pairs:?}: {warnings:?}");
+    }
 }

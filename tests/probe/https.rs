@@ -1,12 +1,12 @@
 //! Replicas that speak TLS.
 
 use super::servers::{self, GOOD, Net, Talk, ok};
-use super::{LONG, SHORT, clock, good, probe, settings};
+use super::{LONG, Pool, SHORT, clock, good, probe, settings};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use simplescalevm::pool::{Answer, ProbeFailure};
-use simplescalevm::probe::{ProbePool, Protocol, TlsSettings};
+use simplescalevm::probe::{Protocol, TlsSettings};
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -41,11 +41,21 @@ impl Write for Narrow {
 }
 
 fn secured_with(width: usize) -> impl Fn(Talk) + Clone + Send + Sync {
-    shown(SERVER_PEM, SERVER_KEY, width)
+    shown(SERVER_PEM, SERVER_KEY, width, GOOD)
+}
+
+/// A replica that answers with this body.
+pub(super) fn secured_answering(body: &'static str) -> impl Fn(Talk) + Clone + Send + Sync {
+    shown(SERVER_PEM, SERVER_KEY, usize::MAX, body)
 }
 
 /// A replica that shows this certificate.
-fn shown(pem: &[u8], key: &[u8], width: usize) -> impl Fn(Talk) + Clone + Send + Sync + use<> {
+fn shown(
+    pem: &[u8],
+    key: &[u8],
+    width: usize,
+    body: &'static str,
+) -> impl Fn(Talk) + Clone + Send + Sync + use<> {
     let chain = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
         .unwrap();
@@ -64,9 +74,10 @@ fn shown(pem: &[u8], key: &[u8], width: usize) -> impl Fn(Talk) + Clone + Send +
         let socket = Narrow(talk.stream.try_clone().unwrap(), width);
         let mut stream = StreamOwned::new(connection, socket);
         let mut request = [0; 1024];
-        while matches!(stream.read(&mut request), Ok(1..)) {
-            talk.seen.requests.lock().unwrap().push(String::new());
-            if stream.write_all(ok(GOOD).as_bytes()).is_err() {
+        while let Ok(length @ 1..) = stream.read(&mut request) {
+            let request = String::from_utf8_lossy(&request[..length]).into_owned();
+            talk.seen.requests.lock().unwrap().push(request);
+            if stream.write_all(ok(body).as_bytes()).is_err() {
                 break;
             }
         }
@@ -91,7 +102,7 @@ fn https() {
         let mut settings = settings(net.port, timeout);
         settings.protocol = Protocol::Https;
         settings.tls = tls;
-        ProbePool::start(&settings, &clock()).unwrap()
+        Pool::start(&settings, &clock())
     };
     let trusting = || TlsSettings {
         ca_file: Some(CA_PEM.into()),
@@ -130,7 +141,7 @@ fn https_byte_by_byte() {
     let mut settings = settings(net.port, LONG);
     settings.protocol = Protocol::Https;
     settings.tls.insecure = true;
-    let mut pool = ProbePool::start(&settings, &clock()).unwrap();
+    let mut pool = Pool::start(&settings, &clock());
     for (host, width) in [(1, 1), (2, 2), (3, 7)] {
         let (address, seen) = net.serve(host, secured_with(width));
         for _ in 0..3 {
@@ -164,11 +175,11 @@ fn self_signed() {
     for (trusted, shows, is_named, expected) in cases {
         let mut net = Net::new(0);
         let host = if *is_named { 1 } else { 9 };
-        let (replica, _) = net.serve(host, shown(shows, KEY, usize::MAX));
+        let (replica, _) = net.serve(host, shown(shows, KEY, usize::MAX, GOOD));
         let mut settings = settings(net.port, LONG);
         settings.protocol = Protocol::Https;
         settings.tls.ca_file = Some(trusted.to_vec());
-        let mut pool = ProbePool::start(&settings, &clock()).unwrap();
+        let mut pool = Pool::start(&settings, &clock());
         match (probe(&mut pool, replica), expected) {
             (Err(ProbeFailure::Tls(text)), Some(part)) => assert!(text.contains(part), "{text}"),
             (outcome, None) => assert_eq!(outcome, good()),

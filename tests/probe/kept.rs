@@ -1,9 +1,8 @@
 //! Kept connections.
 
 use super::servers::{GOOD, Net, Talk, always, chunked, ok, once};
-use super::{LONG, good, job, next, pool, probe};
+use super::{Job, LONG, good, job, next, pool, probe};
 use simplescalevm::pool::{Answer, Moment, ProbeFailure};
-use simplescalevm::probe::ProbeJob;
 use std::io::Read;
 use std::thread;
 use std::time::Duration;
@@ -14,7 +13,7 @@ fn one_connection_is_kept_and_used_again() {
     let (address, seen) = net.serve(1, always(chunked(GOOD)));
     let mut pool = pool(&net, LONG);
     for round in 0..20 {
-        let one = ProbeJob {
+        let one = Job {
             round,
             ..job(address)
         };
@@ -54,7 +53,7 @@ fn a_replica_that_moves_or_is_forgotten_under_way_loses_its_connection() {
     let (old, old_seen) = net.serve(1, always(ok(GOOD)));
     let (new, new_seen) = net.serve(2, always(ok(GOOD)));
     let mut pool = pool(&net, LONG);
-    let moved = ProbeJob {
+    let moved = Job {
         replica: job(old).replica,
         ..job(new)
     };

@@ -1,12 +1,11 @@
 //! Which jobs go first, and the life of the threads.
 
 use super::servers::{self, GOOD, Net, always, ok};
-use super::{LONG, clock, good, job, next, pool, probe, settings};
+use super::{Job, LONG, Pool, clock, good, job, next, pool, probe, settings};
 use simplescalevm::pool::{Moment, ProbeFailure, ReplicaId};
-use simplescalevm::probe::{Clock, ProbeJob, ProbePool, WorkerDied};
+use simplescalevm::probe::{Clock, WorkerDied};
 use std::collections::HashSet;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -29,7 +28,7 @@ fn healthy_replicas_do_not_wait_for_sick_ones() {
         .collect();
     let mut pool = pool(&net, Duration::from_secs(2));
     for address in &sick {
-        let suspect = ProbeJob {
+        let suspect = Job {
             suspect: true,
             ..job(*address)
         };
@@ -68,18 +67,17 @@ impl Everybody {
 #[test]
 fn urgent_jobs_go_first() {
     let everybody = Everybody::new();
-    let mut settings = settings(everybody.port, LONG);
-    settings.threads = NonZeroUsize::MIN;
+    let settings = settings(everybody.port, LONG);
     // The thread stands still where it reads the clock until all jobs are there.
     let (gate, opened) = crossbeam_channel::bounded::<()>(0);
     let clock: Clock = Arc::new(move || {
         let _ = opened.recv();
         Moment::START
     });
-    let mut pool = ProbePool::start(&settings, &clock).unwrap();
+    let mut pool = Pool::with_threads(1, &settings, &clock);
     for round in 10..22_u8 {
         let address = Ipv4Addr::new(127, 66, 19, round);
-        let one = ProbeJob {
+        let one = Job {
             urgent: round >= 16,
             suspect: round % 2 == 0,
             ..job(address.into())
@@ -105,9 +103,9 @@ fn stop_breaks_off_what_is_under_way_and_ends_every_thread() {
     let mut net = Net::new(16);
     let (hanging, seen) = net.serve(1, servers::silent);
     let clock = clock();
-    let mut pool = ProbePool::start(&settings(net.port, LONG * 60), &clock).unwrap();
+    let mut pool = Pool::start(&settings(net.port, LONG * 60), &clock);
     for host in 0..100 {
-        let one = ProbeJob {
+        let one = Job {
             replica: ReplicaId::new(&host.to_string()),
             ..job(hanging)
         };
@@ -130,9 +128,8 @@ fn the_death_of_a_thread_is_reported() {
         assert!(!switch.load(Ordering::SeqCst), "on purpose");
         Moment::START
     });
-    let mut settings = settings(net.port, LONG);
-    settings.threads = NonZeroUsize::MIN;
-    let mut pool = ProbePool::start(&settings, &clock).unwrap();
+    let settings = settings(net.port, LONG);
+    let mut pool = Pool::with_threads(1, &settings, &clock);
     assert_eq!(probe(&mut pool, address), good());
     broken.store(true, Ordering::SeqCst);
     pool.submit(job(address)).unwrap();
@@ -150,7 +147,7 @@ fn suspects_leave_half_of_the_places_to_the_living() {
     let silent = net.serve(1, servers::silent).0;
     let living = net.serve(2, always(ok(GOOD))).0;
     let mut pool = pool(&net, LONG).with_room_for(40);
-    let suspect = |urgent| ProbeJob {
+    let suspect = |urgent| Job {
         suspect: true,
         urgent,
         ..job(silent)

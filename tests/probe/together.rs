@@ -1,14 +1,12 @@
 //! Many exchanges in one thread.
 
 use super::servers::{self, GOOD, Net, Talk, always, ok, once};
-use super::{LONG, SHORT, clock, good, job, next, pool, settings};
+use super::{Job, LONG, Pool, SHORT, clock, good, job, next, pool, settings};
 use simplescalevm::pool::ProbeFailure;
-use simplescalevm::probe::{ProbeJob, ProbePool};
 use socket2::{Domain, Socket, Type};
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -43,7 +41,7 @@ fn is_living(address: IpAddr) -> bool {
 fn four_hundred_that_hang_delay_none_of_four_hundred_that_live() {
     let port = everybody();
     // Nobody is known to be dead; a timeout before the last good result would be a living one kept waiting.
-    let mut pool = ProbePool::start(&settings(port, LONG), &clock()).unwrap();
+    let mut pool = Pool::start(&settings(port, LONG), &clock());
     for round in 0..2 {
         for number in 0..800_u16 {
             let [high, low] = number.to_be_bytes();
@@ -64,12 +62,11 @@ fn one_that_hangs_ends_in_time_however_many_answered_since_another_hung() {
     // Somewhere there the thread drops what it remembers of those that answered.
     const ANSWERED: std::ops::Range<u16> = 1_018..1_034;
     let trial = |answered, timeout| {
-        let mut settings = settings(everybody(), timeout);
-        settings.threads = NonZeroUsize::MIN;
-        let mut pool = ProbePool::start(&settings, &clock()).unwrap();
+        let settings = settings(everybody(), timeout);
+        let mut pool = Pool::with_threads(1, &settings, &clock());
         let replica = |host| job(Ipv4Addr::new(127, 70, 0, host).into());
         pool.submit(replica(1)).unwrap();
-        let answers = |pool: &mut ProbePool| {
+        let answers = |pool: &mut Pool| {
             pool.submit(replica(2)).unwrap();
             let outcome = next(pool).outcome;
             if outcome != good() {
@@ -124,9 +121,8 @@ fn every_failure_among_others() {
         expected.insert(address, outcome);
     }
     expected.insert(net.address(100), Err(ProbeFailure::Refused));
-    let mut settings = settings(net.port, SHORT * 5);
-    settings.threads = NonZeroUsize::MIN;
-    let mut pool = ProbePool::start(&settings, &clock()).unwrap();
+    let settings = settings(net.port, SHORT * 5);
+    let mut pool = Pool::with_threads(1, &settings, &clock());
     for _ in 0..3 {
         for address in expected.keys().chain([&first]) {
             pool.submit(job(*address)).unwrap();
@@ -222,11 +218,11 @@ fn stop_while_connecting() {
             stream
         })
         .collect();
-    let mut pool = ProbePool::start(&settings(socket.port(), SHORT), &clock()).unwrap();
+    let mut pool = Pool::start(&settings(socket.port(), SHORT), &clock());
     pool.submit(job(socket.ip())).unwrap();
     assert_eq!(next(&mut pool).outcome, Err(ProbeFailure::Timeout));
     pool.stop().unwrap();
-    let mut pool = ProbePool::start(&settings(socket.port(), LONG * 60), &clock()).unwrap();
+    let mut pool = Pool::start(&settings(socket.port(), LONG * 60), &clock());
     pool.submit(job(socket.ip())).unwrap();
     thread::sleep(Duration::from_millis(50));
     assert_eq!(pool.under_way(), 1);
@@ -240,7 +236,7 @@ fn two_probes_of_one_replica_at_a_time_are_both_answered() {
     let mut pool = pool(&net, LONG);
     for _ in 0..5 {
         for round in 0..3 {
-            let one = ProbeJob {
+            let one = Job {
                 round,
                 ..job(address)
             };
@@ -273,7 +269,7 @@ fn an_ipv6_replica() {
             always(ok(GOOD))(talk);
         }
     });
-    let mut pool = ProbePool::start(&settings(socket.port(), LONG), &clock()).unwrap();
+    let mut pool = Pool::start(&settings(socket.port(), LONG), &clock());
     for _ in 0..2 {
         pool.submit(job(socket.ip())).unwrap();
         assert_eq!(next(&mut pool).outcome, good());

@@ -1,7 +1,9 @@
 //! A replica's whole HTTP response, through a real probe over loopback.
 
 use simplescalevm::pool::{Moment, ProbeFailure, ReplicaId};
-use simplescalevm::probe::{ProbeJob, ProbePool, ProbeSettings, Protocol, TlsSettings};
+use simplescalevm::probe::{
+    Endpoint, EndpointSettings, ProbeJob, ProbePool, Protocol, TlsSettings,
+};
 use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
@@ -13,6 +15,7 @@ use std::time::{Duration, Instant};
 /// A probe pool, and the replica that says whatever it is given.
 struct Rig {
     pool: ProbePool,
+    endpoint: Arc<Endpoint>,
     script: Sender<Vec<u8>>,
     address: std::net::IpAddr,
     round: u64,
@@ -57,7 +60,7 @@ impl Rig {
                 while matches!(stream.read(&mut request), Ok(1..)) {}
             }
         });
-        let settings = ProbeSettings {
+        let settings = EndpointSettings {
             protocol: Protocol::Http,
             port: NonZeroU16::new(socket.port()).unwrap(),
             path: "/".to_owned(),
@@ -65,12 +68,12 @@ impl Rig {
             termination_key: "termination".to_owned(),
             timeout: Duration::from_secs(20),
             tls: TlsSettings::default(),
-            threads: NonZeroUsize::MIN,
         };
         let start = Instant::now();
         let clock: simplescalevm::probe::Clock = Arc::new(move || Moment(start.elapsed()));
         Self {
-            pool: ProbePool::start(&settings, &clock).unwrap(),
+            pool: ProbePool::start(NonZeroUsize::MIN, &clock).unwrap(),
+            endpoint: Arc::new(Endpoint::new(&settings).unwrap()),
             script,
             address: socket.ip(),
             round: 0,
@@ -85,6 +88,7 @@ impl Rig {
         let job = ProbeJob {
             replica: replica.clone(),
             address: self.address,
+            endpoint: Arc::clone(&self.endpoint),
             round: self.round,
             urgent: false,
             suspect: false,

@@ -1,39 +1,47 @@
-//! What all probes have in common.
+//! How the replicas of one pool are asked.
 
-use super::settings::{ProbeSettings, Protocol, StartError};
+use super::answer::read_answer;
+use super::settings::{EndpointError, EndpointSettings, Protocol};
 use super::tls;
+use crate::pool::{Answer, ProbeFailure};
 use rustls::ClientConfig;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 use ureq_proto::client::Call;
 use ureq_proto::http::uri::PathAndQuery;
 use ureq_proto::http::{Request, Uri};
 
 const USER_AGENT: &str = concat!("SimpleScaleVM/", env!("CARGO_PKG_VERSION"));
 
-/// Stands for the replica's address in the request that is made once for all.
-const NOBODY: &str = "replica.invalid";
+/// Stands for the replica's address in the request, which is made once for all replicas.
+const PLACEHOLDER: &str = "replica.invalid";
 
-/// What all probes have in common.
+/// How the replicas of one pool are asked: made once from its settings, then shared by all of its jobs.
 #[derive(Debug)]
-pub(super) struct Recipe {
-    pub(super) settings: ProbeSettings,
+pub struct Endpoint {
+    pub(super) timeout: Duration,
     /// One for all connections: it holds the trusted roots and the sessions to resume.
     pub(super) tls: Option<Arc<ClientConfig>>,
+    port: u16,
+    is_default_port: bool,
+    capacity_key: String,
+    termination_key: String,
     before_host: Vec<u8>,
     after_host: Vec<u8>,
 }
 
-impl Recipe {
-    pub(super) fn new(settings: &ProbeSettings) -> Result<Self, StartError> {
-        let bad_path = || StartError::BadPath(settings.path.clone());
+impl Endpoint {
+    /// Checks the settings and prepares what all probes share. No request is made.
+    pub fn new(settings: &EndpointSettings) -> Result<Self, EndpointError> {
+        let bad_path = || EndpointError::BadPath(settings.path.clone());
         if !settings.path.starts_with('/') {
             return Err(bad_path());
         }
         let path = PathAndQuery::try_from(settings.path.as_str()).map_err(|_| bad_path())?;
         let request = request(path).ok_or_else(bad_path)?;
-        let host = format!("\r\nhost: {NOBODY}\r\n");
+        let host = format!("\r\nhost: {PLACEHOLDER}\r\n");
         let at = request
             .windows(host.len())
             .position(|part| part == host.as_bytes())
@@ -43,17 +51,22 @@ impl Recipe {
             Protocol::Http => None,
             Protocol::Https => Some(tls::client_config(&settings.tls)?),
         };
+        let port = settings.port.get();
         Ok(Self {
-            settings: settings.clone(),
+            timeout: settings.timeout,
             tls,
+            port,
+            is_default_port: port == settings.protocol.default_port(),
+            capacity_key: settings.capacity_key.clone(),
+            termination_key: settings.termination_key.clone(),
             before_host: before.to_vec(),
-            after_host: after[NOBODY.len()..].to_vec(),
+            after_host: after[PLACEHOLDER.len()..].to_vec(),
         })
     }
 
-    /// Where a replica is asked.
+    /// The address and port of a replica.
     pub(super) fn socket(&self, address: IpAddr) -> SocketAddr {
-        SocketAddr::new(address, self.settings.port.get())
+        SocketAddr::new(address, self.port)
     }
 
     /// Writes the request to a replica.
@@ -62,7 +75,7 @@ impl Recipe {
         to.extend_from_slice(&self.before_host);
         let socket = self.socket(address);
         // Writing to a vector cannot fail.
-        let _ = if socket.port() != self.settings.protocol.default_port() {
+        let _ = if !self.is_default_port {
             write!(to, "{socket}")
         } else if socket.is_ipv6() {
             write!(to, "[{address}]")
@@ -71,13 +84,18 @@ impl Recipe {
         };
         to.extend_from_slice(&self.after_host);
     }
+
+    /// Reads an answer by this endpoint's keys.
+    pub(super) fn read_answer(&self, body: &[u8]) -> Result<Answer, ProbeFailure> {
+        read_answer(body, &self.capacity_key, &self.termination_key)
+    }
 }
 
 /// The request as the HTTP client's protocol part writes it.
 fn request(path: PathAndQuery) -> Option<Vec<u8>> {
     let room = path.as_str().len() + 512;
     let request = Request::get(Uri::from(path))
-        .header("host", NOBODY)
+        .header("host", PLACEHOLDER)
         .header("user-agent", USER_AGENT)
         .header("accept", "*/*")
         .body(())
@@ -92,11 +110,10 @@ fn request(path: PathAndQuery) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::num::{NonZeroU16, NonZeroUsize};
-    use std::time::Duration;
+    use std::num::NonZeroU16;
 
-    fn settings(protocol: Protocol, port: u16, path: &str) -> ProbeSettings {
-        ProbeSettings {
+    fn settings(protocol: Protocol, port: u16, path: &str) -> EndpointSettings {
+        EndpointSettings {
             protocol,
             port: NonZeroU16::new(port).unwrap(),
             path: path.to_owned(),
@@ -104,7 +121,6 @@ mod tests {
             termination_key: "termination".to_owned(),
             timeout: Duration::from_secs(5),
             tls: super::super::TlsSettings::default(),
-            threads: NonZeroUsize::MIN,
         }
     }
 
@@ -112,9 +128,9 @@ mod tests {
     fn requests() {
         use Protocol::{Http, Https};
         let check = |protocol, port, address: &str, host: &str| {
-            let recipe = Recipe::new(&settings(protocol, port, "/a?b=c")).unwrap();
+            let endpoint = Endpoint::new(&settings(protocol, port, "/a?b=c")).unwrap();
             let mut request = Vec::new();
-            recipe.write_request(address.parse().unwrap(), &mut request);
+            endpoint.write_request(address.parse().unwrap(), &mut request);
             let expected = format!(
                 "GET /a?b=c HTTP/1.1\r\nhost: {host}\r\nuser-agent: {USER_AGENT}\r\naccept: */*\r\n\r\n"
             );
@@ -128,16 +144,19 @@ mod tests {
     }
 
     #[test]
-    fn bad_settings_are_refused_at_start() {
+    fn bad_settings_are_refused() {
         let settings = |path: &str| settings(Protocol::Https, 8080, path);
         for path in ["", "status", "http://x/", "/a b", "/\u{7f}"] {
-            let error = Recipe::new(&settings(path)).unwrap_err();
-            assert!(matches!(error, StartError::BadPath(_)), "{path}: {error}");
+            let error = Endpoint::new(&settings(path)).unwrap_err();
+            assert!(
+                matches!(error, EndpointError::BadPath(_)),
+                "{path}: {error}"
+            );
         }
         let with_ca = |pem: &str| {
             let mut settings = settings("/");
             settings.tls.ca_file = Some(pem.into());
-            Recipe::new(&settings).unwrap_err()
+            Endpoint::new(&settings).unwrap_err()
         };
         let broken = "-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n";
         for (pem, expected) in [("", "it is empty"), (broken, "its PEM is damaged")] {
