@@ -458,6 +458,30 @@ fn no_more_is_asked_than_the_rate_lets_through() {
 }
 
 #[test]
+fn a_creation_does_not_wait_for_its_turn_behind_many_deletions() {
+    let names: Vec<String> = (0..12).map(|number| format!("r{number:02}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut bench = Bench::new(&names, |parts| {
+        parts.requests_per_second = NonZeroU32::new(5);
+        parts.policy.floor = 12;
+    });
+    bench.wait(60);
+    bench.answer_all();
+    for name in names.iter().take(5) {
+        bench.says(name, DONE);
+    }
+    bench.wait(2);
+    bench.answer("list");
+    bench.answer("addresses");
+    let open: Vec<String> = bench.shared.lock().open.values().map(name).collect();
+    assert_eq!(
+        open.first().map(String::as_str),
+        Some("create 5"),
+        "{open:?}"
+    );
+}
+
+#[test]
 fn at_the_end_nothing_is_begun_and_what_is_under_way_is_taken_in() {
     let mut bench = Bench::new(&["a", "b"], |parts| parts.policy.floor = 2);
     bench.says("a", Answer { free: 0, ..FREE });

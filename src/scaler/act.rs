@@ -248,9 +248,21 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             };
             is_stopping || (has_place && !self.waits_for_another(&planned.action))
         };
-        let Some(index) = self.agenda.queue.iter().position(may_be_begun) else {
+        let Some(mut index) = self.agenda.queue.iter().position(may_be_begun) else {
             return false;
         };
+        // Where deletions take all the requests that a second lets through, the one of a creation goes before the rest of
+        // them: callers wait for it, and for no deletion.
+        let is_creation = |planned: &Planned| {
+            matches!(planned.action, Action::Create { .. }) && may_be_begun(planned)
+        };
+        let first = self.agenda.queue.get(index).map(|planned| &planned.action);
+        if self.jobs.is_limited()
+            && matches!(first, Some(Action::Delete { .. }))
+            && let Some(creation) = self.agenda.queue.iter().position(is_creation)
+        {
+            index = creation;
+        }
         let now = self.parts.clock.now();
         let next = self.agenda.queue.get(index).map(|planned| &planned.action);
         let needs_names = self.catalogue.is_none() && matches!(next, Some(Action::Create { .. }));

@@ -108,6 +108,11 @@ impl Jobs {
         }
     }
 
+    /// Whether a service gets only so many requests a second.
+    pub(super) fn is_limited(&self) -> bool {
+        self.interval.is_some()
+    }
+
     /// Whether none is under way.
     pub(super) fn is_empty(&self) -> bool {
         self.under_way.is_empty()
