@@ -143,6 +143,15 @@ fn check_authority(authority: &str) -> Result<(), String> {
     }
 }
 
+/// The path of an absolute URL, without its query.
+pub(crate) fn path_of(url: &str) -> &str {
+    let bare = url.split('?').next().unwrap_or_default();
+    let rest = bare.split_once("://").map_or(bare, |(_, rest)| rest);
+    rest.find('/')
+        .and_then(|at| rest.get(at..))
+        .unwrap_or_default()
+}
+
 /// Scheme, host and path of a URL, or what a relative one has of them: without user name, password and query.
 pub(crate) fn without_secrets(text: &str) -> String {
     let bare = text.trim().split(['?', '#']).next().unwrap_or_default();

@@ -10,13 +10,14 @@ use ureq::unversioned::transport::{ConnectProxyConnector, Connector, NextTimeout
 use ureq::{Agent, Proxy, Timeout, http};
 
 use super::connect::{PlainProxyConnector, TlsConnector};
-use super::{
+use super::exchange::{
     MAX_ERROR_BYTES, Method, Request, Response, Take, Transport, TransportConfig, TransportError,
-    TransportErrorKind, Watched, tls_cause, tls_client,
+    TransportErrorKind, Watched, tls_client,
 };
+use super::tls_cause;
 use crate::cause::Cause;
 use crate::clock::monotonic_now;
-use crate::proxy::Proxies;
+use crate::config::Proxies;
 
 /// Shorter than the idle times of the servers and proxies in front of OpenStack APIs (uwsgi and Apache: 5 s and up).
 const MAX_IDLE_AGE: Duration = Duration::from_secs(4);

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::error::Service;
 use crate::row::Row;
+use crate::service::Service;
 use crate::transport::Response;
 use crate::url::Url;
 
@@ -30,16 +30,16 @@ impl fmt::Display for Microversion {
 /// A service's API as discovery found it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {
-    pub(crate) url: Url,
+    pub(super) url: Url,
     /// The lowest and the highest microversion, if the service has any.
     pub(crate) microversions: Option<(Microversion, Microversion)>,
     /// Discovery failed: worth another try soon.
-    pub(crate) provisional: bool,
+    pub(super) provisional: bool,
 }
 
 impl Endpoint {
     /// An endpoint that needs no discovery.
-    pub(crate) fn known(url: Url) -> Self {
+    pub(super) fn known(url: Url) -> Self {
         Self {
             url,
             microversions: None,
@@ -59,7 +59,7 @@ const LOCKED_MICROVERSION: Microversion = Microversion(2, 9);
 
 /// How to go on from a service's URL in the catalog.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Start {
+pub(super) enum Start {
     /// The URL says it all.
     Known(Url),
     /// Ask this URL for its versions.
@@ -77,7 +77,7 @@ const fn version_segment(service: Service) -> &'static str {
 }
 
 /// Only Nova's microversions make it worthwhile to ask a URL that has the wanted version already.
-pub(crate) fn start(service: Service, catalog_url: &Url) -> Start {
+pub(super) fn start(service: Service, catalog_url: &Url) -> Start {
     match split(catalog_url) {
         Some((base, version, _)) if version == version_segment(service) => {
             if service == Service::Compute {
@@ -93,7 +93,7 @@ pub(crate) fn start(service: Service, catalog_url: &Url) -> Start {
 }
 
 /// The endpoint without discovery: the catalog's URL, with the version unless it has one.
-pub(crate) fn fallback(service: Service, catalog_url: &Url) -> Endpoint {
+pub(super) fn fallback(service: Service, catalog_url: &Url) -> Endpoint {
     let url = if split(catalog_url).is_some() {
         catalog_url.clone()
     } else {
@@ -110,7 +110,7 @@ pub(crate) fn fallback(service: Service, catalog_url: &Url) -> Endpoint {
 }
 
 /// Reads what the asked URL answered; `None` if it is no discovery document or lacks the version.
-pub(crate) fn read(
+pub(super) fn read(
     service: Service,
     catalog_url: &Url,
     asked: &Url,
