@@ -1,9 +1,8 @@
 //! What is wrong with a setting.
 
-use std::fmt;
-
 /// A setting that is missing or cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{variable}: {problem}")]
 pub struct ConfigProblem {
     /// The variable, or `FILE: key` for a YAML file.
     pub variable: String,
@@ -40,11 +39,3 @@ impl ConfigProblem {
         }
     }
 }
-
-impl fmt::Display for ConfigProblem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.variable, self.problem)
-    }
-}
-
-impl std::error::Error for ConfigProblem {}

@@ -194,28 +194,37 @@ impl fmt::Debug for Response {
 }
 
 /// How an exchange failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TransportErrorKind {
     /// No connection: name not found, refused, unreachable. Nothing was sent.
+    #[error("no connection")]
     Connect,
     /// No connection in time. Nothing was sent.
+    #[error("no connection in time")]
     ConnectTimeout,
     /// The connection stood and the answer did not come in time.
+    #[error("no answer in time")]
     Timeout,
     /// TLS failed: mostly a certificate that is not trusted.
+    #[error("TLS failed")]
     Tls,
     /// The connection broke while sending or reading.
+    #[error("the connection was lost")]
     Lost,
     /// The answer is not HTTP.
+    #[error("the answer is not valid HTTP")]
     BadAnswer,
     /// The answer's body is larger than [`Request::max_body_bytes`].
+    #[error("the answer is too large")]
     TooLarge,
     /// The request cannot be sent as it is, for instance a header with a line break.
+    #[error("the request cannot be sent")]
     BadRequest,
 }
 
 /// A failed exchange.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{kind}")]
 pub struct TransportError {
     /// How it failed.
     pub kind: TransportErrorKind,
@@ -236,27 +245,6 @@ impl TransportError {
             cause: None,
             source: source.into(),
         }
-    }
-}
-
-impl fmt::Display for TransportError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.kind {
-            TransportErrorKind::Connect => "no connection",
-            TransportErrorKind::ConnectTimeout => "no connection in time",
-            TransportErrorKind::Timeout => "no answer in time",
-            TransportErrorKind::Tls => "TLS failed",
-            TransportErrorKind::Lost => "the connection was lost",
-            TransportErrorKind::BadAnswer => "the answer is not valid HTTP",
-            TransportErrorKind::TooLarge => "the answer is too large",
-            TransportErrorKind::BadRequest => "the request cannot be sent",
-        })
-    }
-}
-
-impl StdError for TransportError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(self.source.as_ref())
     }
 }
 
