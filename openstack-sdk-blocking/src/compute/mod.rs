@@ -295,41 +295,28 @@ impl Seen {
 
 impl CreateServer {
     fn body(&self) -> Value {
-        let mut server = json!({
-            "name": self.name,
-            "imageRef": self.image,
-            "flavorRef": self.flavor,
-            "networks": self.networks.iter().map(|id| json!({"uuid": id})).collect::<Vec<_>>(),
-        });
-        if self.networks.is_empty() {
-            server["networks"] = json!("auto");
-        }
-        let mut set = |key: &str, value: Option<Value>| {
-            if let Some(value) = value {
-                server[key] = value;
-            }
-        };
-        set("key_name", self.key_name.as_ref().map(|name| json!(name)));
-        set("user_data", self.user_data.as_ref().map(|data| json!(data)));
-        set(
-            "availability_zone",
-            self.availability_zone.as_ref().map(|zone| json!(zone)),
-        );
-        set("min_count", self.min_count.map(|count| json!(count)));
-        set("max_count", self.max_count.map(|count| json!(count)));
-        set(
-            "metadata",
-            (!self.metadata.is_empty()).then(|| json!(self.metadata)),
-        );
+        let networks: Vec<_> = self.networks.iter().map(|id| json!({"uuid": id})).collect();
         let groups: Vec<_> = self
             .security_groups
             .iter()
             .map(|name| json!({"name": name}))
             .collect();
-        set(
-            "security_groups",
-            (!groups.is_empty()).then(|| json!(groups)),
-        );
+        let mut server = json!({
+            "name": self.name,
+            "imageRef": self.image,
+            "flavorRef": self.flavor,
+            "networks": if networks.is_empty() { json!("auto") } else { json!(networks) },
+            "key_name": self.key_name,
+            "user_data": self.user_data,
+            "availability_zone": self.availability_zone,
+            "min_count": self.min_count,
+            "max_count": self.max_count,
+            "metadata": (!self.metadata.is_empty()).then_some(&self.metadata),
+            "security_groups": (!groups.is_empty()).then_some(groups),
+        });
+        if let Value::Object(fields) = &mut server {
+            fields.retain(|_, value| !value.is_null());
+        }
         json!({ "server": server })
     }
 }

@@ -5,6 +5,7 @@ mod kind;
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::cause::{Cause, Target};
@@ -50,6 +51,7 @@ impl fmt::Display for Asked {
 /// A failed operation. `Display` is one sentence; the cause below it is in `source()`.
 pub struct Error(Box<Parts>);
 
+#[derive(Clone)]
 struct Parts {
     request: Option<Asked>,
     kind: ErrorKind,
@@ -62,7 +64,7 @@ struct Parts {
     outcome_unknown: bool,
     target: Option<Target>,
     cause: Option<Cause>,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
@@ -172,26 +174,14 @@ impl Error {
 
     /// The same request and its answer once more.
     pub(crate) fn again(&self) -> Self {
-        Self(Box::new(Parts {
-            request: self.0.request.clone(),
-            kind: self.0.kind,
-            status: self.0.status,
-            request_id: self.0.request_id.clone(),
-            retry_after: self.0.retry_after,
-            message: self.0.message.clone(),
-            next_login: self.0.next_login,
-            outcome_unknown: self.0.outcome_unknown,
-            target: self.0.target.clone(),
-            cause: self.0.cause.clone(),
-            source: None,
-        }))
+        Self(self.0.clone())
     }
 
     pub(crate) fn with_source(
         mut self,
         source: impl Into<Box<dyn StdError + Send + Sync>>,
     ) -> Self {
-        self.0.source = Some(source.into());
+        self.0.source = Some(Arc::from(source.into()));
         self
     }
 

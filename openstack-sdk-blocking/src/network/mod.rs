@@ -153,11 +153,9 @@ impl<'a> Network<'a> {
     /// The networks with this id, or else those with this name.
     pub fn find_networks(self, name_or_id: &str) -> Result<Vec<NetworkInfo>, Error> {
         let has_id = |network: &NetworkInfo| network.id == name_or_id;
-        let of_id = self.of_id("/networks", name_or_id, "networks", has_id)?;
-        if of_id.is_empty() {
-            self.networks(Some(name_or_id))
-        } else {
-            Ok(of_id)
+        match self.of_id("/networks", name_or_id, "networks", has_id)? {
+            none if none.is_empty() => self.networks(Some(name_or_id)),
+            found => Ok(found),
         }
     }
 
@@ -179,11 +177,9 @@ impl<'a> Network<'a> {
     /// The security groups with this id, or else those with this name.
     pub fn find_security_groups(self, name_or_id: &str) -> Result<Vec<SecurityGroup>, Error> {
         let has_id = |group: &SecurityGroup| group.id == name_or_id;
-        let of_id = self.of_id("/security-groups", name_or_id, "security_groups", has_id)?;
-        if of_id.is_empty() {
-            self.security_groups(Some(name_or_id))
-        } else {
-            Ok(of_id)
+        match self.of_id("/security-groups", name_or_id, "security_groups", has_id)? {
+            none if none.is_empty() => self.security_groups(Some(name_or_id)),
+            found => Ok(found),
         }
     }
 

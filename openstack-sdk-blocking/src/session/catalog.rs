@@ -187,9 +187,7 @@ impl CatalogEndpoint {
             url: row.word("url")?,
         })
     }
-}
 
-impl CatalogEndpoint {
     fn is_in(&self, region: &str) -> bool {
         self.region.as_deref() == Some(region) || self.region_id.as_deref() == Some(region)
     }

@@ -17,6 +17,7 @@ use crate::redact::Redactor;
 use crate::secret::Secret;
 use crate::service::Service;
 use crate::transport::{Method, Request, Response, Transport, TransportErrorKind};
+use crate::url::Url;
 
 /// One HTTP exchange, told to the observer after it: also logins, discovery and each page of a list.
 #[derive(Debug, Clone)]
@@ -41,6 +42,8 @@ pub(crate) type Observer = Box<dyn Fn(&RequestRecord) + Send + Sync>;
 /// Sends requests, each with its service and path for errors and the observer.
 pub(super) struct Http {
     pub(super) config: CloudConfig,
+    /// Where to log in, as configured.
+    pub(super) auth_url: Url,
     transport: Box<dyn Transport>,
     pub(super) observer: Option<Observer>,
     pub(super) clock: Clock,
@@ -50,15 +53,19 @@ pub(super) struct Http {
 }
 
 impl Http {
-    pub(super) fn new(config: CloudConfig, transport: Box<dyn Transport>) -> Self {
-        Self {
+    pub(super) fn new(config: CloudConfig, transport: Box<dyn Transport>) -> Result<Self, Error> {
+        let auth_url = Url::parse(&config.auth_url).map_err(|expected| {
+            Error::config(ErrorKind::Config, format!("identity URL: {expected}"))
+        })?;
+        Ok(Self {
             config,
+            auth_url,
             transport,
             observer: None,
             clock: Clock::default(),
             odd: Oddities::default(),
             issued: Mutex::default(),
-        }
+        })
     }
 
     pub(super) fn request(&self, method: Method, url: String) -> Request {

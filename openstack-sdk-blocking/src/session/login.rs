@@ -19,14 +19,13 @@ use crate::secret::Secret;
 use crate::service::Service;
 use crate::text::{listed, nearest};
 use crate::transport::{Method, Request};
-use crate::url::Url;
 
 /// The largest answer to a login: a catalog of many regions is in it.
 const MAX_LOGIN_BYTES: u64 = 4 * 1024 * 1024;
 
 /// What logins have led to so far.
+#[derive(Default)]
 pub(super) struct Login {
-    auth_url: Url,
     token: Option<Token>,
     catalog: Arc<Catalog>,
     pub(super) endpoints: Endpoints,
@@ -43,20 +42,6 @@ pub(super) struct Login {
 }
 
 impl Login {
-    pub(super) fn new(auth_url: Url) -> Self {
-        Self {
-            auth_url,
-            token: None,
-            catalog: Arc::default(),
-            endpoints: Endpoints::default(),
-            home: None,
-            refusals: 0,
-            waits: Refusals::default(),
-            projects: None,
-            catalog_is_new: false,
-        }
-    }
-
     /// The token that is there, or another one.
     pub(super) fn token(&mut self, http: &Http) -> Result<&Token, Error> {
         let now = http.clock.now();
@@ -127,7 +112,7 @@ impl Login {
         let service = Service::Identity;
         let endpoint = match self.endpoints.get(service) {
             Some(endpoint) => endpoint.clone(),
-            None => endpoints::find(http, service, &self.auth_url, |request| {
+            None => endpoints::find(http, service, &http.auth_url, |request| {
                 http.send(service, request, None)
             })?,
         };

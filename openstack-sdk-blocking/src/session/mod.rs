@@ -50,13 +50,10 @@ pub(crate) struct Session {
 
 impl Session {
     pub(crate) fn new(config: CloudConfig, transport: Box<dyn Transport>) -> Result<Self, Error> {
-        let auth_url = Url::parse(&config.auth_url).map_err(|expected| {
-            Error::config(ErrorKind::Config, format!("identity URL: {expected}"))
-        })?;
         Ok(Self {
-            http: Http::new(config, transport),
+            http: Http::new(config, transport)?,
             pacer: None,
-            login: Mutex::new(Login::new(auth_url)),
+            login: Mutex::default(),
         })
     }
 
