@@ -106,20 +106,6 @@ fn place(text: &str) -> (bool, String) {
     (is_https, host)
 }
 
-/// The one of the names that was most likely meant.
-pub fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let simple = |text: &str| text.to_lowercase().replace([' ', '_', '.'], "-");
-    let wanted = simple(wanted);
-    let far = (wanted.chars().count() / 3).min(4);
-    let scored = names
-        .into_iter()
-        .map(|name| (strsim::osa_distance(&wanted, &simple(name)), name));
-    let (_, name) = scored
-        .filter(|(distance, _)| *distance <= far)
-        .min_by_key(|(distance, _)| *distance)?;
-    Some(name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,19 +124,5 @@ mod tests {
         let proxy = "http://me:hunter2@squid:3128";
         let expected = "nova:443 through the proxy squid:3128";
         check("https://nova/", Some(proxy), expected);
-    }
-
-    #[test]
-    fn a_name_that_was_meant() {
-        let names = ["RegionOne", "SBG7", "GRA11", "Debian 12"];
-        let check = |wanted, expected| {
-            assert_eq!(nearest(wanted, names), expected, "{wanted}");
-        };
-        check("regionone", Some("RegionOne"));
-        check("RegoinOne", Some("RegionOne"));
-        check("SBG", Some("SBG7"));
-        check("debian-12", Some("Debian 12"));
-        check("London", None);
-        check("", None);
     }
 }

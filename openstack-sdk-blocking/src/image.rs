@@ -1,8 +1,9 @@
 //! Glance.
 
-use crate::cloud::{Call, Cloud};
-use crate::error::{Error, ErrorKind, Service};
+use crate::error::{Error, ErrorKind};
 use crate::row::{FromRow, Row};
+use crate::service::Service;
+use crate::session::{Call, Session};
 use crate::transport::Method;
 use crate::url::{encode, query};
 use crate::wire::{self, ListCall};
@@ -12,12 +13,12 @@ const GLANCE: Service = Service::Image;
 /// The image API.
 #[derive(Debug, Clone, Copy)]
 pub struct Image<'a> {
-    cloud: &'a Cloud,
+    session: &'a Session,
 }
 
 impl<'a> Image<'a> {
-    pub(crate) fn new(cloud: &'a Cloud) -> Self {
-        Self { cloud }
+    pub(crate) fn new(session: &'a Session) -> Self {
+        Self { session }
     }
 
     /// Images, all or those of a name (Image API v2, "List images", `GET /v2/images`), without hidden ones and without
@@ -41,9 +42,9 @@ impl<'a> Image<'a> {
             query: query(own.into_iter().chain(more)),
             key: "images",
             headers: Vec::new(),
-            until: self.cloud.list_deadline(),
+            until: self.session.list_deadline(),
         };
-        let mut found: Vec<ImageInfo> = wire::list(self.cloud, list)?.items;
+        let mut found: Vec<ImageInfo> = wire::list(self.session, list)?.items;
         found.retain(|image| wire::fits(name, Some(image.name.as_str())));
         Ok(found)
     }
@@ -51,7 +52,7 @@ impl<'a> Image<'a> {
     /// One image (Image API v2, "Show image", `GET /v2/images/{image_id}`).
     pub fn image(self, id: &str) -> Result<ImageInfo, Error> {
         let path = format!("/images/{}", encode(id));
-        wire::object(self.cloud, &Call::new(GLANCE, Method::Get, &path), "")
+        wire::object(self.session, &Call::new(GLANCE, Method::Get, &path), "")
     }
 
     /// The images with this name, or else the one with this id. If none of that name is active, hidden images are looked

@@ -7,46 +7,42 @@ mod clock;
 mod cloud;
 mod compute;
 mod config;
-mod discovery;
-mod endpoints;
 mod error;
-mod home;
-mod identity;
 mod image;
 mod network;
-mod odd;
-mod proxy;
 mod redact;
-mod refusal;
 mod row;
 mod scan;
 mod secret;
+mod service;
+mod session;
+mod text;
 #[cfg(any(feature = "ureq", feature = "reqwest"))]
 pub mod tls;
 mod transport;
 mod url;
 mod wire;
 
-pub use cause::{Cause, Target, nearest};
-pub use cloud::{Cloud, RequestRecord};
+pub use cause::{Cause, Target};
+pub use cloud::Cloud;
 pub use compute::{
     Address, AddressKind, Compute, CreateServer, Created, Fault, Flavor, Keypair, Limits,
     MAX_MICROVERSION, MAX_USER_DATA_BYTES, Server, ServerList, ServerQuery,
 };
 pub use config::{
     Auth, CloudConfig, ConfigProblem, CredentialRef, DEFAULT_TIMEOUT, DomainRef, Interface,
-    ProjectRef, Scope, ServiceConfig, Source, UserRef, VARIABLES,
+    ProjectRef, Proxies, Scope, ServiceConfig, Source, UserRef, VARIABLES,
 };
-pub use discovery::Microversion;
-pub use error::{Error, ErrorKind, Service};
-pub use identity::TokenInfo;
+pub use error::{Error, ErrorKind};
 pub use image::{Image, ImageInfo};
 pub use network::{
     FixedIp, FloatingIp, FloatingIpQuery, FloatingIpUpdate, Gateway, Network, NetworkInfo, Port,
     PortDetails, PortQuery, Router, SecurityGroup, SecurityGroupRule, Subnet,
 };
-pub use proxy::Proxies;
 pub use secret::Secret;
+pub use service::Service;
+pub use session::{Microversion, RequestRecord, TokenInfo};
+pub use text::nearest;
 #[cfg(feature = "reqwest")]
 pub use transport::ReqwestTransport;
 #[cfg(feature = "ureq")]

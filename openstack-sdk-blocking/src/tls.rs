@@ -1,7 +1,5 @@
 //! Whom to trust over TLS, for every client of the program: this crate's transports, and others that speak `rustls`.
 
-use std::error::Error as StdError;
-use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
@@ -16,30 +14,14 @@ use rustls::{
 };
 
 /// Why a CA file cannot be used; the text says what is in it, and what to do.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum TrustError {
     /// The file has no certificate that can be read.
+    #[error("{0}")]
     CaFile(String),
     /// The TLS library refuses.
-    Rustls(Error),
-}
-
-impl fmt::Display for TrustError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::CaFile(text) => f.write_str(text),
-            Self::Rustls(_) => f.write_str("the TLS client cannot be set up"),
-        }
-    }
-}
-
-impl StdError for TrustError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match self {
-            Self::CaFile(_) => None,
-            Self::Rustls(error) => Some(error),
-        }
-    }
+    #[error("the TLS client cannot be set up")]
+    Rustls(#[source] Error),
 }
 
 /// A client that trusts the certificates of a CA file (its contents) in place of the public authorities, or, with

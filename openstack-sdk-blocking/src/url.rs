@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::Ipv6Addr;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
 /// Servers and proxies take few longer ones, and each stands in the log.
 const MAX_BYTES: usize = 2_000;
 
@@ -143,6 +145,15 @@ fn check_authority(authority: &str) -> Result<(), String> {
     }
 }
 
+/// The path of an absolute URL, without its query.
+pub(crate) fn path_of(url: &str) -> &str {
+    let bare = url.split('?').next().unwrap_or_default();
+    let rest = bare.split_once("://").map_or(bare, |(_, rest)| rest);
+    rest.find('/')
+        .and_then(|at| rest.get(at..))
+        .unwrap_or_default()
+}
+
 /// Scheme, host and path of a URL, or what a relative one has of them: without user name, password and query.
 pub(crate) fn without_secrets(text: &str) -> String {
     let bare = text.trim().split(['?', '#']).next().unwrap_or_default();
@@ -156,21 +167,16 @@ pub(crate) fn without_secrets(text: &str) -> String {
     format!("{before}{host}{path}")
 }
 
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
 /// Percent-encodes everything but the unreserved characters of RFC 3986, section 2.3, so that an id or a name can
 /// neither leave its path segment nor add a query parameter.
 pub(crate) fn encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            for nibble in [byte >> 4, byte & 15] {
-                let digit = char::from_digit(u32::from(nibble), 16).unwrap_or('0');
-                out.push(digit.to_ascii_uppercase());
-            }
-        }
-    }
+    let out = utf8_percent_encode(text, RESERVED).to_string();
     match out.as_str() {
         "." => "%2E".to_owned(),
         ".." => "%2E%2E".to_owned(),

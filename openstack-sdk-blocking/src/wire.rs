@@ -7,10 +7,11 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::clock;
-use crate::cloud::{Answer, Call, Cloud};
-use crate::error::{Error, ErrorKind, Service};
+use crate::error::{Error, ErrorKind};
 use crate::row::{FromRow, Row};
 use crate::scan::{self, Page, ScanError};
+use crate::service::Service;
+use crate::session::{Call, Session, Sink};
 use crate::transport::Method;
 
 /// No list needs more: Nova pages at 1000 by default.
@@ -46,13 +47,8 @@ pub(crate) struct ListCall<'a> {
     pub(crate) until: Instant,
 }
 
-/// Takes the body of a good answer as it comes. It may be called again, with another answer to the same request.
-pub(crate) trait Sink {
-    fn take(&mut self, body: &mut dyn Read);
-}
-
 /// Reads every page. Only the query of a next link is used: its host is often one that cannot be reached.
-pub(crate) fn list<T: FromRow>(cloud: &Cloud, call: ListCall<'_>) -> Result<List<T>, Error> {
+pub(crate) fn list<T: FromRow>(session: &Session, call: ListCall<'_>) -> Result<List<T>, Error> {
     let mut list = List {
         items: Vec::new(),
         unreadable: 0,
@@ -63,14 +59,14 @@ pub(crate) fn list<T: FromRow>(cloud: &Cloud, call: ListCall<'_>) -> Result<List
     let mut seen = HashSet::new();
     let mut bytes = 0;
     loop {
-        if !cloud.may_go_on() {
+        if !session.may_go_on() {
             let text = format!(
                 "the list of {} was broken off: this program is stopping",
                 call.key
             );
             return Err(Error::config(ErrorKind::Stopped, text));
         }
-        let left = call.until.saturating_duration_since(cloud.now());
+        let left = call.until.saturating_duration_since(session.now());
         if left.is_zero() {
             return Err(without_end(call.service, call.key, list.pages));
         }
@@ -82,14 +78,14 @@ pub(crate) fn list<T: FromRow>(cloud: &Cloud, call: ListCall<'_>) -> Result<List
             max_bytes: MAX_PAGE_BYTES,
             ..Call::new(call.service, Method::Get, call.path)
         };
-        let answer = match cloud.read(&asked, &mut reader) {
+        let answer = match session.read(&asked, &mut reader) {
             // What was left of the time was less than a request has.
-            Err(error) if error.kind() == ErrorKind::Timeout && cloud.now() >= call.until => {
+            Err(error) if error.kind() == ErrorKind::Timeout && session.now() >= call.until => {
                 return Err(without_end(call.service, call.key, list.pages).with_source(error));
             }
             other => other?,
         };
-        let bad = |message: &str| bad_answer(call.service, Method::Get, &answer, message);
+        let bad = |message: &str| answer.bad(message);
         let page = reader.page(&bad)?;
         if reader.has_more {
             return Err(bad(&format!("the list has more than {MAX_ITEMS} elements")));
@@ -101,7 +97,7 @@ pub(crate) fn list<T: FromRow>(cloud: &Cloud, call: ListCall<'_>) -> Result<List
                 .and_then(clock::parse_http_date);
         }
         for (label, what) in &reader.odd {
-            cloud.odd.tell(call.service, T::KIND, label, what);
+            session.tell_odd(call.service, T::KIND, label, what);
         }
         list.items.append(&mut reader.items);
         list.unreadable += reader.unreadable;
@@ -141,9 +137,13 @@ fn without_end(service: Service, key: &str, pages: usize) -> Error {
 }
 
 /// Sends a request and reads the object below `key` of its answer.
-pub(crate) fn object<T: FromRow>(cloud: &Cloud, call: &Call<'_>, key: &str) -> Result<T, Error> {
-    let answer = cloud.call(call)?;
-    let bad = |message: &str| bad_answer(call.service, call.method, &answer, message);
+pub(crate) fn object<T: FromRow>(
+    session: &Session,
+    call: &Call<'_>,
+    key: &str,
+) -> Result<T, Error> {
+    let answer = session.call(call)?;
+    let bad = |message: &str| answer.bad(message);
     let body = &answer.response.body;
     let mut row = Row::parse(body, false).ok_or_else(|| bad("the body is no JSON object"))?;
     if row.is_partial() {
@@ -156,9 +156,7 @@ pub(crate) fn object<T: FromRow>(cloud: &Cloud, call: &Call<'_>, key: &str) -> R
     let label = label(&row).unwrap_or_else(|| "without an id".to_owned());
     let item = T::from_row(&mut row);
     if !row.unread().is_empty() {
-        cloud
-            .odd
-            .tell(call.service, T::KIND, &label, &in_words(row.unread()));
+        session.tell_odd(call.service, T::KIND, &label, &in_words(row.unread()));
     }
     item.ok_or_else(|| bad(&format!("the {} in the body cannot be read", T::KIND)))
 }
@@ -269,17 +267,6 @@ fn in_words(unread: &[String]) -> String {
         .map(|name| name.chars().take(64).flat_map(char::escape_debug).collect())
         .collect();
     shown.join(", ")
-}
-
-fn bad_answer(service: Service, method: Method, answer: &Answer, message: &str) -> Error {
-    Error::bad_answer(
-        service,
-        method,
-        &answer.path,
-        &answer.response,
-        message,
-        &answer.redactor,
-    )
 }
 
 enum NextPage {

@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::cloud::{Call, Cloud, check_path};
-use crate::discovery::Microversion;
-use crate::error::{Error, ErrorKind, Service};
+use crate::error::{Error, ErrorKind};
 use crate::row::FromRow;
+use crate::service::Service;
+use crate::session::{Call, Microversion, Session, check_path};
 use crate::transport::Method;
 use crate::url::{encode, query};
 use crate::wire::{self, ListCall};
@@ -33,14 +33,14 @@ const NOVA: Service = Service::Compute;
 /// The compute API.
 #[derive(Debug, Clone, Copy)]
 pub struct Compute<'a> {
-    cloud: &'a Cloud,
+    session: &'a Session,
     wanted: Microversion,
 }
 
 impl<'a> Compute<'a> {
-    pub(crate) fn new(cloud: &'a Cloud) -> Self {
+    pub(crate) fn new(session: &'a Session) -> Self {
         Self {
-            cloud,
+            session,
             wanted: MAX_MICROVERSION,
         }
     }
@@ -56,7 +56,7 @@ impl<'a> Compute<'a> {
 
     /// The microversion that requests ask for: the highest that both sides know; none if the cloud tells none.
     pub fn negotiated(&self) -> Result<Option<Microversion>, Error> {
-        let offered = self.cloud.endpoint(NOVA)?.microversions;
+        let offered = self.session.endpoint(NOVA)?.microversions;
         Ok(offered.and_then(|(lowest, highest)| {
             let version = highest.min(self.wanted);
             (version >= lowest).then_some(version)
@@ -65,7 +65,7 @@ impl<'a> Compute<'a> {
 
     /// Whether servers tell if they are locked ([`Server::locked`]), for which Nova has to offer microversion 2.9.
     pub fn tells_locks(&self) -> Result<bool, Error> {
-        Ok(self.cloud.endpoint(NOVA)?.tells_locks())
+        Ok(self.session.endpoint(NOVA)?.tells_locks())
     }
 
     /// All servers, every page (Compute API, "List Servers Detailed", `GET /servers/detail`).
@@ -77,7 +77,7 @@ impl<'a> Compute<'a> {
     /// A server that is listed twice in two states, neither of which is being built, stays in the list twice: which of them
     /// is true, the caller has to find out.
     pub fn list_servers(&self, filter: &ServerQuery) -> Result<ServerList, Error> {
-        let until = self.cloud.list_deadline();
+        let until = self.session.list_deadline();
         let read = |marker: Option<String>| -> Result<wire::List<Server>, Error> {
             let pairs = [
                 ("name", filter.name.clone()),
@@ -95,7 +95,7 @@ impl<'a> Compute<'a> {
             let more = match read(Some(last.id.clone())) {
                 Ok(more) => more,
                 Err(error) if error.kind() == ErrorKind::Stopped => return Err(error),
-                Err(error) if self.cloud.now() >= until => return Err(error),
+                Err(error) if self.session.now() >= until => return Err(error),
                 // It was asked for to be on the safe side: without it, the list is what the cloud said it was. Nova
                 // refuses a marker that has just gone (400).
                 Err(error) => {
@@ -125,7 +125,7 @@ impl<'a> Compute<'a> {
     /// One server (Compute API, "Show Server Details", `GET /servers/{server_id}`).
     pub fn server(&self, id: &str) -> Result<Server, Error> {
         let path = format!("/servers/{}", encode(id));
-        wire::object(self.cloud, &self.call(Method::Get, &path)?, "server")
+        wire::object(self.session, &self.call(Method::Get, &path)?, "server")
     }
 
     /// Creates one server or several alike (Compute API, "Create Server" and "Create Multiple Servers", `POST /servers`).
@@ -136,7 +136,7 @@ impl<'a> Compute<'a> {
         let body = order.body();
         let mut call = self.call(Method::Post, "/servers")?;
         call.body = Some(&body);
-        wire::object(self.cloud, &call, "server")
+        wire::object(self.session, &call, "server")
     }
 
     /// Deletes a server (Compute API, "Delete Server", `DELETE /servers/{server_id}`); the cloud does it afterwards.
@@ -145,7 +145,7 @@ impl<'a> Compute<'a> {
     /// [`crate::ErrorKind::NotFound`] if there is no such server.
     pub fn delete_server(&self, id: &str) -> Result<(), Error> {
         let path = format!("/servers/{}", encode(id));
-        self.cloud
+        self.session
             .call(&self.call(Method::Delete, &path)?)
             .map(drop)
     }
@@ -164,7 +164,7 @@ impl<'a> Compute<'a> {
         let body = json!({ "metadata": items });
         let mut call = self.call(Method::Post, &path)?;
         call.body = Some(&body);
-        self.cloud.call(&call).map(drop)
+        self.session.call(&call).map(drop)
     }
 
     /// All flavors (Compute API, "List Flavors With Details", `GET /flavors/detail`).
@@ -199,12 +199,12 @@ impl<'a> Compute<'a> {
     /// One keypair of the user (Compute API, "Show Keypair Details", `GET /os-keypairs/{keypair_name}`).
     pub fn keypair(&self, name: &str) -> Result<Keypair, Error> {
         let path = format!("/os-keypairs/{}", encode(name));
-        wire::object(self.cloud, &self.call(Method::Get, &path)?, "keypair")
+        wire::object(self.session, &self.call(Method::Get, &path)?, "keypair")
     }
 
     /// The project's limits and what is used of them (Compute API, "Show Rate And Absolute Limits", `GET /limits`).
     pub fn limits(&self) -> Result<Limits, Error> {
-        wire::object(self.cloud, &self.call(Method::Get, "/limits")?, "limits")
+        wire::object(self.session, &self.call(Method::Get, "/limits")?, "limits")
     }
 
     /// The names of the availability zones that are there (Compute API, "Get Availability Zone Information",
@@ -225,7 +225,7 @@ impl<'a> Compute<'a> {
         query: String,
         key: &str,
     ) -> Result<wire::List<T>, Error> {
-        self.list_until(path, query, key, self.cloud.list_deadline())
+        self.list_until(path, query, key, self.session.list_deadline())
     }
 
     fn list_until<T: FromRow>(
@@ -243,7 +243,7 @@ impl<'a> Compute<'a> {
             key,
             headers: self.version_headers()?,
         };
-        wire::list(self.cloud, list)
+        wire::list(self.session, list)
     }
 
     fn call<'p>(&self, method: Method, path: &'p str) -> Result<Call<'p>, Error> {
@@ -295,41 +295,28 @@ impl Seen {
 
 impl CreateServer {
     fn body(&self) -> Value {
-        let mut server = json!({
-            "name": self.name,
-            "imageRef": self.image,
-            "flavorRef": self.flavor,
-            "networks": self.networks.iter().map(|id| json!({"uuid": id})).collect::<Vec<_>>(),
-        });
-        if self.networks.is_empty() {
-            server["networks"] = json!("auto");
-        }
-        let mut set = |key: &str, value: Option<Value>| {
-            if let Some(value) = value {
-                server[key] = value;
-            }
-        };
-        set("key_name", self.key_name.as_ref().map(|name| json!(name)));
-        set("user_data", self.user_data.as_ref().map(|data| json!(data)));
-        set(
-            "availability_zone",
-            self.availability_zone.as_ref().map(|zone| json!(zone)),
-        );
-        set("min_count", self.min_count.map(|count| json!(count)));
-        set("max_count", self.max_count.map(|count| json!(count)));
-        set(
-            "metadata",
-            (!self.metadata.is_empty()).then(|| json!(self.metadata)),
-        );
+        let networks: Vec<_> = self.networks.iter().map(|id| json!({"uuid": id})).collect();
         let groups: Vec<_> = self
             .security_groups
             .iter()
             .map(|name| json!({"name": name}))
             .collect();
-        set(
-            "security_groups",
-            (!groups.is_empty()).then(|| json!(groups)),
-        );
+        let mut server = json!({
+            "name": self.name,
+            "imageRef": self.image,
+            "flavorRef": self.flavor,
+            "networks": if networks.is_empty() { json!("auto") } else { json!(networks) },
+            "key_name": self.key_name,
+            "user_data": self.user_data,
+            "availability_zone": self.availability_zone,
+            "min_count": self.min_count,
+            "max_count": self.max_count,
+            "metadata": (!self.metadata.is_empty()).then_some(&self.metadata),
+            "security_groups": (!groups.is_empty()).then_some(groups),
+        });
+        if let Value::Object(fields) = &mut server {
+            fields.retain(|_, value| !value.is_null());
+        }
         json!({ "server": server })
     }
 }

@@ -3,11 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::vars::{self, Setting, Settings};
+use super::problem::{ConfigProblem, shown};
+use super::setting::{Setting, Settings, is_of_a_service};
 use super::yaml::{self, Node};
-use super::{ConfigProblem, shown};
-use crate::cause::nearest;
-use crate::identity::listed;
+use crate::text::{listed, nearest};
 
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 type ReadFile<'a> = &'a dyn Fn(&Path) -> io::Result<String>;
@@ -286,9 +285,8 @@ fn entry(path: &Path, text: &str, wanted: Wanted<'_>) -> Result<Option<Entry>, P
         let key_shown = shown(key);
         add(key, value, &format!("auth.{}", key_shown.trim_matches('"')));
     }
-    let is_plain = |key: &str| {
-        SCOPE_KEYS.contains(&key) || ENTRY_KEYS.contains(&key) || vars::is_of_a_service(key)
-    };
+    let is_plain =
+        |key: &str| SCOPE_KEYS.contains(&key) || ENTRY_KEYS.contains(&key) || is_of_a_service(key);
     for (key, value) in beside(is_plain) {
         add(key, value, key);
     }

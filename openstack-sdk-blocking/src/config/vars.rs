@@ -4,74 +4,17 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{
-    Auth, CloudConfig, ConfigProblem, CredentialRef, DomainRef, Interface, ProjectRef, Scope,
-    ServiceConfig, Source, UserRef, clouds, shown, shown_url,
+use super::clouds;
+use super::model::{
+    Auth, CloudConfig, CredentialRef, DomainRef, Interface, ProjectRef, Scope, ServiceConfig,
+    Source, UserRef,
 };
-use crate::error::Service;
-use crate::proxy::Proxies;
+use super::problem::{ConfigProblem, shown, shown_url};
+use super::proxy::Proxies;
+use super::setting::{OF_A_SERVICE, Setting, Settings, VARIABLES};
 use crate::secret::Secret;
+use crate::service::Service;
 use crate::url::Url;
-
-/// Every variable that [`CloudConfig::from_vars`] understands; those of proxies also in lower case.
-pub const VARIABLES: &[&str] = &[
-    "ALL_PROXY",
-    "HTTPS_PROXY",
-    "HTTP_PROXY",
-    "NO_PROXY",
-    "OS_APPLICATION_CREDENTIAL_ID",
-    "OS_APPLICATION_CREDENTIAL_NAME",
-    "OS_APPLICATION_CREDENTIAL_SECRET",
-    "OS_AUTH_TYPE",
-    "OS_AUTH_URL",
-    "OS_CACERT",
-    "OS_CERT",
-    "OS_CLIENT_CONFIG_FILE",
-    "OS_CLIENT_SECURE_FILE",
-    "OS_CLOUD",
-    "OS_CLOUD_NAME",
-    "OS_COMPUTE_ENDPOINT_OVERRIDE",
-    "OS_COMPUTE_INTERFACE",
-    "OS_COMPUTE_REGION_NAME",
-    "OS_DEFAULT_DOMAIN",
-    "OS_DEFAULT_DOMAIN_ID",
-    "OS_DEFAULT_DOMAIN_NAME",
-    "OS_DOMAIN_ID",
-    "OS_DOMAIN_NAME",
-    "OS_ENDPOINT_TYPE",
-    "OS_IDENTITY_API_VERSION",
-    "OS_IDENTITY_ENDPOINT_OVERRIDE",
-    "OS_IDENTITY_INTERFACE",
-    "OS_IDENTITY_REGION_NAME",
-    "OS_IMAGE_ENDPOINT_OVERRIDE",
-    "OS_IMAGE_INTERFACE",
-    "OS_IMAGE_REGION_NAME",
-    "OS_INSECURE",
-    "OS_INTERFACE",
-    "OS_KEY",
-    "OS_NETWORK_ENDPOINT_OVERRIDE",
-    "OS_NETWORK_INTERFACE",
-    "OS_NETWORK_REGION_NAME",
-    "OS_PASSWORD",
-    "OS_PROJECT_DOMAIN_ID",
-    "OS_PROJECT_DOMAIN_NAME",
-    "OS_PROJECT_ID",
-    "OS_PROJECT_NAME",
-    "OS_REGION_NAME",
-    "OS_SYSTEM_SCOPE",
-    "OS_TENANT_ID",
-    "OS_TENANT_NAME",
-    "OS_TOKEN",
-    "OS_TRUST_ID",
-    "OS_USERNAME",
-    "OS_USER_DOMAIN_ID",
-    "OS_USER_DOMAIN_NAME",
-    "OS_USER_ID",
-    "OS_VOLUME_ENDPOINT_OVERRIDE",
-    "OS_VOLUME_INTERFACE",
-    "OS_VOLUME_REGION_NAME",
-    "SSL_CERT_FILE",
-];
 
 /// Settings that mean the same thing: a variable of such a group hides all of the file's.
 const GROUPS: &[&[&str]] = &[
@@ -84,9 +27,6 @@ const GROUPS: &[&[&str]] = &[
     &["interface", "endpoint_type"],
     &["insecure", "verify"],
 ];
-
-/// What a key of a single service ends in.
-const OF_A_SERVICE: [&str; 3] = ["_region_name", "_interface", "_endpoint_override"];
 
 const NO_SYSTEM: &str =
     "is not supported: servers belong to a project; unset it, and set OS_PROJECT_ID";
@@ -106,66 +46,64 @@ const UNSUPPORTED: &[(&str, &str)] = &[
 /// The settings whose values are not to be shown.
 const SECRETS: &[&str] = &["password", "token", "application_credential_secret"];
 
-/// A value and where it is from: a variable, or `FILE: key`.
-#[derive(Clone)]
-pub(super) struct Setting {
-    pub(super) value: String,
-    pub(super) origin: String,
-}
-
-pub(super) type Settings = BTreeMap<String, Setting>;
-
-/// Whether a key is `SERVICE_region_name` or the like.
-pub(super) fn is_of_a_service(key: &str) -> bool {
-    OF_A_SERVICE
-        .iter()
-        .any(|end| key.len() > end.len() && key.ends_with(end))
-}
-
-pub(super) fn read(
-    vars: &dyn Fn(&str) -> Option<String>,
-    files: &dyn Fn(&Path) -> io::Result<String>,
-) -> Result<CloudConfig, Vec<ConfigProblem>> {
-    let lookup = |name: &str| vars(name).filter(|value| !value.is_empty());
-    let mut reader = Reader {
-        settings: gather(&lookup, files)?,
-        problems: Vec::new(),
-    };
-    let config = reader.config();
-    let proxies = Proxies::from_vars(&lookup).unwrap_or_else(|problems| {
-        reader.problems.extend(problems);
-        Proxies::default()
-    });
-    let home = lookup("HOME");
-    match config {
-        Some(mut config) if reader.problems.is_empty() => {
-            config.proxies = proxies;
-            config.ca_file = config
-                .ca_file
-                .map(|path| expand_home(path, home.as_deref()));
-            Ok(config)
+impl CloudConfig {
+    /// Reads the `OS_*` variables (see [`VARIABLES`]), the proxies' ([`Proxies::from_vars`]) and, with `OS_CLOUD`, `clouds.yaml` and `secure.yaml`.
+    ///
+    /// `vars` looks a variable up; an empty value counts as unset. `files` reads a file. The YAML files are searched
+    /// in `.`, `$XDG_CONFIG_HOME/openstack` (`~/.config/openstack`) and `/etc/openstack`; `OS_CLIENT_CONFIG_FILE` and
+    /// `OS_CLIENT_SECURE_FILE` name others. A variable that is set wins over the file.
+    ///
+    /// # Errors
+    /// All problems at once, each with the variable (or file and key) it is about; never with a secret.
+    pub fn from_vars(
+        vars: &dyn Fn(&str) -> Option<String>,
+        files: &dyn Fn(&Path) -> io::Result<String>,
+    ) -> Result<Self, Vec<ConfigProblem>> {
+        let lookup = |name: &str| vars(name).filter(|value| !value.is_empty());
+        let mut reader = Reader {
+            settings: gather(&lookup, files)?,
+            problems: Vec::new(),
+        };
+        let config = reader.config();
+        let proxies = Proxies::from_vars(&lookup).unwrap_or_else(|problems| {
+            reader.problems.extend(problems);
+            Proxies::default()
+        });
+        let home = lookup("HOME");
+        match config {
+            Some(mut config) if reader.problems.is_empty() => {
+                config.proxies = proxies;
+                config.ca_file = config
+                    .ca_file
+                    .map(|path| expand_home(path, home.as_deref()));
+                Ok(config)
+            }
+            _ => Err(reader.problems),
         }
-        _ => Err(reader.problems),
     }
-}
 
-/// What is set, by a variable or in a file, and where.
-pub(super) fn sources(
-    vars: &dyn Fn(&str) -> Option<String>,
-    files: &dyn Fn(&Path) -> io::Result<String>,
-) -> Result<Vec<Source>, Vec<ConfigProblem>> {
-    let lookup = |name: &str| vars(name).filter(|value| !value.is_empty());
-    let source = |(key, setting): (String, Setting)| {
-        let is_url = setting.value.contains("://");
-        let may_tell = setting.value.contains('@') || is_url && setting.value.contains(['?', '#']);
-        let is_shown = !SECRETS.contains(&key.as_str()) && !may_tell;
-        Source {
-            variable: variable(&key),
-            value: is_shown.then_some(setting.value),
-            origin: setting.origin,
-        }
-    };
-    Ok(gather(&lookup, files)?.into_iter().map(source).collect())
+    /// Every setting that [`CloudConfig::from_vars`] would read, and where it is from.
+    ///
+    /// # Errors
+    /// As there, as far as the files are concerned.
+    pub fn sources(
+        vars: &dyn Fn(&str) -> Option<String>,
+        files: &dyn Fn(&Path) -> io::Result<String>,
+    ) -> Result<Vec<Source>, Vec<ConfigProblem>> {
+        let lookup = |name: &str| vars(name).filter(|value| !value.is_empty());
+        let source = |(key, setting): (String, Setting)| {
+            let is_url = setting.value.contains("://");
+            let may_tell =
+                setting.value.contains('@') || is_url && setting.value.contains(['?', '#']);
+            let is_shown = !SECRETS.contains(&key.as_str()) && !may_tell;
+            Source {
+                variable: variable(&key),
+                value: is_shown.then_some(setting.value),
+                origin: setting.origin,
+            }
+        };
+        Ok(gather(&lookup, files)?.into_iter().map(source).collect())
+    }
 }
 
 fn gather(

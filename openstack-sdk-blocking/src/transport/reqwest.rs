@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use reqwest::blocking::{Client, ClientBuilder};
 use reqwest::{header, redirect};
 
-use super::{
+use super::exchange::{
     MAX_ERROR_BYTES, Method, Request, Response, Take, Transport, TransportConfig, TransportError,
-    TransportErrorKind, Watched, tls_cause, tls_client,
+    TransportErrorKind, Watched, tls_client,
 };
+use super::tls_cause;
 use crate::clock::monotonic_now;
 
 const MAX_IDLE_AGE: Duration = Duration::from_secs(4);

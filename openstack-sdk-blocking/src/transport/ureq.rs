@@ -4,19 +4,21 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{ConnectProxyConnector, Connector, NextTimeout, TcpConnector};
 use ureq::{Agent, Proxy, Timeout, http};
 
 use super::connect::{PlainProxyConnector, TlsConnector};
-use super::{
-    MAX_ERROR_BYTES, Method, Request, Response, Take, Transport, TransportConfig, TransportError,
-    TransportErrorKind, Watched, tls_cause, tls_client,
+use super::exchange::{
+    MAX_ERROR_BYTES, Request, Response, Take, Transport, TransportConfig, TransportError,
+    TransportErrorKind, Watched, tls_client,
 };
+use super::tls_cause;
 use crate::cause::Cause;
 use crate::clock::monotonic_now;
-use crate::proxy::Proxies;
+use crate::config::Proxies;
 
 /// Shorter than the idle times of the servers and proxies in front of OpenStack APIs (uwsgi and Apache: 5 s and up).
 const MAX_IDLE_AGE: Duration = Duration::from_secs(4);
@@ -78,12 +80,7 @@ impl UreqTransport {
     }
 
     fn exchange(&self, request: &Request, take: Option<Take<'_>>) -> Result<Response, ureq::Error> {
-        let method = match request.method {
-            Method::Get => http::Method::GET,
-            Method::Post => http::Method::POST,
-            Method::Put => http::Method::PUT,
-            Method::Delete => http::Method::DELETE,
-        };
+        let method = request.method.as_str();
         let mut builder = http::Request::builder().method(method).uri(&request.url);
         for (name, value) in &request.headers {
             let mut value = http::HeaderValue::from_str(value).map_err(http::Error::from)?;
@@ -177,32 +174,10 @@ fn credentials(proxy: &Proxy) -> Option<http::HeaderValue> {
         return None;
     }
     let (user, password) = (user.unwrap_or_default(), password.unwrap_or_default());
-    let encoded = base64(format!("{user}:{password}").as_bytes());
+    let encoded = BASE64_STANDARD.encode(format!("{user}:{password}"));
     let mut value = http::HeaderValue::from_str(&format!("Basic {encoded}")).ok()?;
     value.set_sensitive(true);
     Some(value)
-}
-
-/// RFC 4648, section 4.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let mut number = 0_usize;
-        for index in 0..3 {
-            number = number << 8 | usize::from(chunk.get(index).copied().unwrap_or_default());
-        }
-        for index in 0..4 {
-            let digit = DIGITS.get(number >> (18 - 6 * index) & 63);
-            let is_filler = index > chunk.len();
-            text.push(
-                digit
-                    .filter(|_| !is_filler)
-                    .map_or('=', |digit| char::from(*digit)),
-            );
-        }
-    }
-    text
 }
 
 impl UreqTransport {
@@ -347,26 +322,5 @@ impl Resolver for CachingResolver {
         })?;
         self.names.put(key, found.iter().copied().collect());
         Ok(found)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::base64;
-
-    #[test]
-    fn base64_as_in_the_rfc() {
-        let cases = [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("fooba", "Zm9vYmE="),
-            ("u:p\u{e9}>?", "dTpww6k+Pw=="),
-        ];
-        for (text, expected) in cases {
-            assert_eq!(base64(text.as_bytes()), expected);
-        }
     }
 }

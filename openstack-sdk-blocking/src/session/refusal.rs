@@ -11,7 +11,7 @@ const LONGEST: Duration = Duration::from_secs(900);
 
 /// The refused logins in a row.
 #[derive(Debug, Default)]
-pub(crate) struct Refusals {
+pub(super) struct Refusals {
     count: u32,
     last: Option<Refusal>,
 }
@@ -25,7 +25,7 @@ struct Refusal {
 
 impl Refusals {
     /// Takes in that a login failed. An error that is no refusal of the credentials changes nothing.
-    pub(crate) fn add(&mut self, error: Error, now: Instant) -> Error {
+    pub(super) fn add(&mut self, error: Error, now: Instant) -> Error {
         if !matches!(
             error.kind(),
             ErrorKind::Unauthorized | ErrorKind::Forbidden | ErrorKind::Quota
@@ -47,7 +47,7 @@ impl Refusals {
     }
 
     /// The refusal that still stands; no login is tried while one does.
-    pub(crate) fn standing(&self, now: Instant) -> Option<Error> {
+    pub(super) fn standing(&self, now: Instant) -> Option<Error> {
         let last = self.last.as_ref()?;
         let wait = last.until.saturating_duration_since(now);
         let text = in_words(&last.said);
@@ -55,12 +55,12 @@ impl Refusals {
     }
 
     /// The next login is tried at once, for somebody who wants to know more.
-    pub(crate) fn let_one_pass(&mut self) {
+    pub(super) fn let_one_pass(&mut self) {
         self.last = None;
     }
 
     /// A login was accepted.
-    pub(crate) fn clear(&mut self) {
+    pub(super) fn clear(&mut self) {
         *self = Self::default();
     }
 }

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use crate::config::{ConfigProblem, shown};
+use super::problem::{ConfigProblem, shown};
 use crate::secret::Secret;
 use crate::url::Url;
 

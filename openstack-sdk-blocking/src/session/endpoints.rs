@@ -1,18 +1,22 @@
-//! What discovery found, and how long it holds.
+//! Where the services are: what discovery found, and how long it holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use super::discovery::{self, Endpoint, Start};
+use super::http::Http;
 use crate::clock::monotonic_now;
-use crate::discovery::Endpoint;
-use crate::error::Service;
+use crate::error::Error;
+use crate::service::Service;
+use crate::transport::{Method, Request, Response};
+use crate::url::Url;
 
 /// How long an endpoint without discovery holds before discovery is tried again.
 const PROVISIONAL_FOR: Duration = Duration::from_secs(60);
 
 /// The endpoints of the services.
 #[derive(Default)]
-pub(crate) struct Endpoints {
+pub(super) struct Endpoints {
     found: BTreeMap<Service, Found>,
     /// Those of which it was told that they do not list their versions.
     told: BTreeSet<Service>,
@@ -27,13 +31,13 @@ struct Found {
 
 impl Endpoints {
     /// A service's endpoint, if there is one that still holds.
-    pub(crate) fn get(&self, service: Service) -> Option<&Endpoint> {
+    pub(super) fn get(&self, service: Service) -> Option<&Endpoint> {
         let found = self.found.get(&service)?;
         holds(&found.endpoint, found.since.elapsed()).then_some(&found.endpoint)
     }
 
     /// Keeps an endpoint, and tells once what it means if discovery failed.
-    pub(crate) fn put(&mut self, service: Service, catalog_url: &str, endpoint: Endpoint) {
+    pub(super) fn put(&mut self, service: Service, catalog_url: &str, endpoint: Endpoint) {
         match shortcoming(service, &endpoint) {
             None => {
                 self.told.remove(&service);
@@ -52,16 +56,40 @@ impl Endpoints {
     }
 
     /// Forgets where a service is.
-    pub(crate) fn remove(&mut self, service: Service) {
+    pub(super) fn remove(&mut self, service: Service) {
         self.found.remove(&service);
     }
 
     /// After a login: forgets the endpoints that the catalog shows elsewhere now, and those to try again.
-    pub(crate) fn keep_those(&mut self, is_still_there: impl Fn(Service, &str) -> bool) {
+    pub(super) fn keep_those(&mut self, is_still_there: impl Fn(Service, &str) -> bool) {
         self.found.retain(|service, found| {
             *service == Service::Identity
                 || (!found.endpoint.provisional && is_still_there(*service, &found.catalog_url))
         });
+    }
+}
+
+/// Finds where a service's API begins: its URL shows it, or `send` asks there.
+pub(super) fn find(
+    http: &Http,
+    service: Service,
+    catalog_url: &Url,
+    send: impl FnOnce(&Request) -> Result<Response, Error>,
+) -> Result<Endpoint, Error> {
+    let asked = match discovery::start(service, catalog_url) {
+        Start::Known(url) => return Ok(Endpoint::known(url)),
+        Start::Ask(url) => url,
+    };
+    let request = http.request(Method::Get, format!("{asked}/"));
+    let response = send(&request)?;
+    match response.status {
+        200..=300 => Ok(discovery::read(service, catalog_url, &asked, &response)
+            .unwrap_or_else(|| discovery::fallback(service, catalog_url))),
+        301..=499 if !matches!(response.status, 408 | 413 | 429) => {
+            log::debug!("{service}: {asked}/ answered with {}", response.status);
+            Ok(discovery::fallback(service, catalog_url))
+        }
+        _ => Err(http.refused(service, &request, &response, &http.redactor(None))),
     }
 }
 
@@ -83,9 +111,9 @@ fn shortcoming(service: Service, endpoint: &Endpoint) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use super::discovery::{Endpoint, Microversion, fallback};
     use super::{PROVISIONAL_FOR, holds, shortcoming};
-    use crate::discovery::{Endpoint, Microversion, fallback};
-    use crate::error::Service;
+    use crate::service::Service;
     use crate::url::Url;
     use std::time::Duration;
 

@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::error::Service;
 use crate::row::Row;
+use crate::service::Service;
 use crate::transport::Response;
 use crate::url::Url;
 
@@ -30,16 +30,16 @@ impl fmt::Display for Microversion {
 /// A service's API as discovery found it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {
-    pub(crate) url: Url,
+    pub(super) url: Url,
     /// The lowest and the highest microversion, if the service has any.
     pub(crate) microversions: Option<(Microversion, Microversion)>,
     /// Discovery failed: worth another try soon.
-    pub(crate) provisional: bool,
+    pub(super) provisional: bool,
 }
 
 impl Endpoint {
     /// An endpoint that needs no discovery.
-    pub(crate) fn known(url: Url) -> Self {
+    pub(super) fn known(url: Url) -> Self {
         Self {
             url,
             microversions: None,
@@ -59,7 +59,7 @@ const LOCKED_MICROVERSION: Microversion = Microversion(2, 9);
 
 /// How to go on from a service's URL in the catalog.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Start {
+pub(super) enum Start {
     /// The URL says it all.
     Known(Url),
     /// Ask this URL for its versions.
@@ -77,9 +77,9 @@ const fn version_segment(service: Service) -> &'static str {
 }
 
 /// Only Nova's microversions make it worthwhile to ask a URL that has the wanted version already.
-pub(crate) fn start(service: Service, catalog_url: &Url) -> Start {
+pub(super) fn start(service: Service, catalog_url: &Url) -> Start {
     match split(catalog_url) {
-        Some((base, version, _)) if version == version_segment(service) => {
+        Some((base, version)) if version == version_segment(service) => {
             if service == Service::Compute {
                 Start::Ask(catalog_url.with_path(&format!("{base}/{version}")))
             } else {
@@ -87,13 +87,13 @@ pub(crate) fn start(service: Service, catalog_url: &Url) -> Start {
             }
         }
         // An old version, such as Nova's /v2/PROJECT: what else is there?
-        Some((base, ..)) => Start::Ask(catalog_url.with_path(&base)),
+        Some((base, _)) => Start::Ask(catalog_url.with_path(&base)),
         None => Start::Ask(catalog_url.clone()),
     }
 }
 
 /// The endpoint without discovery: the catalog's URL, with the version unless it has one.
-pub(crate) fn fallback(service: Service, catalog_url: &Url) -> Endpoint {
+pub(super) fn fallback(service: Service, catalog_url: &Url) -> Endpoint {
     let url = if split(catalog_url).is_some() {
         catalog_url.clone()
     } else {
@@ -110,7 +110,7 @@ pub(crate) fn fallback(service: Service, catalog_url: &Url) -> Endpoint {
 }
 
 /// Reads what the asked URL answered; `None` if it is no discovery document or lacks the version.
-pub(crate) fn read(
+pub(super) fn read(
     service: Service,
     catalog_url: &Url,
     asked: &Url,
@@ -143,20 +143,16 @@ pub(crate) fn read(
 
 /// The catalog's scheme and host stay: behind a proxy, links often name `http://` or an inner host.
 fn endpoint_url(service: Service, catalog_url: &Url, asked: &Url, version: &Version) -> Url {
-    if let Some((_, segment, _)) = split(catalog_url)
+    if let Some((_, segment)) = split(catalog_url)
         && segment == version_segment(service)
     {
         // The catalog's URL may go on with a project id.
         return catalog_url.clone();
     }
-    let link = version
-        .links
-        .iter()
-        .find(|link| link.rel == "self")
-        .and_then(|link| {
-            let href = link.href.split(['?', '#']).next().unwrap_or_default();
-            Url::parse(href).ok().or_else(|| relative(asked, href))
-        });
+    let link = version.link.as_deref().and_then(|href| {
+        let href = href.split(['?', '#']).next().unwrap_or_default();
+        Url::parse(href).ok().or_else(|| relative(asked, href))
+    });
     let path = match link {
         Some(link) if link.path().starts_with(asked.path()) && link.path() != asked.path() => {
             link.path().to_owned()
@@ -192,20 +188,13 @@ fn is_wanted(service: Service, id: &str) -> bool {
     }
 }
 
-/// Path before the version, the version, and what follows it (a project id).
-fn split(url: &Url) -> Option<(String, String, String)> {
+/// The path before the version, and the version. A project id may follow.
+fn split(url: &Url) -> Option<(String, String)> {
     let segments = url.segments();
     let at = segments.iter().rposition(|segment| is_version(segment))?;
-    let join = |parts: &[&str]| {
-        parts
-            .iter()
-            .fold(String::new(), |path, part| path + "/" + part)
-    };
-    Some((
-        join(segments.get(..at)?),
-        (*segments.get(at)?).to_owned(),
-        join(segments.get(at + 1..)?),
-    ))
+    let before = segments.get(..at)?.iter();
+    let base = before.fold(String::new(), |path, part| path + "/" + part);
+    Some((base, (*segments.get(at)?).to_owned()))
 }
 
 fn is_version(segment: &str) -> bool {
@@ -220,11 +209,15 @@ struct Version {
     status: Option<String>,
     highest: Option<String>,
     lowest: Option<String>,
-    links: Vec<Link>,
+    /// Where it is, by its own account.
+    link: Option<String>,
 }
 
 impl Version {
     fn read(mut row: Row) -> Option<Self> {
+        let links = row.list("links", |link| {
+            Some((link.text("rel")?, link.text("href")?))
+        });
         Some(Self {
             id: row.id("id")?,
             status: row.text("status"),
@@ -232,17 +225,9 @@ impl Version {
                 .text_or_number("version")
                 .or_else(|| row.text_or_number("max_version")),
             lowest: row.text_or_number("min_version"),
-            links: row.list("links", |link| {
-                Some(Link {
-                    rel: link.text("rel")?,
-                    href: link.text("href")?,
-                })
-            }),
+            link: links
+                .into_iter()
+                .find_map(|(rel, href)| (rel == "self").then_some(href)),
         })
     }
-}
-
-struct Link {
-    rel: String,
-    href: String,
 }

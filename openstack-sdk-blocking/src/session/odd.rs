@@ -3,18 +3,18 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use crate::error::Service;
+use crate::service::Service;
 
 /// Objects that are remembered.
 const MOST: usize = 500;
 
 /// The odd objects that have been told of.
 #[derive(Debug, Default)]
-pub(crate) struct Oddities(Mutex<BTreeSet<String>>);
+pub(super) struct Oddities(Mutex<BTreeSet<String>>);
 
 impl Oddities {
     /// Tells of an object that cannot be read as a whole, unless it was told of before.
-    pub(crate) fn tell(&self, service: Service, kind: &str, label: &str, what: &str) {
+    pub(super) fn tell(&self, service: Service, kind: &str, label: &str, what: &str) {
         if let Some(text) = self.note(kind, label, what) {
             log::warn!("{service}: {text}");
         }
