@@ -8,7 +8,6 @@ mod home;
 mod http;
 mod login;
 mod odd;
-mod place;
 mod refusal;
 mod token;
 
@@ -142,8 +141,8 @@ impl Session {
         call.fill(&mut request);
         let response = self.send_with_token(call.service, &request, sink);
         request.wipe();
-        let response = response?;
-        let redactor = self.http.redactor(call.body);
+        let (response, http) = (response?, &self.http);
+        let redactor = http.redactor(call.body);
         if (200..300).contains(&response.status) {
             return Ok(Answer {
                 asked: Asked::of(call.service, &request),
@@ -151,9 +150,7 @@ impl Session {
                 redactor,
             });
         }
-        let error = self
-            .http
-            .refused(call.service, &request, &response, &redactor);
+        let error = http.refused(call.service, &request, &response, &redactor);
         self.doubt_endpoint(&error, call.service);
         Err(error)
     }
