@@ -68,12 +68,11 @@ impl Session {
         self.http.clock = Clock::of(now);
     }
 
-    /// Logs in unless a token is there that is good for a while, and says what it is for.
+    /// What the token is for, after a login if one is needed.
     pub(crate) fn authenticate(&self) -> Result<TokenInfo, Error> {
         Ok(self.lock().token(&self.http)?.info.clone())
     }
 
-    /// Finds out why a login was refused, if it was: at the price of another one.
     pub(crate) fn why_refused(&self) -> Option<Error> {
         self.lock().why_refused(&self.http)
     }
