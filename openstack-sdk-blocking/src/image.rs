@@ -44,7 +44,7 @@ impl<'a> Image<'a> {
             headers: Vec::new(),
             until: self.session.list_deadline(),
         };
-        let mut found: Vec<ImageInfo> = wire::list(self.session, list)?.items;
+        let mut found: Vec<ImageInfo> = wire::list(self.session, &list)?.items;
         found.retain(|image| wire::fits(name, Some(image.name.as_str())));
         Ok(found)
     }
@@ -75,13 +75,11 @@ impl<'a> Image<'a> {
         for more in [&[HIDDEN][..], &[COMMUNITY], &[COMMUNITY, HIDDEN]] {
             match self.listed(Some(name_or_id), more) {
                 Ok(others) => {
-                    let is_known =
-                        |image: &ImageInfo| found.iter().any(|other| other.id == image.id);
-                    let others: Vec<_> = others
-                        .into_iter()
-                        .filter(|image| !is_known(image))
-                        .collect();
-                    found.extend(others);
+                    for image in others {
+                        if found.iter().all(|known| known.id != image.id) {
+                            found.push(image);
+                        }
+                    }
                     if found.iter().any(is_active) {
                         break;
                     }

@@ -18,26 +18,23 @@ pub(crate) struct Url {
 
 impl Url {
     /// Reads a URL; the error says what is wrong without repeating a user name or password.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let text = text.trim();
         if text.len() > MAX_BYTES {
-            return Err(format!("expected a URL of at most {MAX_BYTES} characters"));
+            return Err("expected a URL of at most 2000 characters");
         }
         let (scheme, rest) = text
             .split_once("://")
             .ok_or("expected a URL that begins with http:// or https://")?;
         let scheme = scheme.to_ascii_lowercase();
         if scheme != "http" && scheme != "https" {
-            return Err("expected a URL that begins with http:// or https://".to_owned());
+            return Err("expected a URL that begins with http:// or https://");
         }
         if !rest.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(
-                "expected a URL of ASCII characters without blanks and control characters"
-                    .to_owned(),
-            );
+            return Err("expected a URL of ASCII characters without blanks and control characters");
         }
         if rest.contains(['?', '#']) {
-            return Err("expected a URL without a query (?) and a fragment (#)".to_owned());
+            return Err("expected a URL without a query (?) and a fragment (#)");
         }
         let (authority, path) = match rest.find('/') {
             Some(at) => rest.split_at(at),
@@ -45,7 +42,7 @@ impl Url {
         };
         check_authority(authority)?;
         if path.contains(FORBIDDEN) {
-            return Err("expected a URL whose path has none of \\ \" < > ^ ` { | }".to_owned());
+            return Err("expected a URL whose path has none of \\ \" < > ^ ` { | }");
         }
         Ok(Self {
             scheme,
@@ -94,9 +91,9 @@ const FORBIDDEN: [char; 9] = ['\\', '"', '<', '>', '^', '`', '{', '|', '}'];
 
 /// `HOST` or `HOST:PORT`. An HTTP library takes a port that it cannot read for the scheme's own, and would send a
 /// password there.
-fn check_authority(authority: &str) -> Result<(), String> {
+fn check_authority(authority: &str) -> Result<(), &'static str> {
     if authority.contains('@') {
-        return Err("expected a URL without user name and password".to_owned());
+        return Err("expected a URL without user name and password");
     }
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
@@ -105,24 +102,22 @@ fn check_authority(authority: &str) -> Result<(), String> {
                 .ok_or("expected a ] after the IPv6 address")?;
             if address.contains('%') {
                 return Err(
-                    "expected an IPv6 address without a zone (%): it cannot be part of a URL here"
-                        .to_owned(),
+                    "expected an IPv6 address without a zone (%): it cannot be part of a URL here",
                 );
             }
             if address.parse::<Ipv6Addr>().is_err() {
-                return Err("expected an IPv6 address between [ and ]".to_owned());
+                return Err("expected an IPv6 address between [ and ]");
             }
             match port.strip_prefix(':') {
                 Some(port) => (address, Some(port)),
                 None if port.is_empty() => (address, None),
-                None => return Err("expected a colon and a port behind the ]".to_owned()),
+                None => return Err("expected a colon and a port behind the ]"),
             }
         }
         None => match authority.split_once(':') {
             Some((_, port)) if port.contains(':') => {
                 return Err(
-                    "expected one colon, before the port, and an IPv6 address in brackets, such as [::1]:5000"
-                        .to_owned(),
+                    "expected one colon, before the port, and an IPv6 address in brackets, such as [::1]:5000",
                 );
             }
             Some((host, port)) => (host, Some(port)),
@@ -130,16 +125,16 @@ fn check_authority(authority: &str) -> Result<(), String> {
         },
     };
     if host.is_empty() {
-        return Err("expected a URL with a host".to_owned());
+        return Err("expected a URL with a host");
     }
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':');
     if !host.chars().all(is_name) {
-        return Err("expected a host of letters, digits, - and dots".to_owned());
+        return Err("expected a host of letters, digits, - and dots");
     }
     let is_number = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
     match port {
         Some(port) if !is_number(port) || !matches!(port.parse::<u16>(), Ok(1..)) => {
-            Err("expected a port between 1 and 65535".to_owned())
+            Err("expected a port between 1 and 65535")
         }
         _ => Ok(()),
     }

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind};
 use crate::row::{FromRow, Row};
 use crate::scan::{self, Page, ScanError};
 use crate::service::Service;
-use crate::session::{Call, Session, Sink};
+use crate::session::{Answer, Call, Session, Sink};
 use crate::transport::Method;
 
 /// No list needs more: Nova pages at 1000 by default.
@@ -48,92 +48,98 @@ pub(crate) struct ListCall<'a> {
 }
 
 /// Reads every page. Only the query of a next link is used: its host is often one that cannot be reached.
-pub(crate) fn list<T: FromRow>(session: &Session, call: ListCall<'_>) -> Result<List<T>, Error> {
+pub(crate) fn list<T: FromRow>(session: &Session, call: &ListCall<'_>) -> Result<List<T>, Error> {
     let mut list = List {
         items: Vec::new(),
         unreadable: 0,
         date: None,
         pages: 0,
     };
-    let mut query = call.query;
+    let mut query = call.query.clone();
     let mut seen = HashSet::new();
     let mut bytes = 0;
     loop {
-        if !session.may_go_on() {
-            let text = format!(
-                "the list of {} was broken off: this program is stopping",
-                call.key
-            );
-            return Err(Error::config(ErrorKind::Stopped, text));
-        }
-        let left = call.until.saturating_duration_since(session.now());
-        if left.is_zero() {
-            return Err(without_end(call.service, call.key, list.pages));
-        }
-        let mut reader = PageReader::<T>::new(call.key, MAX_ITEMS - list.items.len());
-        let asked = Call {
-            query: &query,
-            headers: call.headers.clone(),
-            at_most: Some(left),
-            max_bytes: MAX_PAGE_BYTES,
-            ..Call::new(call.service, Method::Get, call.path)
-        };
-        let answer = match session.read(&asked, &mut reader) {
-            // What was left of the time was less than a request has.
-            Err(error) if error.kind() == ErrorKind::Timeout && session.now() >= call.until => {
-                return Err(without_end(call.service, call.key, list.pages).with_source(error));
-            }
-            other => other?,
-        };
-        let bad = |message: &str| answer.bad(message);
-        let page = reader.page(&bad)?;
-        if reader.has_more {
-            return Err(bad(&format!("the list has more than {MAX_ITEMS} elements")));
-        }
+        let room = MAX_ITEMS - list.items.len();
+        let mut reader = PageReader::<T>::new(call.key, room);
+        let answer = ask(session, call, &query, list.pages, &mut reader)?;
+        let page = reader.page(&answer)?;
         if list.pages == 0 {
-            list.date = answer
-                .response
-                .header("date")
-                .and_then(clock::parse_http_date);
+            let date = answer.response.header("date");
+            list.date = date.and_then(clock::parse_http_date);
         }
-        for (label, what) in &reader.odd {
+        for (label, what) in &reader.found.odd {
             session.tell_odd(call.service, T::KIND, label, what);
         }
-        list.items.append(&mut reader.items);
-        list.unreadable += reader.unreadable;
+        list.items.append(&mut reader.found.items);
+        list.unreadable += reader.found.unreadable;
         list.pages += 1;
         bytes += reader.bytes;
         let next = match next_page(&page, call.key) {
             NextPage::None => return Ok(list),
             NextPage::Query(next) => next,
             NextPage::Unusable => {
-                return Err(bad("the link to the next page is not a URL with a query"));
+                return Err(answer.bad("the link to the next page is not a URL with a query"));
             }
         };
-        if !seen.insert(marker(&next).to_owned()) {
-            return Err(bad("the list does not end: its next page was read already"));
-        }
-        if bytes > MAX_LIST_BYTES {
-            return Err(bad("the list does not end: more than 128 MiB"));
-        }
-        if list.pages >= MAX_PAGES {
-            return Err(bad("the list does not end: more than 1000 pages"));
-        }
-        query = next;
+        let without_end = if !seen.insert(marker(&next).to_owned()) {
+            "its next page was read already"
+        } else if bytes > MAX_LIST_BYTES {
+            "more than 128 MiB"
+        } else if list.pages >= MAX_PAGES {
+            "more than 1000 pages"
+        } else {
+            query = next;
+            continue;
+        };
+        return Err(answer.bad(&format!("the list does not end: {without_end}")));
     }
+}
+
+/// Asks for a page, unless the caller wants no other or there is no time left.
+fn ask(
+    session: &Session,
+    list: &ListCall<'_>,
+    query: &str,
+    pages: usize,
+    reader: &mut dyn Sink,
+) -> Result<Answer, Error> {
+    let (service, key) = (list.service, list.key);
+    if !session.may_go_on() {
+        let text = format!("the list of {key} was broken off: this program is stopping");
+        return Err(Error::config(ErrorKind::Stopped, text));
+    }
+    let too_late = || {
+        let text = format!(
+            "{service}: the list of {key} was not complete in its time: {pages} pages were read"
+        );
+        Error::config(ErrorKind::Timeout, text)
+    };
+    let left = list.until.saturating_duration_since(session.now());
+    if left.is_zero() {
+        return Err(too_late());
+    }
+    let asked = Call {
+        query,
+        headers: list.headers.clone(),
+        at_most: Some(left),
+        max_bytes: MAX_PAGE_BYTES,
+        ..Call::new(service, Method::Get, list.path)
+    };
+    session.read(&asked, reader).map_err(|error| {
+        // What was left of the time was less than a request has.
+        let is_late = error.kind() == ErrorKind::Timeout && session.now() >= list.until;
+        if is_late {
+            too_late().with_source(error)
+        } else {
+            error
+        }
+    })
 }
 
 /// Whether an object matches a filter, or does not report the field: a service that does not know a filter may answer with
 /// everything.
 pub(crate) fn fits<T: PartialEq + ?Sized>(wanted: Option<&T>, reported: Option<&T>) -> bool {
     wanted.is_none_or(|wanted| reported.is_none_or(|reported| reported == wanted))
-}
-
-fn without_end(service: Service, key: &str, pages: usize) -> Error {
-    let text = format!(
-        "{service}: the list of {key} was not complete in its time: {pages} pages were read"
-    );
-    Error::config(ErrorKind::Timeout, text)
 }
 
 /// Sends a request and reads the object below `key` of its answer.
@@ -143,28 +149,35 @@ pub(crate) fn object<T: FromRow>(
     key: &str,
 ) -> Result<T, Error> {
     let answer = session.call(call)?;
-    let bad = |message: &str| answer.bad(message);
     let body = &answer.response.body;
-    let mut row = Row::parse(body, false).ok_or_else(|| bad("the body is no JSON object"))?;
+    let mut row =
+        Row::parse(body, false).ok_or_else(|| answer.bad("the body is no JSON object"))?;
     if row.is_partial() {
-        return Err(bad("the body is not JSON to its end"));
+        return Err(answer.bad("the body is not JSON to its end"));
     }
     if !key.is_empty() {
         let inner = row.row(key);
-        row = inner.ok_or_else(|| bad(&format!("no \"{key}\" in the body")))?;
+        row = inner.ok_or_else(|| answer.bad(&format!("no \"{key}\" in the body")))?;
     }
     let label = label(&row).unwrap_or_else(|| "without an id".to_owned());
     let item = T::from_row(&mut row);
     if !row.unread().is_empty() {
         session.tell_odd(call.service, T::KIND, &label, &in_words(row.unread()));
     }
-    item.ok_or_else(|| bad(&format!("the {} in the body cannot be read", T::KIND)))
+    item.ok_or_else(|| answer.bad(&format!("the {} in the body cannot be read", T::KIND)))
 }
 
 /// Reads the items of a page while it comes in.
 struct PageReader<'a, T> {
     key: &'a str,
     links: String,
+    found: Found<T>,
+    bytes: u64,
+    outcome: Option<Result<Page, ScanError>>,
+}
+
+/// The elements of a page.
+struct Found<T> {
     items: Vec<T>,
     /// How many are kept, and whether there were more.
     room: usize,
@@ -172,8 +185,43 @@ struct PageReader<'a, T> {
     unreadable: usize,
     /// What could not be read: of which element, and what of it.
     odd: Vec<(String, String)>,
-    bytes: u64,
-    outcome: Option<Result<Page, ScanError>>,
+}
+
+impl<T: FromRow> Found<T> {
+    fn none(room: usize) -> Self {
+        Self {
+            items: Vec::new(),
+            room,
+            has_more: false,
+            unreadable: 0,
+            odd: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8], is_cut: bool) {
+        let position = self.items.len() + self.unreadable + 1;
+        if self.items.len() >= self.room {
+            self.has_more = true;
+            return;
+        }
+        let mut row = Row::parse(bytes, is_cut);
+        let name = row.as_ref().and_then(label);
+        let item = row.as_mut().and_then(T::from_row);
+        let unread = row.as_ref().map_or(&[][..], Row::unread);
+        if (item.is_none() || !unread.is_empty()) && self.odd.len() < MAX_ODD_IN_A_PAGE {
+            let name = name.unwrap_or_else(|| format!("without an id (number {position})"));
+            let what = if unread.is_empty() {
+                "it".to_owned()
+            } else {
+                in_words(unread)
+            };
+            self.odd.push((name, what));
+        }
+        match item {
+            Some(item) => self.items.push(item),
+            None => self.unreadable += 1,
+        }
+    }
 }
 
 impl<'a, T: FromRow> PageReader<'a, T> {
@@ -181,65 +229,35 @@ impl<'a, T: FromRow> PageReader<'a, T> {
         Self {
             key,
             links: format!("{key}_links"),
-            items: Vec::new(),
-            room,
-            has_more: false,
-            unreadable: 0,
-            odd: Vec::new(),
+            found: Found::none(room),
             bytes: 0,
             outcome: None,
         }
     }
 
-    fn page(&mut self, bad: &dyn Fn(&str) -> Error) -> Result<Page, Error> {
-        match self.outcome.take() {
-            Some(Ok(page)) if page.has_list => Ok(page),
-            Some(Ok(_)) => Err(bad(&format!("no \"{}\" in the body", self.key))),
-            Some(Err(ScanError::NoList)) => Err(bad(&format!("\"{}\" is no list", self.key))),
-            Some(Err(ScanError::NotJson(at))) => {
-                Err(bad(&format!("the body is not JSON (byte {at})")))
+    fn page(&mut self, answer: &Answer) -> Result<Page, Error> {
+        let problem = match self.outcome.take() {
+            Some(Ok(_)) if self.found.has_more => {
+                format!("the list has more than {MAX_ITEMS} elements")
             }
-            Some(Err(ScanError::Read)) | None => Err(bad("the body broke off")),
-        }
+            Some(Ok(page)) if page.has_list => return Ok(page),
+            Some(Ok(_)) => format!("no \"{}\" in the body", self.key),
+            Some(Err(ScanError::NoList)) => format!("\"{}\" is no list", self.key),
+            Some(Err(ScanError::NotJson(at))) => format!("the body is not JSON (byte {at})"),
+            Some(Err(ScanError::Read)) | None => "the body broke off".to_owned(),
+        };
+        Err(answer.bad(&problem))
     }
 }
 
 impl<T: FromRow> Sink for PageReader<'_, T> {
     fn take(&mut self, body: &mut dyn Read) {
-        let (items, odd) = (&mut self.items, &mut self.odd);
-        items.clear();
-        odd.clear();
-        let (mut unreadable, mut position) = (0, 0_usize);
-        let (room, has_more) = (self.room, &mut self.has_more);
-        *has_more = false;
-        let mut each = |bytes: &[u8], is_cut: bool| {
-            if items.len() >= room {
-                *has_more = true;
-                return;
-            }
-            position += 1;
-            let mut row = Row::parse(bytes, is_cut);
-            let name = row.as_ref().and_then(label);
-            let item = row.as_mut().and_then(T::from_row);
-            let unread = row.as_ref().map_or(&[][..], Row::unread);
-            if (item.is_none() || !unread.is_empty()) && odd.len() < MAX_ODD_IN_A_PAGE {
-                let name = name.unwrap_or_else(|| format!("without an id (number {position})"));
-                let what = match &item {
-                    _ if !unread.is_empty() => in_words(unread),
-                    _ => "it".to_owned(),
-                };
-                odd.push((name, what));
-            }
-            match item {
-                Some(item) => items.push(item),
-                None => unreadable += 1,
-            }
-        };
+        self.found = Found::none(self.found.room);
+        let mut each = |bytes: &[u8], is_cut: bool| self.found.take(bytes, is_cut);
         let mut counted = Counted(body, 0);
         let others = [self.links.as_str(), "next"];
         self.outcome = Some(scan::page(&mut counted, self.key, &others, &mut each));
         self.bytes = counted.1;
-        self.unreadable = unreadable;
     }
 }
 

@@ -176,19 +176,15 @@ impl<'a> Compute<'a> {
 
     /// The flavors with this id, or else those with this name.
     pub fn find_flavors(&self, name_or_id: &str) -> Result<Vec<Flavor>, Error> {
-        let all = self.flavors()?;
-        let of_id: Vec<_> = all
-            .iter()
-            .filter(|flavor| flavor.id == name_or_id)
-            .cloned()
-            .collect();
+        let (of_id, mut others): (Vec<_>, Vec<_>) = self
+            .flavors()?
+            .into_iter()
+            .partition(|flavor| flavor.id == name_or_id);
         if !of_id.is_empty() {
             return Ok(of_id);
         }
-        Ok(all
-            .into_iter()
-            .filter(|flavor| flavor.name == name_or_id)
-            .collect())
+        others.retain(|flavor| flavor.name == name_or_id);
+        Ok(others)
     }
 
     /// All keypairs of the user (Compute API, "List Keypairs", `GET /os-keypairs`).
@@ -243,7 +239,7 @@ impl<'a> Compute<'a> {
             key,
             headers: self.version_headers()?,
         };
-        wire::list(self.session, list)
+        wire::list(self.session, &list)
     }
 
     fn call<'p>(&self, method: Method, path: &'p str) -> Result<Call<'p>, Error> {

@@ -208,20 +208,19 @@ impl Reader {
     }
 
     fn auth_url(&mut self) -> Option<String> {
-        let Some(text) = self.get("auth_url") else {
-            self.missing(
-                "auth_url",
-                "the identity service's URL, such as https://auth.example.net/v3",
-            );
-            return None;
-        };
-        match Url::parse(&text) {
-            Ok(url) => Some(url.to_string()),
-            Err(expected) => {
-                self.wrong("auth_url", format!("is {}, {expected}", shown_url(&text)));
-                None
-            }
+        if !self.settings.contains_key("auth_url") {
+            let expected = "the identity service's URL, such as https://auth.example.net/v3";
+            self.missing("auth_url", expected);
         }
+        Some(self.url("auth_url")?.to_string())
+    }
+
+    /// A setting that has to be a URL, if it is there.
+    fn url(&mut self, key: &str) -> Option<Url> {
+        let text = self.get(key)?;
+        Url::parse(&text)
+            .map_err(|expected| self.wrong(key, format!("is {}, {expected}", shown_url(&text))))
+            .ok()
     }
 
     fn identity_version(&mut self) {
@@ -343,29 +342,25 @@ impl Reader {
                     .or_else(|| self.get(&format!("{family}_name")).map(DomainRef::Name))
             })
             .unwrap_or_else(|| {
-                DomainRef::Id(
-                    self.get("default_domain")
-                        .unwrap_or_else(|| "default".to_owned()),
-                )
+                let own = self.get("default_domain");
+                DomainRef::Id(own.unwrap_or_else(|| "default".to_owned()))
             })
     }
 
     fn interface(&mut self) -> Interface {
-        let key = if self.settings.contains_key("interface") {
-            "interface"
-        } else {
-            "endpoint_type"
-        };
-        let Some(text) = self.get(key) else {
-            return Interface::default();
-        };
-        self.interface_of(key, &text).unwrap_or_default()
+        let keys = ["interface", "endpoint_type"];
+        let key = keys
+            .into_iter()
+            .find(|key| self.settings.contains_key(*key));
+        key.and_then(|key| self.interface_of(key))
+            .unwrap_or_default()
     }
 
-    fn interface_of(&mut self, key: &str, text: &str) -> Option<Interface> {
-        let interface = Interface::parse(text);
+    fn interface_of(&mut self, key: &str) -> Option<Interface> {
+        let text = self.get(key)?;
+        let interface = Interface::parse(&text);
         if interface.is_none() {
-            let problem = format!("is {}, expected public, internal or admin", shown(text));
+            let problem = format!("is {}, expected public, internal or admin", shown(&text));
             self.wrong(key, problem);
         }
         interface
@@ -375,22 +370,11 @@ impl Reader {
     fn services(&mut self) -> BTreeMap<Service, ServiceConfig> {
         let mut all = BTreeMap::new();
         for service in [Service::Compute, Service::Network, Service::Image] {
-            let (interface, endpoint) = (
-                format!("{service}_interface"),
-                format!("{service}_endpoint_override"),
-            );
+            let endpoint = format!("{service}_endpoint_override");
             let own = ServiceConfig {
                 region: self.get(&format!("{service}_region_name")),
-                interface: self
-                    .get(&interface)
-                    .and_then(|text| self.interface_of(&interface, &text)),
-                endpoint: self.get(&endpoint).filter(|text| match Url::parse(text) {
-                    Ok(_) => true,
-                    Err(expected) => {
-                        self.wrong(&endpoint, format!("is {}, {expected}", shown_url(text)));
-                        false
-                    }
-                }),
+                interface: self.interface_of(&format!("{service}_interface")),
+                endpoint: self.url(&endpoint).and_then(|_| self.get(&endpoint)),
             };
             if own != ServiceConfig::default() {
                 all.insert(service, own);

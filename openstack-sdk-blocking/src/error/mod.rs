@@ -265,21 +265,15 @@ impl fmt::Display for Error {
             Some(status) => write!(f, " was answered with {status}")?,
             None => f.write_str(" failed")?,
         }
-        match self.0.kind {
-            ErrorKind::WrongUrl => {
-                if let Some(target) = &self.0.target {
-                    write!(f, " by {target}")?;
-                }
-                f.write_str(", which is not this API's answer (is the URL wrong?)")?;
-            }
-            ErrorKind::BadAnswer if self.0.status.is_some() => {
-                if let Some(target) = &self.0.target {
-                    write!(f, " by {target}")?;
-                }
-                f.write_str(", which cannot be used")?;
-            }
-            _ => {}
+        let which = match self.0.kind {
+            ErrorKind::WrongUrl => ", which is not this API's answer (is the URL wrong?)",
+            ErrorKind::BadAnswer if self.0.status.is_some() => ", which cannot be used",
+            _ => "",
+        };
+        if let Some(target) = self.target().filter(|_| !which.is_empty()) {
+            write!(f, " by {target}")?;
         }
+        f.write_str(which)?;
         if !self.0.message.is_empty() {
             write!(f, ": {}", self.0.message)?;
         }

@@ -220,7 +220,7 @@ impl<'a> Network<'a> {
             headers: Vec::new(),
             until: self.session.list_deadline(),
         };
-        let mut found = wire::list(self.session, list)?.items;
+        let mut found = wire::list(self.session, &list)?.items;
         found.retain(matches);
         Ok(found)
     }

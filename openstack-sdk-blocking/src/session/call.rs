@@ -83,10 +83,7 @@ pub(crate) trait Sink {
 
 /// The same once more: a request may be sent again, and its answer goes to the same place.
 pub(super) fn again<'a>(sink: &'a mut Option<&mut dyn Sink>) -> Option<&'a mut dyn Sink> {
-    match sink {
-        Some(sink) => Some(&mut **sink),
-        None => None,
-    }
+    sink.as_mut().map(|sink| &mut **sink as &mut dyn Sink)
 }
 
 /// What is meant for one object must never go to all of them.

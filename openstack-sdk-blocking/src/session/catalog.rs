@@ -2,13 +2,67 @@
 
 use std::collections::BTreeSet;
 
-use super::place::Place;
 use crate::cause::Cause;
-use crate::config::Interface;
+use crate::config::{CloudConfig, Interface};
 use crate::error::{Error, ErrorKind};
 use crate::row::Row;
 use crate::service::Service;
 use crate::text::{listed, nearest};
+
+/// Where the first login led.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Home {
+    pub(super) project_id: String,
+    pub(super) project_name: String,
+    /// The only region of the catalog; none where one is configured.
+    pub(super) region: Option<String>,
+}
+
+/// Where a service is to be found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) service: Service,
+    pub(super) region: Option<String>,
+    pub(super) interface: Interface,
+    /// A URL that takes the place of the catalog's.
+    pub(super) endpoint: Option<String>,
+}
+
+impl Place {
+    pub(super) fn of(config: &CloudConfig, home: Option<&Home>, service: Service) -> Self {
+        let own = config.services.get(&service);
+        let configured = own
+            .and_then(|own| own.region.clone())
+            .or_else(|| config.region.clone());
+        Self {
+            service,
+            region: configured.or_else(|| home?.region.clone()),
+            interface: own
+                .and_then(|own| own.interface)
+                .unwrap_or(config.interface),
+            endpoint: own
+                .and_then(|own| own.endpoint.as_ref())
+                .map(|url| with_project(url, home)),
+        }
+    }
+}
+
+/// openstacksdk puts the project's id into such a URL, too.
+fn with_project(url: &str, home: Option<&Home>) -> String {
+    let Some(home) = home else {
+        return url.to_owned();
+    };
+    [
+        "%(project_id)s",
+        "$(project_id)s",
+        "%(tenant_id)s",
+        "$(tenant_id)s",
+    ]
+    .iter()
+    .fold(url.to_owned(), |url, word| {
+        url.replace(word, &home.project_id)
+    })
+}
 
 /// The services of a cloud and where they are (Identity API v3, "Service catalog").
 #[derive(Debug, Default)]
@@ -95,21 +149,16 @@ impl Catalog {
         }
         let has: BTreeSet<&CatalogEndpoint> = self.endpoints(service).collect();
         if has.is_empty() {
-            let kinds: BTreeSet<&str> = self
-                .services
-                .iter()
-                .map(|entry| entry.kind.as_str())
-                .collect();
-            let kinds = listed(kinds);
+            let kinds = self.services.iter().map(|entry| entry.kind.as_str());
+            let kinds = listed(kinds.collect::<BTreeSet<_>>());
             return error(format!(
                 "the cloud's catalog has no {interface} endpoint of {service}; its services: {kinds}"
             ));
         }
         let region = place.region.as_deref().unwrap_or_default();
-        let in_words = if region.is_empty() {
-            String::new()
-        } else {
-            format!(" in region {region}")
+        let in_words = match region {
+            "" => String::new(),
+            _ => format!(" in region {region}"),
         };
         let names = has
             .iter()

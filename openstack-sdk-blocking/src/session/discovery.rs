@@ -120,23 +120,21 @@ pub(super) fn read(
     let versions = if let Some(one) = document.row("version") {
         vec![one]
     } else {
-        match document.take("versions")? {
-            Value::Object(nested) => Row::of(nested).rows("values"),
-            list => {
-                let list = Map::from_iter([("values".to_owned(), list)]);
-                Row::of(list).rows("values")
-            }
-        }
+        let list = match document.take("versions")? {
+            Value::Object(mut nested) => nested.remove("values")?,
+            list => list,
+        };
+        Row::of(Map::from_iter([("values".to_owned(), list)])).rows("values")
     };
     let version = versions
         .into_iter()
         .filter_map(Version::read)
         .filter(|version| is_wanted(service, &version.id))
         .max_by_key(|version| version.status.as_deref() == Some("CURRENT"))?;
-    let microversions = microversions(&version);
+    let number = |text: &Option<String>| text.as_deref().and_then(Microversion::parse);
     Some(Endpoint {
         url: endpoint_url(service, catalog_url, asked, &version),
-        microversions,
+        microversions: number(&version.lowest).zip(number(&version.highest)),
         provisional: false,
     })
 }
@@ -151,7 +149,12 @@ fn endpoint_url(service: Service, catalog_url: &Url, asked: &Url, version: &Vers
     }
     let link = version.link.as_deref().and_then(|href| {
         let href = href.split(['?', '#']).next().unwrap_or_default();
-        Url::parse(href).ok().or_else(|| relative(asked, href))
+        let whole = if href.starts_with('/') {
+            asked.with_path(href).to_string()
+        } else {
+            href.to_owned()
+        };
+        Url::parse(&whole).ok()
     });
     let path = match link {
         Some(link) if link.path().starts_with(asked.path()) && link.path() != asked.path() => {
@@ -165,18 +168,6 @@ fn endpoint_url(service: Service, catalog_url: &Url, asked: &Url, version: &Vers
         None => format!("{}/{}", asked.path(), version_segment(service)),
     };
     asked.with_path(&path)
-}
-
-fn relative(asked: &Url, href: &str) -> Option<Url> {
-    href.starts_with('/')
-        .then(|| Url::parse(&asked.with_path(href).to_string()).ok())
-        .flatten()
-}
-
-fn microversions(version: &Version) -> Option<(Microversion, Microversion)> {
-    let highest = version.highest.as_deref().and_then(Microversion::parse)?;
-    let lowest = version.lowest.as_deref().and_then(Microversion::parse)?;
-    Some((lowest, highest))
 }
 
 fn is_wanted(service: Service, id: &str) -> bool {

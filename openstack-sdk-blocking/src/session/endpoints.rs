@@ -82,15 +82,15 @@ pub(super) fn find(
     };
     let request = http.request(Method::Get, format!("{asked}/"));
     let response = send(&request)?;
-    match response.status {
-        200..=300 => Ok(discovery::read(service, catalog_url, &asked, &response)
-            .unwrap_or_else(|| discovery::fallback(service, catalog_url))),
+    let found = match response.status {
+        200..=300 => discovery::read(service, catalog_url, &asked, &response),
         301..=499 if !matches!(response.status, 408 | 413 | 429) => {
             log::debug!("{service}: {asked}/ answered with {}", response.status);
-            Ok(discovery::fallback(service, catalog_url))
+            None
         }
-        _ => Err(http.refused(service, &request, &response, &http.redactor(None))),
-    }
+        _ => return Err(http.refused(service, &request, &response, &http.redactor(None))),
+    };
+    Ok(found.unwrap_or_else(|| discovery::fallback(service, catalog_url)))
 }
 
 fn holds(endpoint: &Endpoint, age: Duration) -> bool {

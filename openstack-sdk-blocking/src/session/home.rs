@@ -1,7 +1,8 @@
 //! Where a session is at home: one project in one region, from the first login to the end of the process.
 
-use super::catalog::Catalog;
-use super::place::{Home, Place};
+use std::collections::BTreeSet;
+
+use super::catalog::{Catalog, Home, Place};
 use super::token::TokenInfo;
 use crate::cause::Cause;
 use crate::config::CloudConfig;
@@ -81,14 +82,15 @@ fn without_a_region(config: &CloudConfig) -> Vec<Service> {
 }
 
 /// The regions in which the catalog has these services.
-fn regions<'c>(config: &CloudConfig, catalog: &'c Catalog, services: &[Service]) -> Vec<&'c str> {
-    let mut found: Vec<&str> = services
+fn regions<'c>(
+    config: &CloudConfig,
+    catalog: &'c Catalog,
+    services: &[Service],
+) -> BTreeSet<&'c str> {
+    services
         .iter()
         .flat_map(|service| catalog.regions(&Place::of(config, None, *service)))
-        .collect();
-    found.sort_unstable();
-    found.dedup();
-    found
+        .collect()
 }
 
 fn elsewhere(new: &str, home: &Home) -> Error {

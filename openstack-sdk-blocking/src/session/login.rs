@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::catalog::Catalog;
+use super::catalog::{Catalog, Home, Place};
 use super::endpoints::{self, Endpoints};
 use super::home::settle;
 use super::http::Http;
-use super::place::{Home, Place};
 use super::refusal::Refusals;
 use super::token::{self, Token};
 use crate::cause::Cause;

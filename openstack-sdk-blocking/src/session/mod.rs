@@ -8,7 +8,6 @@ mod home;
 mod http;
 mod login;
 mod odd;
-mod place;
 mod refusal;
 mod token;
 
@@ -69,12 +68,11 @@ impl Session {
         self.http.clock = Clock::of(now);
     }
 
-    /// Logs in unless a token is there that is good for a while, and says what it is for.
+    /// What the token is for, after a login if one is needed.
     pub(crate) fn authenticate(&self) -> Result<TokenInfo, Error> {
         Ok(self.lock().token(&self.http)?.info.clone())
     }
 
-    /// Finds out why a login was refused, if it was: at the price of another one.
     pub(crate) fn why_refused(&self) -> Option<Error> {
         self.lock().why_refused(&self.http)
     }
@@ -142,8 +140,8 @@ impl Session {
         call.fill(&mut request);
         let response = self.send_with_token(call.service, &request, sink);
         request.wipe();
-        let response = response?;
-        let redactor = self.http.redactor(call.body);
+        let (response, http) = (response?, &self.http);
+        let redactor = http.redactor(call.body);
         if (200..300).contains(&response.status) {
             return Ok(Answer {
                 asked: Asked::of(call.service, &request),
@@ -151,9 +149,7 @@ impl Session {
                 redactor,
             });
         }
-        let error = self
-            .http
-            .refused(call.service, &request, &response, &redactor);
+        let error = http.refused(call.service, &request, &response, &redactor);
         self.doubt_endpoint(&error, call.service);
         Err(error)
     }

@@ -14,13 +14,8 @@ use ureq::unversioned::transport::{
 };
 
 /// Speaks TLS with servers whose URL asks for it.
+#[derive(Debug)]
 pub(super) struct TlsConnector(pub(super) Arc<ClientConfig>);
-
-impl fmt::Debug for TlsConnector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TlsConnector")
-    }
-}
 
 impl<In: Transport> Connector<In> for TlsConnector {
     type Out = Either<In, TlsTransport>;

@@ -35,23 +35,7 @@ impl ReqwestTransport {
             fresh: fresh.build().map_err(io::Error::other)?,
         })
     }
-}
 
-impl Transport for ReqwestTransport {
-    fn send(&self, request: &Request) -> Result<Response, TransportError> {
-        self.exchange(request, None)
-    }
-
-    fn stream(
-        &self,
-        request: &Request,
-        take: &mut dyn FnMut(&mut dyn Read),
-    ) -> Result<Response, TransportError> {
-        self.exchange(request, Some(take))
-    }
-}
-
-impl ReqwestTransport {
     fn exchange(
         &self,
         request: &Request,
@@ -121,6 +105,20 @@ impl ReqwestTransport {
             headers,
             body: whole,
         })
+    }
+}
+
+impl Transport for ReqwestTransport {
+    fn send(&self, request: &Request) -> Result<Response, TransportError> {
+        self.exchange(request, None)
+    }
+
+    fn stream(
+        &self,
+        request: &Request,
+        take: &mut dyn FnMut(&mut dyn Read),
+    ) -> Result<Response, TransportError> {
+        self.exchange(request, Some(take))
     }
 }
 

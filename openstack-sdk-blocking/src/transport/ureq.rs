@@ -157,6 +157,23 @@ impl UreqTransport {
             .build();
         self.agent.run(message)
     }
+
+    fn failed(&self, error: ureq::Error) -> TransportError {
+        let kind = classify(&error);
+        if matches!(
+            kind,
+            TransportErrorKind::Connect | TransportErrorKind::ConnectTimeout
+        ) {
+            self.names.clear();
+        }
+        let cause = (kind == TransportErrorKind::Tls)
+            .then(|| tls_cause(&error))
+            .flatten();
+        TransportError {
+            cause,
+            ..TransportError::new(kind, error)
+        }
+    }
 }
 
 fn tls_cause(error: &ureq::Error) -> Option<Cause> {
@@ -178,25 +195,6 @@ fn credentials(proxy: &Proxy) -> Option<http::HeaderValue> {
     let mut value = http::HeaderValue::from_str(&format!("Basic {encoded}")).ok()?;
     value.set_sensitive(true);
     Some(value)
-}
-
-impl UreqTransport {
-    fn failed(&self, error: ureq::Error) -> TransportError {
-        let kind = classify(&error);
-        if matches!(
-            kind,
-            TransportErrorKind::Connect | TransportErrorKind::ConnectTimeout
-        ) {
-            self.names.clear();
-        }
-        let cause = (kind == TransportErrorKind::Tls)
-            .then(|| tls_cause(&error))
-            .flatten();
-        TransportError {
-            cause,
-            ..TransportError::new(kind, error)
-        }
-    }
 }
 
 impl Transport for UreqTransport {

@@ -406,6 +406,56 @@ fn threads_share_one_login() {
     );
 }
 
+/// An end by the clock, and one that only the service knows of (401): however many threads find it out, one logs in.
+#[test]
+fn threads_share_the_login_after_a_tokens_end() {
+    let refused = Arc::new(AtomicUsize::new(0));
+    let script = || {
+        let (logins, refused) = (AtomicUsize::new(0), Arc::clone(&refused));
+        move |request: &Received| {
+            let refused = format!("token-{}", refused.load(Ordering::SeqCst));
+            if request.is("POST", "/v3/auth/tokens") {
+                // Long enough that the others stand in line.
+                pause(Duration::from_millis(100));
+                let host = request.header("host").unwrap();
+                let port = host.rsplit(':').next().unwrap().parse().unwrap();
+                let lifetime = 3600 + logins.fetch_add(1, Ordering::SeqCst) as u64;
+                Some(token(port, lifetime, "/compute/v2.1"))
+            } else if request.header("x-auth-token") == Some(refused.as_str()) {
+                // Long enough that all of them are under way.
+                pause(Duration::from_millis(50));
+                Some(status(401, &json!({"error": {"message": "no"}})))
+            } else {
+                (request.path == "/compute/v2.1/").then(|| nova_versions("2.90"))
+            }
+        }
+    };
+    over_each_transport(
+        script,
+        |_| {},
+        |name, server, cloud: &Cloud| {
+            let ask = || {
+                let nova = cloud.compute();
+                nova.list_servers(&ServerQuery::default()).unwrap();
+            };
+            let logins_of_all = || {
+                std::thread::scope(|scope| {
+                    for _ in 0..8 {
+                        scope.spawn(ask);
+                    }
+                });
+                server.count("POST", "/v3/auth/tokens")
+            };
+            refused.store(0, Ordering::SeqCst);
+            ask();
+            server.later(24 * 3600);
+            assert_eq!(logins_of_all(), 2, "{name}: an end by the clock");
+            refused.store(3601, Ordering::SeqCst);
+            assert_eq!(logins_of_all(), 3, "{name}: 401");
+        },
+    );
+}
+
 #[test]
 fn an_expired_token_never_turns_into_an_answer_of_another_service() {
     // A 401 of discovery falls back to the catalog's URL after one login.
