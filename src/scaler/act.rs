@@ -256,9 +256,16 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let is_creation = |planned: &Planned| {
             matches!(planned.action, Action::Create { .. }) && may_be_begun(planned)
         };
-        let first = self.agenda.queue.get(index).map(|planned| &planned.action);
+        let is_deletion = |planned: &&Planned| matches!(planned.action, Action::Delete { .. });
+        let deletions = self.agenda.queue.iter().filter(is_deletion).count();
+        let is_next = self
+            .agenda
+            .queue
+            .get(index)
+            .is_some_and(|next| is_deletion(&next));
         if self.jobs.is_limited()
-            && matches!(first, Some(Action::Delete { .. }))
+            && is_next
+            && deletions > self.parts.calls.places()
             && let Some(creation) = self.agenda.queue.iter().position(is_creation)
         {
             index = creation;
