@@ -41,6 +41,13 @@ use std::time::Duration;
 const LIST_ON_DEMAND_AT_MOST_EVERY: Duration = Duration::from_secs(1);
 /// When a probe for which there was no room is handed over again, unless one ends before.
 const ROOM_IS_LOOKED_FOR_EVERY: Duration = Duration::from_millis(20);
+/// How long the next list waits after failed ones: 2 s, 4 s, ... up to the interval of the lists.
+fn wait_after(lists: &Lists) -> Duration {
+    let doublings = lists.failures.min(10);
+    let wait = LIST_ON_DEMAND_AT_MOST_EVERY * 2_u32.pow(doublings);
+    wait.min(lists.interval)
+}
+
 /// For how many standbys a move is prepared.
 const STANDBYS_PREPARED: usize = 4;
 /// The longest wait that a provider's `Retry-After` can cause.
@@ -90,6 +97,8 @@ pub struct Scaler<P, Q, C, W> {
     /// What the names in the settings stand for, as last looked up.
     catalogue: Option<Arc<Catalogue>>,
     network_names: NetworkNames,
+    /// The replicas, as of the last list.
+    known: Arc<BTreeSet<ReplicaId>>,
     /// The ports of replicas that an address may be moved to; none: asked for in vain.
     ports: BTreeMap<ReplicaId, Option<Port>>,
     /// The cloud takes the mark of a creation.
@@ -134,6 +143,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             looks_only: false,
             catalogue: None,
             network_names: NetworkNames::default(),
+            known: Arc::default(),
             ports: BTreeMap::new(),
             orders_are_marked: true,
             parts,
@@ -162,13 +172,20 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// # Errors
     /// The provider's.
     pub fn observe(&mut self) -> Result<(), ProviderError> {
+        self.looks_only = true;
+        self.begin_look();
+        while self.take_replies() || self.advance_look() {}
+        if let Some(error) = self.list_error.take() {
+            return Err(error);
+        }
         // It is only for showing which replicas are out of date.
         self.begin(Errand::Names, Request::LookUp(None));
         self.take_replies();
-        self.begin_look();
-        self.looks_only = true;
-        while self.take_replies() || self.advance_look() {}
-        self.list_error.take().map_or(Ok(()), Err)
+        let image = self.catalogue.as_ref().map(|c| c.image.as_str().into());
+        if let Some(listing) = &mut self.listing {
+            listing.image = image;
+        }
+        Ok(())
     }
 
     /// The probes.

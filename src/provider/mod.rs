@@ -54,15 +54,10 @@ impl Catalogue {
     /// Whether a creation would be made of the same things.
     #[must_use]
     pub fn makes_the_same(&self, other: &Self) -> bool {
-        let parts = |c: &Self| {
-            (
-                c.image.clone(),
-                c.flavor.clone(),
-                c.network.clone(),
-                c.security_groups.clone(),
-            )
-        };
-        parts(self) == parts(other)
+        self.image == other.image
+            && self.flavor == other.flavor
+            && self.network == other.network
+            && self.security_groups == other.security_groups
     }
 }
 

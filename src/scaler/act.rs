@@ -236,44 +236,13 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
 
     /// Begins the first action that does not have to wait, or leaves it out; `false`: there is none.
     pub(super) fn begin_action(&mut self) -> bool {
-        let is_stopping = self.is_stopping();
-        let (moves, others) = (
-            self.may_begin(Service::Network),
-            self.may_begin(Service::Compute),
-        );
-        let may_be_begun = |planned: &Planned| {
-            let has_place = match service_of(&planned.action) {
-                Service::Network => moves,
-                Service::Compute | Service::All => others,
-            };
-            is_stopping || (has_place && !self.waits_for_another(&planned.action))
-        };
-        let Some(mut index) = self.agenda.queue.iter().position(may_be_begun) else {
+        let Some(index) = self.next_action() else {
             return false;
         };
-        // Where deletions take all the requests that a second lets through, the one of a creation goes before the rest of
-        // them: callers wait for it, and for no deletion.
-        let is_creation = |planned: &Planned| {
-            matches!(planned.action, Action::Create { .. }) && may_be_begun(planned)
-        };
-        let is_deletion = |planned: &&Planned| matches!(planned.action, Action::Delete { .. });
-        let deletions = self.agenda.queue.iter().filter(is_deletion).count();
-        let is_next = self
-            .agenda
-            .queue
-            .get(index)
-            .is_some_and(|next| is_deletion(&next));
-        if self.jobs.is_limited()
-            && is_next
-            && deletions > self.parts.calls.places()
-            && let Some(creation) = self.agenda.queue.iter().position(is_creation)
-        {
-            index = creation;
-        }
         let now = self.parts.clock.now();
         let next = self.agenda.queue.get(index).map(|planned| &planned.action);
-        let needs_names = self.catalogue.is_none() && matches!(next, Some(Action::Create { .. }));
-        if needs_names && !is_stopping && now >= self.jobs.quiet_until(Service::All) {
+        let needs_names = next.is_some_and(|action| self.needs_names(action));
+        if needs_names && !self.is_stopping() && now >= self.jobs.quiet_until(Service::All) {
             // It stays where it is until then, and is weighed anew.
             return self.begin_names_first(now);
         }
@@ -289,6 +258,39 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             None => self.begin_this_action(begun, now),
         }
         true
+    }
+
+    /// Which action of the queue is next: the first that has a place and waits for no other.
+    fn next_action(&mut self) -> Option<usize> {
+        if self.agenda.queue.is_empty() {
+            return None;
+        }
+        let is_stopping = self.is_stopping();
+        let moves = self.may_begin(Service::Network);
+        let others = self.may_begin(Service::Compute);
+        let may_be_begun = |planned: &Planned| {
+            let is_move = service_of(&planned.action) == Service::Network;
+            let has_place = if is_move { moves } else { others };
+            is_stopping || (has_place && !self.waits_for_another(&planned.action))
+        };
+        let queue = &self.agenda.queue;
+        let first = queue.iter().position(may_be_begun)?;
+        let is_deletion = |planned: &Planned| matches!(planned.action, Action::Delete { .. });
+        let deletions = queue.iter().filter(|planned| is_deletion(planned)).count();
+        let is_crowded = self.jobs.is_limited() && deletions > self.parts.calls.places();
+        if !is_crowded || !queue.get(first).is_some_and(is_deletion) {
+            return Some(first);
+        }
+        // Where deletions take all the requests that a second lets through, the one of a creation goes before the rest of
+        // them: callers wait for it, and for no deletion.
+        let is_creation = |planned: &Planned| matches!(planned.action, Action::Create { .. });
+        let creation = queue.iter().position(|p| is_creation(p) && may_be_begun(p));
+        creation.or(Some(first))
+    }
+
+    /// Whether an action is a creation, and no names are known for it.
+    fn needs_names(&self, action: &Action) -> bool {
+        self.catalogue.is_none() && matches!(action, Action::Create { .. })
     }
 
     fn begin_names_first(&mut self, now: Moment) -> bool {

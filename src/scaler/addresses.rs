@@ -2,7 +2,7 @@
 
 use super::act::Ground;
 use super::look::Look;
-use super::{Clock, LIST_ON_DEMAND_AT_MOST_EVERY, Probes, Scaler, Watcher};
+use super::{Clock, LIST_ON_DEMAND_AT_MOST_EVERY, Probes, Scaler, Watcher, wait_after};
 use crate::pool::{Action, ExternalAddress, Listing, Moment, MoveReason, ReplicaId, short_name};
 use crate::provider::{Calls, ProviderError, Service};
 use std::collections::BTreeSet;
@@ -138,9 +138,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     pub(super) fn addresses_failed(&mut self, asked: Moment, error: &ProviderError) {
         let now = self.parts.clock.now();
         self.address_lists.failed(asked);
-        let doublings = self.address_lists.failures.min(10);
-        let wait = LIST_ON_DEMAND_AT_MOST_EVERY * 2_u32.pow(doublings);
-        self.addresses.next_list = now + wait.min(self.parts.scaling_interval);
+        self.addresses.next_list = now + wait_after(&self.address_lists);
         self.obey(Service::Network, error);
         let when = self.when();
         let watcher = &self.parts.watcher;

@@ -270,7 +270,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     pub(super) fn names_looked_up(&mut self, names: Result<LookedUp, ProviderError>) {
         let told = match &names {
             // What concerns the provider as a whole is told with the lists.
-            Err(error) if error.kind.concerns_the_provider() => None,
+            Err(error) if self.looks_only || error.kind.concerns_the_provider() => None,
             Err(error) => self.chores.names_ended(Err(error)),
             Ok(_) => self.chores.names_ended(Ok(())),
         };

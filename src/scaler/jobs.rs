@@ -75,21 +75,15 @@ impl OncePerTurn {
     }
 }
 
-/// A service's share of requests: so many a second, and as many at once as a second brings.
-#[derive(Debug, Clone, Copy)]
-struct Bucket {
-    /// When all that was begun would have been, at an even rate.
-    filled: Moment,
-}
-
 /// The requests under way.
 #[derive(Debug)]
 pub(super) struct Jobs {
     last: JobId,
     under_way: BTreeMap<JobId, (Service, Errand)>,
-    /// Between two requests to one service, on average; none: no limit.
+    /// Between two requests to one service, on average, and as many at once as a second brings; none: no limit.
     interval: Option<Duration>,
-    buckets: BTreeMap<Service, Bucket>,
+    /// When all that each service was asked for would have been begun, at an even rate.
+    filled: BTreeMap<Service, Moment>,
     /// No request to a service before this moment.
     quiet: BTreeMap<Service, Moment>,
     /// When the next request that was held back by the rate may be begun.
@@ -102,7 +96,7 @@ impl Jobs {
             last: 0,
             under_way: BTreeMap::new(),
             interval: per_second.map(|rate| Duration::from_secs(1) / rate.get()),
-            buckets: BTreeMap::new(),
+            filled: BTreeMap::new(),
             quiet: BTreeMap::new(),
             held_until: None,
         }
@@ -196,10 +190,8 @@ impl Jobs {
             return true;
         };
         let burst = Duration::from_secs(1).saturating_sub(interval);
-        let free_at = self
-            .buckets
-            .get(&service)
-            .map_or(now, |bucket| bucket.filled - burst);
+        let filled = self.filled.get(&service);
+        let free_at = filled.map_or(now, |filled| *filled - burst);
         if now >= free_at {
             return true;
         }
@@ -209,11 +201,8 @@ impl Jobs {
 
     fn add(&mut self, service: Service, errand: Errand, now: Moment) -> JobId {
         if let Some(interval) = self.interval {
-            let bucket = self
-                .buckets
-                .entry(service)
-                .or_insert(Bucket { filled: now });
-            bucket.filled = bucket.filled.max(now) + interval;
+            let filled = self.filled.entry(service).or_insert(now);
+            *filled = (*filled).max(now) + interval;
         }
         self.last += 1;
         self.under_way.insert(self.last, (service, errand));

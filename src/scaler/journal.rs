@@ -446,14 +446,11 @@ impl Journal {
             self.folds.ended(&about);
             match action {
                 Action::MoveAddress { .. } => self.moved += 1,
-                Action::Delete {
-                    replica, reason, ..
-                } => {
+                Action::Delete { reason, .. } => {
                     self.deleted += 1;
                     let counted = begun.assessed.as_ref().map_or(0, |r| r.counts);
                     numbers.available_after = numbers.available.saturating_sub(counted);
                     numbers.replicas_after = numbers.replicas.saturating_sub(1);
-                    self.deletion_sent(replica, *reason);
                     watcher.note(&Note::Deleted(*reason));
                 }
                 Action::Create { count } => {

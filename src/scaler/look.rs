@@ -2,7 +2,7 @@
 
 use super::jobs::Errand;
 use super::journal::oddities::Asked;
-use super::{Clock, LIST_ON_DEMAND_AT_MOST_EVERY, Probes, Scaler, Watcher, chain};
+use super::{Clock, LIST_ON_DEMAND_AT_MOST_EVERY, Probes, Scaler, Watcher, chain, wait_after};
 use crate::pool::{
     CycleStep, ExternalAddress, Failed, Inquiry, Listing, Looked, Moment, ReplicaId, ServerState,
     take_out_contradictions,
@@ -95,10 +95,9 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     }
 
     fn sight(&self) -> Sight {
-        let known = self.memory.records().map(|record| record.server.id.clone());
         Sight {
             names: self.network_names.clone(),
-            known: Arc::new(known.collect()),
+            known: Arc::clone(&self.known),
             network: self.catalogue.as_ref().map(|c| c.network.clone()),
         }
     }
@@ -233,6 +232,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                 let now = self.parts.clock.now();
                 let is_quiet = now < self.jobs.quiet_until(Service::Network);
                 if self.is_stopping() {
+                    // No new request: the look is given up.
                     return false;
                 }
                 if !*begun && !is_quiet && self.may_begin(Service::Network) {
@@ -367,6 +367,8 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             self.journal.cut_short(when, part);
         }
         let memory = &self.memory;
+        let known = memory.records().map(|record| record.server.id.clone());
+        self.known = Arc::new(known.collect());
         self.parts.probes.forget(&|id| memory.record(id).is_none());
         self.ports.retain(|id, _| memory.record(id).is_some());
         self.holders = listing.holders();
@@ -439,9 +441,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         }
         let now = self.parts.clock.now();
         self.lists.failed(asked);
-        let doublings = self.lists.failures.min(10);
-        let wait = LIST_ON_DEMAND_AT_MOST_EVERY * 2_u32.pow(doublings);
-        self.next_list = now + wait.min(self.parts.scaling_interval);
+        self.next_list = now + wait_after(&self.lists);
         self.jobs.leave_alone(service, self.next_list);
         self.obey(service, &error);
         let when = self.when();

@@ -55,8 +55,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             return Some(Hindrance::AskedToWait);
         }
         let object = Object::of(action);
-        let needs_names = matches!(action, Action::Create { .. }) && self.catalogue.is_none();
-        if needs_names && now < self.jobs.quiet_until(Service::All) {
+        if self.needs_names(action) && now < self.jobs.quiet_until(Service::All) {
             return Some(Hindrance::AskedToWait);
         }
         if self.unanswered.is_left_out(&object, now) {
