@@ -8,10 +8,10 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 pub mod cli;
+pub mod cloud;
 pub mod config;
 mod local_file;
 pub mod probe;
-pub mod provider;
 pub mod runtime;
 pub mod scaler;
 pub mod status;

@@ -18,11 +18,11 @@ mod telling;
 pub use journal::chain;
 pub use parts::{Clock, Parts, Probes, Watcher};
 
+use crate::cloud::{Calls, Catalogue, CloudError, NetworkNames, Port, Request, Service};
 use crate::pool::{
     Action, CycleStep, Listing, Lists, Memory, Moment, Note, Phase, Plan, ProbeFailure, ReplicaId,
     Snapshot, Supply, Words, plan,
 };
-use crate::provider::{Calls, Catalogue, NetworkNames, Port, ProviderError, Request, Service};
 use act::{Agenda, Ground, Object, Unanswered};
 use addresses::AddressService;
 use chores::Chores;
@@ -50,7 +50,7 @@ fn wait_after(lists: &Lists) -> Duration {
 
 /// For how many standbys a move is prepared.
 const STANDBYS_PREPARED: usize = 4;
-/// The longest wait that a provider's `Retry-After` can cause.
+/// The longest wait that a cloud's `Retry-After` can cause.
 const LONGEST_QUIET: Duration = Duration::from_secs(900);
 
 /// Observes, plans and acts, one turn at a time. It never waits: requests are handed over, and what they came to is
@@ -90,7 +90,7 @@ pub struct Scaler<P, Q, C, W> {
     /// The same for the external addresses.
     address_lists: Lists,
     /// Why the last list failed, for whoever looks once.
-    list_error: Option<ProviderError>,
+    list_error: Option<CloudError>,
     supply: Supply,
     /// Nothing is done, whatever the plan.
     looks_only: bool,
@@ -170,8 +170,8 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// Lists the pool once, without doing anything. Its requests are made at once.
     ///
     /// # Errors
-    /// The provider's.
-    pub fn observe(&mut self) -> Result<(), ProviderError> {
+    /// The cloud's.
+    pub fn observe(&mut self) -> Result<(), CloudError> {
         self.looks_only = true;
         self.begin_look();
         while self.take_replies() || self.advance_look() {}

@@ -17,10 +17,10 @@ const FOLDERS: [&str; 2] = ["core/src", "src"];
 fn may_import(module: &str) -> Option<&'static [&'static str]> {
     match module {
         "config" => Some(&["config", "local_file", "pool", "text"]),
-        "provider" => Some(&["provider", "local_file", "pool"]),
+        "cloud" => Some(&["cloud", "local_file", "pool"]),
         "probe" => Some(&["probe", "pool"]),
         "status" => Some(&["status", "pool"]),
-        "scaler" => Some(&["scaler", "pool", "provider"]),
+        "scaler" => Some(&["scaler", "pool", "cloud"]),
         "cli" => Some(&["cli", "text"]),
         "runtime" | "main" | "lib" => None,
         // A new module has no rights before somebody has written its rule down here.
@@ -53,7 +53,7 @@ fn forbidden(file: &str, code: &str, concrete: &[String]) -> Vec<String> {
                 found.insert(whole.clone());
             }
             let is_concrete = names(2, "openstack") || concrete.iter().any(|c| names(2, c));
-            if top == "scaler" && target == "provider" && (is_concrete || names(2, "*")) {
+            if top == "scaler" && target == "cloud" && (is_concrete || names(2, "*")) {
                 found.insert(whole);
             }
         }
@@ -61,10 +61,10 @@ fn forbidden(file: &str, code: &str, concrete: &[String]) -> Vec<String> {
     found.into_iter().collect()
 }
 
-/// The names that `provider` passes on from `provider::openstack`.
-fn passed_on_by_provider(code: &str) -> Vec<String> {
+/// The names that `cloud` passes on from `cloud::openstack`.
+fn passed_on_by_cloud(code: &str) -> Vec<String> {
     let (code, _) = without_tests(&tokens(code));
-    paths(&code, &["provider"])
+    paths(&code, &["cloud"])
         .into_iter()
         .filter(|p| p.iter().any(|word| word == "openstack"))
         .filter_map(|p| p.last().cloned())
@@ -159,7 +159,7 @@ fn sources(folder: &str) -> Vec<(String, String)> {
 
 #[test]
 fn modules_import_only_what_they_may() {
-    let concrete = passed_on_by_provider(&read(&Path::new(ROOT).join("src/provider/mod.rs")));
+    let concrete = passed_on_by_cloud(&read(&Path::new(ROOT).join("src/cloud/mod.rs")));
     let mut bad = Vec::new();
     for (file, code) in sources("src") {
         for path in forbidden(&file, &code, &concrete) {
@@ -267,23 +267,23 @@ fn checker_finds_bad_imports() {
             "pub(crate) use crate::scaler as s;",
             "crate::scaler",
         ),
-        ("provider/mod.rs", "use crate::*;", "crate::*"),
+        ("cloud/mod.rs", "use crate::*;", "crate::*"),
         (
-            "provider/x.rs",
+            "cloud/x.rs",
             "use simplescalevm::status::A;",
             "crate::status::A",
         ),
         (
             "scaler.rs",
-            "use crate::provider::openstack::Cloud;",
-            "crate::provider::openstack::Cloud",
+            "use crate::cloud::openstack::Cloud;",
+            "crate::cloud::openstack::Cloud",
         ),
         (
             "scaler.rs",
-            "use crate::provider::{Provider, Cloud};",
-            "crate::provider::Cloud",
+            "use crate::cloud::{Provider, Cloud};",
+            "crate::cloud::Cloud",
         ),
-        ("scaler.rs", "use crate::provider::*;", "crate::provider::*"),
+        ("scaler.rs", "use crate::cloud::*;", "crate::cloud::*"),
         (
             "scaler/a.rs",
             "use crate::config::Config;",
@@ -291,7 +291,7 @@ fn checker_finds_bad_imports() {
         ),
         ("new.rs", "use crate::pool::Plan;", "crate::pool::Plan"),
     ];
-    let concrete = passed_on_by_provider("mod openstack; pub use openstack::{Cloud, self as o};");
+    let concrete = passed_on_by_cloud("mod openstack; pub use openstack::{Cloud, self as o};");
     for (file, code, path) in rows {
         assert_eq!(forbidden(file, code, &concrete), [path], "{code}");
     }
@@ -323,11 +323,11 @@ fn checker_leaves_good_code_alone() {
         ("config/table.rs", "mod inner { use super::super::Policy; }"),
         (
             "scaler.rs",
-            "use crate::provider::{Provider, ProviderError}; use crate::pool::Plan;",
+            "use crate::cloud::{Provider, CloudError}; use crate::pool::Plan;",
         ),
         (
             "runtime/mod.rs",
-            "use crate::{config, provider::openstack::Cloud};",
+            "use crate::{config, cloud::openstack::Cloud};",
         ),
         ("main.rs", "use simplescalevm::{config, runtime};"),
     ];

@@ -215,7 +215,7 @@ fn every_setting_wrong_is_one_message_and_no_request() {
         for (name, _) in wrong {
             assert!(text.contains(name), "{name} is missing:\n{text}");
         }
-        assert!(text.contains("openstack"), "known providers:\n{text}");
+        assert!(text.contains("openstack"), "known clouds:\n{text}");
         assert!(!text.contains("p@ss"), "{text}");
     }
     assert!(cloud.log("").is_empty());

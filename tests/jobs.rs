@@ -6,13 +6,13 @@
     reason = "a test fails by panicking"
 )]
 
+use simplescalevm::cloud::{
+    Calls, Catalogue, CloudError, CloudErrorKind, JobId, LookedUp, Reply, Request,
+};
 use simplescalevm::pool::{
     Accepted, Answer, Blocked, CloudTime, ExternalAddress, ExternalAddressId, Holder, Instance,
     Listing, Marks, Moment, Policy, ProbeFailure, ProbeResult, ProbeTarget, ReplicaId, Server,
     ServerState, Snapshot,
-};
-use simplescalevm::provider::{
-    Calls, Catalogue, JobId, LookedUp, ProviderError, ProviderErrorKind, Reply, Request,
 };
 use simplescalevm::scaler::{Clock, Parts, Probes, Scaler, Watcher};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -208,12 +208,12 @@ impl Bench {
     }
 
     #[track_caller]
-    fn fail(&mut self, wanted: &str, kind: ProviderErrorKind) {
+    fn fail(&mut self, wanted: &str, kind: CloudErrorKind) {
         self.end(wanted, Some(kind));
     }
 
     #[track_caller]
-    fn end(&mut self, wanted: &str, failure: Option<ProviderErrorKind>) {
+    fn end(&mut self, wanted: &str, failure: Option<CloudErrorKind>) {
         let mut state = self.shared.lock();
         let found = state
             .open
@@ -223,7 +223,7 @@ impl Bench {
             .unwrap_or_else(|| panic!("{wanted} is not under way"))
             .0;
         let request = state.open.remove(&job).unwrap();
-        let error = || ProviderError::local(failure.unwrap(), "as the test wants it".to_owned());
+        let error = || CloudError::local(failure.unwrap(), "as the test wants it".to_owned());
         let done = || {
             if failure.is_some() {
                 Err(error())
@@ -334,7 +334,7 @@ fn a_deletion_that_hangs_holds_up_no_other_and_none_is_sent_twice() {
         bench.wait(1);
         bench.under_way(&["delete a"]);
     }
-    bench.fail("delete a", ProviderErrorKind::Timeout);
+    bench.fail("delete a", CloudErrorKind::Timeout);
     bench.under_way(&[]);
 }
 
@@ -382,7 +382,7 @@ fn servers_go_and_come_while_the_addresses_cannot_be_listed() {
     bench.wait(1);
     // The holder waits for its address.
     bench.under_way(&["addresses", "create 2", "delete b"]);
-    bench.fail("addresses", ProviderErrorKind::Timeout);
+    bench.fail("addresses", CloudErrorKind::Timeout);
     bench.answer("create 2");
     bench.answer("delete b");
     bench.under_way(&[]);

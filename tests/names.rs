@@ -10,9 +10,9 @@ mod support;
 
 use openstack_sdk_blocking::{Auth, Cloud, CloudConfig, DomainRef, ProjectRef, Scope, UserRef};
 use serde_json::{Value, json};
+use simplescalevm::cloud::openstack::{OpenStack, ServerTemplate};
+use simplescalevm::cloud::{Catalogue, Cloud as _, CloudError, CloudErrorKind, NameChange};
 use simplescalevm::pool::EventKind;
-use simplescalevm::provider::openstack::{OpenStack, ServerTemplate};
-use simplescalevm::provider::{Catalogue, NameChange, Provider, ProviderError, ProviderErrorKind};
 use simplescalevm_mock::MockCloud;
 use support::{Daemon, counter, quick_cloud, requests};
 
@@ -21,7 +21,7 @@ struct Pool(OpenStack, Option<Catalogue>);
 
 impl Pool {
     /// Looks the names up: those that have changed.
-    fn look_up(&mut self) -> Result<Vec<NameChange>, ProviderError> {
+    fn look_up(&mut self) -> Result<Vec<NameChange>, CloudError> {
         let found = self.0.look_up(self.1.as_ref())?;
         self.1 = Some(found.catalogue);
         Ok(found.changes)
@@ -104,7 +104,7 @@ fn the_newest_active_image_is_used_from_the_next_look_on() {
         .control("DELETE", "networks/internal", &json!({}))
         .unwrap();
     let error = pool.look_up().unwrap_err();
-    assert_eq!(error.kind, ProviderErrorKind::Lookup);
+    assert_eq!(error.kind, CloudErrorKind::Lookup);
     make(
         &cloud,
         "networks",

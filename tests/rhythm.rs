@@ -5,6 +5,7 @@
 
 mod support;
 
+use simplescalevm::cloud::{AtOnce, Cloud, CloudError, Order, Sight, Standby};
 use simplescalevm::pool::{
     Accepted, CloudTime, ExternalAddress, Instance, Listing, Looked, Marks, Moment, Policy,
     ProbeResult, ProbeTarget, ReplicaId, Server, ServerState, Snapshot,
@@ -12,7 +13,6 @@ use simplescalevm::pool::{
 use simplescalevm::probe::{
     Endpoint, EndpointSettings, ProbeJob, ProbePool, Protocol, TlsSettings,
 };
-use simplescalevm::provider::{AtOnce, Order, Provider, ProviderError, Sight, Standby};
 use simplescalevm::scaler::{Clock, Parts, Probes, Scaler, Watcher};
 use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
@@ -58,8 +58,8 @@ fn everybody(answered: Arc<AtomicU64>) -> u16 {
 /// A cloud that lists the same servers for ever.
 struct Still(Vec<Server>);
 
-impl Provider for Still {
-    fn list(&mut self, now: Moment, _: &mut Sight) -> Result<Listing, ProviderError> {
+impl Cloud for Still {
+    fn list(&mut self, now: Moment, _: &mut Sight) -> Result<Listing, CloudError> {
         Ok(Listing {
             not_alone: std::collections::BTreeSet::new(),
             taken: now,
@@ -70,31 +70,31 @@ impl Provider for Still {
         })
     }
 
-    fn external_addresses(&mut self) -> Result<Vec<ExternalAddress>, ProviderError> {
+    fn external_addresses(&mut self) -> Result<Vec<ExternalAddress>, CloudError> {
         Ok(Vec::new())
     }
 
-    fn create(&mut self, _: &Order) -> Result<Accepted, ProviderError> {
+    fn create(&mut self, _: &Order) -> Result<Accepted, CloudError> {
         Ok(Accepted::default())
     }
 
-    fn show(&mut self, _: &ReplicaId, _: &Sight) -> Result<Looked, ProviderError> {
+    fn show(&mut self, _: &ReplicaId, _: &Sight) -> Result<Looked, CloudError> {
         Ok(Looked::Gone)
     }
 
-    fn mark(&mut self, _: &ReplicaId, _: &str, _: &str) -> Result<(), ProviderError> {
+    fn mark(&mut self, _: &ReplicaId, _: &str, _: &str) -> Result<(), CloudError> {
         Ok(())
     }
 
-    fn delete(&mut self, _: &ReplicaId) -> Result<(), ProviderError> {
+    fn delete(&mut self, _: &ReplicaId) -> Result<(), CloudError> {
         Ok(())
     }
 
-    fn move_address(&mut self, _: &ExternalAddress, _: &Standby) -> Result<(), ProviderError> {
+    fn move_address(&mut self, _: &ExternalAddress, _: &Standby) -> Result<(), CloudError> {
         Ok(())
     }
 
-    fn fault(&mut self, _: &ReplicaId) -> Result<Option<String>, ProviderError> {
+    fn fault(&mut self, _: &ReplicaId) -> Result<Option<String>, CloudError> {
         Ok(None)
     }
 }

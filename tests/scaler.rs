@@ -11,10 +11,10 @@ mod lookout;
 mod supply;
 
 use bench::{Bench, failure, retry_after, s};
+use simplescalevm::cloud::CloudErrorKind;
 use simplescalevm::pool::{
     BackoffCause, CloudTime, Creating, CreationMark, EventKind, Failed, Instance, ServerState,
 };
-use simplescalevm::provider::ProviderErrorKind;
 use std::sync::Arc;
 
 #[test]
@@ -39,7 +39,7 @@ fn a_free_slot_that_vanishes_is_answered_from_a_new_list() {
 #[test]
 fn lists_on_demand_are_a_second_apart() {
     let mut bench = Bench::serving(&["a", "b"]);
-    bench.fail_next("list", failure(ProviderErrorKind::Server));
+    bench.fail_next("list", failure(CloudErrorKind::Server));
     bench.answers("a", 0, false);
     bench.wait(s(30));
     bench.turn();
@@ -66,7 +66,7 @@ fn lists_on_demand_are_a_second_apart() {
 #[test]
 fn a_blocked_plan_is_no_reason_for_a_list() {
     let mut bench = Bench::new(1);
-    bench.fail_next("create", failure(ProviderErrorKind::Rejected));
+    bench.fail_next("create", failure(CloudErrorKind::Rejected));
     bench.turn();
     bench.did("list, create 1 failed");
     for _ in 0..9 {
@@ -87,7 +87,7 @@ fn a_blocked_plan_is_no_reason_for_a_list() {
 fn failed_lists_wait_longer_each_time_up_to_the_interval() {
     let mut bench = Bench::new(0);
     for wait in [2, 4, 8, 16, 30, 30] {
-        bench.fail_next("list", failure(ProviderErrorKind::Connection));
+        bench.fail_next("list", failure(CloudErrorKind::Connection));
         bench.turn();
         bench.did("list failed");
         bench.wait_ms(wait * 1_000 - 1);
@@ -98,7 +98,7 @@ fn failed_lists_wait_longer_each_time_up_to_the_interval() {
     bench.turn();
     bench.did("list");
     bench.wait(s(30));
-    bench.fail_next("list", failure(ProviderErrorKind::Connection));
+    bench.fail_next("list", failure(CloudErrorKind::Connection));
     bench.turn();
     bench.did("list failed");
     bench.wait(s(2));
@@ -109,7 +109,7 @@ fn failed_lists_wait_longer_each_time_up_to_the_interval() {
 #[test]
 fn retry_after_of_a_list_is_obeyed() {
     let mut bench = Bench::new(0);
-    bench.fail_next("list", retry_after(ProviderErrorKind::RateLimited, 100));
+    bench.fail_next("list", retry_after(CloudErrorKind::RateLimited, 100));
     bench.turn();
     bench.did("list failed");
     bench.wait(s(99));
@@ -125,7 +125,7 @@ fn retry_after_ends_the_cycle_whatever_the_error_is() {
     let mut bench = Bench::new(1);
     bench.add("a", ServerState::Failed(Failed::Stopped));
     bench.add("b", ServerState::Failed(Failed::Stopped));
-    bench.fail_next("delete", retry_after(ProviderErrorKind::Server, 60));
+    bench.fail_next("delete", retry_after(CloudErrorKind::Server, 60));
     bench.turn();
     bench.did("list, delete a failed");
     bench.wait(s(59));
@@ -140,7 +140,7 @@ fn retry_after_ends_the_cycle_whatever_the_error_is() {
 fn retry_after_of_a_fault_is_obeyed_and_the_fault_is_read_later() {
     let mut bench = Bench::new(0);
     bench.add("a", ServerState::Failed(Failed::Error));
-    bench.fail_next("fault", retry_after(ProviderErrorKind::RateLimited, 60));
+    bench.fail_next("fault", retry_after(CloudErrorKind::RateLimited, 60));
     bench.turn();
     bench.did("list, fault a failed");
     bench.wait(s(60));
@@ -157,8 +157,8 @@ fn retry_after_of_what_is_looked_up_ahead_is_obeyed() {
         bench.wait(s(30));
         bench.turn();
         bench.did("list, move f to a");
-        bench.fail_next(kind, retry_after(ProviderErrorKind::Server, 60));
-        bench.fail_next("quota", failure(ProviderErrorKind::Server));
+        bench.fail_next(kind, retry_after(CloudErrorKind::Server, 60));
+        bench.fail_next("quota", failure(CloudErrorKind::Server));
         bench.wait(s(600));
         bench.turn();
         bench.did(&format!("list, {kind} failed{then}"));
@@ -180,7 +180,7 @@ fn names_are_looked_up_every_five_minutes_and_a_failure_is_told_once() {
         of_names.map(|event| event.kind).collect()
     };
     let mut look = |seconds: &[u64]| {
-        bench.fail_next("prepare creation", failure(ProviderErrorKind::Lookup));
+        bench.fail_next("prepare creation", failure(CloudErrorKind::Lookup));
         for (index, seconds) in seconds.iter().enumerate() {
             bench.wait(s(*seconds));
             bench.turn();
@@ -210,9 +210,9 @@ fn retry_after_of_a_fault_holds_up_what_its_service_is_asked_ahead() {
     bench.did("list, move f to a");
     bench.add("c", ServerState::Failed(Failed::Error));
     bench.lock("c");
-    bench.fail_next("fault", retry_after(ProviderErrorKind::Server, 60));
-    bench.fail_next("prepare move", failure(ProviderErrorKind::Server));
-    bench.fail_next("quota", failure(ProviderErrorKind::Server));
+    bench.fail_next("fault", retry_after(CloudErrorKind::Server, 60));
+    bench.fail_next("prepare move", failure(CloudErrorKind::Server));
+    bench.fail_next("quota", failure(CloudErrorKind::Server));
     bench.wait(s(600));
     bench.turn();
     bench.did("list, fault c failed, prepare move failed");
@@ -225,7 +225,7 @@ fn what_gets_no_answer_again_and_again_does_not_hold_up_the_rest() {
         bench.add(name, ServerState::Failed(Failed::Stopped));
     }
     for _ in 0..4 {
-        bench.fail_next("delete", failure(ProviderErrorKind::Timeout));
+        bench.fail_next("delete", failure(CloudErrorKind::Timeout));
     }
     for _ in 0..2 {
         bench.turn();
@@ -285,9 +285,9 @@ fn no_creation_follows_a_deletion_that_shows_that_creations_fail() {
 #[test]
 fn the_wait_of_a_creation_tells_what_was_refused_from_what_was_never_asked() {
     for (kind, cause) in [
-        (ProviderErrorKind::Rejected, BackoffCause::Rejected),
-        (ProviderErrorKind::Lookup, BackoffCause::NotPrepared),
-        (ProviderErrorKind::LocalFile, BackoffCause::NotPrepared),
+        (CloudErrorKind::Rejected, BackoffCause::Rejected),
+        (CloudErrorKind::Lookup, BackoffCause::NotPrepared),
+        (CloudErrorKind::LocalFile, BackoffCause::NotPrepared),
     ] {
         assert_eq!(failure(kind).as_create_failure().cause, cause);
     }
@@ -320,7 +320,7 @@ fn servers_that_are_overdue_are_looked_for_before_others_are_created() {
 fn a_failed_deletion_is_tried_again_from_the_next_regular_list() {
     let mut bench = Bench::new(0);
     bench.add("a", ServerState::Failed(Failed::Stopped));
-    bench.fail_next("delete", failure(ProviderErrorKind::Conflict));
+    bench.fail_next("delete", failure(CloudErrorKind::Conflict));
     bench.turn();
     bench.did("list, delete a failed");
     for _ in 0..29 {
@@ -336,15 +336,12 @@ fn a_failed_deletion_is_tried_again_from_the_next_regular_list() {
 #[test]
 fn an_error_of_the_cloud_as_a_whole_ends_the_cycle() {
     for (kind, expected) in [
-        (ProviderErrorKind::Timeout, "list, delete a failed"),
-        (ProviderErrorKind::Connection, "list, delete a failed"),
-        (ProviderErrorKind::Unauthorized, "list, delete a failed"),
-        (ProviderErrorKind::RateLimited, "list, delete a failed"),
-        (
-            ProviderErrorKind::Conflict,
-            "list, delete a failed, create 1",
-        ),
-        (ProviderErrorKind::Server, "list, delete a failed, create 1"),
+        (CloudErrorKind::Timeout, "list, delete a failed"),
+        (CloudErrorKind::Connection, "list, delete a failed"),
+        (CloudErrorKind::Unauthorized, "list, delete a failed"),
+        (CloudErrorKind::RateLimited, "list, delete a failed"),
+        (CloudErrorKind::Conflict, "list, delete a failed, create 1"),
+        (CloudErrorKind::Server, "list, delete a failed, create 1"),
     ] {
         let mut bench = Bench::new(1);
         bench.add("a", ServerState::Failed(Failed::Stopped));
@@ -434,7 +431,7 @@ fn a_fault_that_times_out_holds_up_a_cycle_once() {
         bench.add(name, ServerState::Failed(Failed::Error));
         bench.lock(name);
     }
-    bench.fail_next("fault", failure(ProviderErrorKind::Timeout));
+    bench.fail_next("fault", failure(CloudErrorKind::Timeout));
     bench.turn();
     bench.did("list, fault a failed");
 }
@@ -467,7 +464,7 @@ fn a_full_queue_of_probes_neither_stops_the_loop_nor_makes_it_spin() {
 #[test]
 fn an_answer_lost_after_the_effect_makes_no_second_batch() {
     let mut bench = Bench::new(2);
-    let mut lost = failure(ProviderErrorKind::Timeout);
+    let mut lost = failure(CloudErrorKind::Timeout);
     lost.outcome_unknown = true;
     bench.fail_next("create", lost);
     bench.turn();
@@ -522,7 +519,7 @@ fn a_jump_of_the_clouds_clock_changes_nothing_for_what_was_born_here() {
 #[test]
 fn what_has_not_changed_is_not_copied_for_a_snapshot() {
     let mut bench = Bench::serving(&["a", "b"]);
-    bench.fail_next("list", failure(ProviderErrorKind::Server));
+    bench.fail_next("list", failure(CloudErrorKind::Server));
     bench.wait(s(30));
     bench.turn();
     let (before, again) = (bench.snapshot(), bench.snapshot());
@@ -531,7 +528,7 @@ fn what_has_not_changed_is_not_copied_for_a_snapshot() {
     assert!(Arc::ptr_eq(&before.history, &again.history));
     let told = before.events.newest_first().count();
     assert_eq!(before.incidents.len(), 1);
-    bench.fail_next("list", failure(ProviderErrorKind::Connection));
+    bench.fail_next("list", failure(CloudErrorKind::Connection));
     bench.wait(s(30));
     bench.turn();
     // What was shown stays as it was.
@@ -623,7 +620,7 @@ fn what_is_not_answered_is_not_gone() {
     }
     for _ in 0..3 {
         bench.wait(s(30));
-        bench.fail_next("show", failure(ProviderErrorKind::Timeout));
+        bench.fail_next("show", failure(CloudErrorKind::Timeout));
         bench.answers("a", 1, false);
         bench.answers("b", 1, false);
         bench.turn();
@@ -689,11 +686,11 @@ fn what_serves_is_marked_once_and_never_again_after_a_refusal() {
         "{written}"
     );
     bench.answers("b", 1, false);
-    bench.fail_next("mark", failure(ProviderErrorKind::Conflict));
+    bench.fail_next("mark", failure(CloudErrorKind::Conflict));
     bench.wait(s(30));
     bench.turn();
     bench.did("list, create 2, list, list, list, mark failed");
-    bench.fail_next("mark", failure(ProviderErrorKind::Forbidden));
+    bench.fail_next("mark", failure(CloudErrorKind::Forbidden));
     bench.wait(s(30));
     bench.turn();
     bench.did("list, mark failed");
@@ -740,7 +737,7 @@ fn every_creation_has_a_name_of_its_own() {
     let mut bench = Bench::new(1);
     let mut parts = std::collections::BTreeSet::new();
     for _ in 0..3 {
-        bench.fail_next("create", failure(ProviderErrorKind::Rejected));
+        bench.fail_next("create", failure(CloudErrorKind::Rejected));
     }
     for _ in 0..40 {
         bench.wait(s(5));

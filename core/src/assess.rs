@@ -13,7 +13,7 @@ use std::time::Duration;
 pub enum Phase {
     /// Being deleted.
     Leaving,
-    /// On its way: the provider has not finished it.
+    /// On its way: the cloud has not finished it.
     Creating(Creating),
     /// On its way: it runs, and its own start-up is given time.
     Starting,
@@ -36,13 +36,13 @@ pub enum Phase {
         /// Since when.
         since: Moment,
     },
-    /// The provider says that it is of no use any more.
+    /// The cloud says that it is of no use any more.
     Failed(Failed),
     /// Somebody took it out of service on purpose.
     Held,
-    /// The provider cannot say.
+    /// The cloud cannot say.
     Unknown {
-        /// What it counted when the provider last could.
+        /// What it counted when the cloud last could.
         counted: u64,
     },
 }
@@ -128,7 +128,7 @@ impl Assessment {
         self.replica(id).map(|r| &r.phase)
     }
 
-    /// How many replicas the provider has not finished.
+    /// How many replicas the cloud has not finished.
     pub(super) fn creating(&self) -> u64 {
         let creating = |r: &&Assessed| matches!(r.phase, Phase::Creating(_));
         self.replicas.iter().filter(creating).count() as u64
@@ -215,7 +215,7 @@ pub(super) fn phase(policy: &Policy, clocks: Clocks, record: &Record, now: Momen
         ServerState::Leaving => Phase::Leaving,
         ServerState::Creating(why) => Phase::Creating(*why),
         ServerState::Failed(how) if record.is_lost(policy) => Phase::Failed(*how),
-        // The replica's own word counts for more than the provider's.
+        // The replica's own word counts for more than the cloud's.
         ServerState::Failed(_) => match running_phase(policy, clocks, record, now) {
             Phase::Starting => Phase::Checking,
             other => other,

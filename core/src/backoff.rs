@@ -10,13 +10,13 @@ use std::time::Duration;
 pub enum BackoffCause {
     /// The project's quota is used up.
     Quota,
-    /// The provider refused the request as it is (4xx).
+    /// The cloud refused the request as it is (4xx).
     Rejected,
     /// Nothing was asked: a name is not there, or the cloud-init file cannot be read.
     NotPrepared,
-    /// The provider failed (5xx), did not answer, or could not be reached.
-    ProviderFailure,
-    /// The provider asked for fewer requests.
+    /// The cloud failed (5xx), did not answer, or could not be reached.
+    CloudFailure,
+    /// The cloud asked for fewer requests.
     RateLimited,
     /// A new server ended in an error state, for example for want of a host.
     ServerError,
@@ -32,7 +32,7 @@ names!(BackoffCause {
     Self::Quota => "quota",
     Self::Rejected => "rejected",
     Self::NotPrepared => "not-prepared",
-    Self::ProviderFailure => "provider-failure",
+    Self::CloudFailure => "cloud-failure",
     Self::RateLimited => "rate-limited",
     Self::ServerError => "server-error",
     Self::NeverCameUp => "never-came-up",
@@ -52,10 +52,10 @@ impl fmt::Display for BackoffCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Quota => "the project's quota is used up",
-            Self::Rejected => "the provider rejected the last creation",
+            Self::Rejected => "the cloud rejected the last creation",
             Self::NotPrepared => "what a new server needs cannot be found",
-            Self::ProviderFailure => "the provider failed at the last creation",
-            Self::RateLimited => "the provider asked for fewer requests",
+            Self::CloudFailure => "the cloud failed at the last creation",
+            Self::RateLimited => "the cloud asked for fewer requests",
             Self::ServerError => "a new server ended in an error state",
             Self::NeverCameUp => "a new replica never came up",
             Self::NeverFree => "a new replica has had no free resource since it came up",
@@ -64,12 +64,12 @@ impl fmt::Display for BackoffCause {
     }
 }
 
-/// A creation that the provider did not accept.
+/// A creation that the cloud did not accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CreateFailure {
     /// What went wrong.
     pub cause: BackoffCause,
-    /// The provider's `Retry-After`.
+    /// The cloud's `Retry-After`.
     pub retry_after: Option<Duration>,
     /// Whether servers may have been made all the same.
     pub outcome_unknown: bool,
@@ -99,7 +99,7 @@ impl Backoff {
         (Self::FIRST * 2_u32.pow(doublings)).min(Self::LONGEST)
     }
 
-    /// The state after one more failure, `before` or more of which went before. A provider's wish
+    /// The state after one more failure, `before` or more of which went before. A cloud's wish
     /// for a longer wait is obeyed, up to an hour.
     #[must_use]
     pub fn escalate(

@@ -5,7 +5,7 @@ use crate::names;
 
 /// What kind of failure it was. Set once, where the answer is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ProviderErrorKind {
+pub enum CloudErrorKind {
     /// The quota is used up.
     Quota,
     /// Too many requests.
@@ -28,15 +28,15 @@ pub enum ProviderErrorKind {
     LocalFile,
     /// No whole answer came in time.
     Timeout,
-    /// The provider could not be reached, or the connection was lost.
+    /// The cloud could not be reached, or the connection was lost.
     Connection,
-    /// The provider failed (5xx).
+    /// The cloud failed (5xx).
     Server,
     /// The answer makes no sense.
     BadAnswer,
 }
 
-names!(ProviderErrorKind {
+names!(CloudErrorKind {
     Self::Quota => "quota",
     Self::RateLimited => "rate-limited",
     Self::Unauthorized => "unauthorized",
@@ -53,10 +53,10 @@ names!(ProviderErrorKind {
     Self::BadAnswer => "bad-answer",
 });
 
-impl ProviderErrorKind {
+impl CloudErrorKind {
     /// Whether the next request is likely to fail in the same way, whatever it is about.
     #[must_use]
-    pub fn concerns_the_provider(self) -> bool {
+    pub fn concerns_the_cloud(self) -> bool {
         matches!(
             self,
             Self::RateLimited | Self::Unauthorized | Self::Timeout | Self::Connection
@@ -76,7 +76,7 @@ impl ProviderErrorKind {
             Self::Quota => BackoffCause::Quota,
             Self::RateLimited => BackoffCause::RateLimited,
             Self::Timeout | Self::Connection | Self::Server | Self::BadAnswer => {
-                BackoffCause::ProviderFailure
+                BackoffCause::CloudFailure
             }
             Self::Unauthorized
             | Self::Forbidden

@@ -7,7 +7,7 @@ use super::{
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What the provider said when it accepted a creation.
+/// What the cloud said when it accepted a creation.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Accepted {
     /// The id of the first server, if it told it.
@@ -28,7 +28,7 @@ pub(super) struct Creations {
     held_until: Option<Moment>,
     /// The newest creation whose servers may be without a mark.
     unmarked: u64,
-    /// The provider took the mark of the last creation that it accepted.
+    /// The cloud took the mark of the last creation that it accepted.
     marks_work: bool,
     backoff: Option<Backoff>,
     /// The newest creation that has already lengthened the backoff.
@@ -59,7 +59,7 @@ struct UnseenCreation {
     number: u64,
     ordered: u64,
     unseen: u64,
-    /// Whether the provider said yes. Otherwise it is not known whether servers were made.
+    /// Whether the cloud said yes. Otherwise it is not known whether servers were made.
     accepted: bool,
     /// Whether its servers are known to carry its mark.
     marked: bool,

@@ -85,7 +85,7 @@ fn wanted_deletion(
             | Phase::Leaving
     );
     if is_safe {
-        // The provider calls it failed, and it does its work.
+        // The cloud calls it failed, and it does its work.
         let ServerState::Failed(how) = &record.server.state else {
             return None;
         };
@@ -105,7 +105,7 @@ fn wanted_deletion(
     match assessed.phase {
         Phase::Failed(how) => wanted(reason_of(how)),
         Phase::Finished => wanted(DeleteReason::Termination),
-        // It is asked once more since the provider shows it as failed, and then goes for that.
+        // It is asked once more since the cloud shows it as failed, and then goes for that.
         Phase::Unreachable { .. } if matches!(record.server.state, ServerState::Failed(_)) => None,
         // By the list: it may have been finished since.
         Phase::Creating(why) if startup_is_over_at(listed) => {
@@ -154,7 +154,7 @@ fn wanted_deletion(
     }
 }
 
-/// Whether the provider shows the address at which it is asked on it.
+/// Whether the cloud shows the address at which it is asked on it.
 fn is_asked_where_it_is_shown(record: &Record) -> bool {
     let shown = &record.server.addresses;
     record.probe_address().is_some_and(|at| shown.contains(&at))
@@ -168,7 +168,7 @@ fn reason_of(how: Failed) -> DeleteReason {
 }
 
 /// Whether a replica that is still being created has certainly never held a session. One that is
-/// active without an address may have had one before this scaler started: the provider may not
+/// active without an address may have had one before this scaler started: the cloud may not
 /// show it, or the settings name another network now.
 fn never_ran(record: &Record, why: Creating) -> bool {
     let known = match why {

@@ -206,7 +206,7 @@ impl Events {
 /// A step of a cycle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CycleStep {
-    /// The provider is listed.
+    /// The cloud is listed.
     List,
     /// The plan is made.
     Plan,
@@ -220,7 +220,7 @@ names!(CycleStep {
     Self::Apply => "apply",
 });
 
-/// What the provider allows the project, and what is used of it; `None`: without a limit, or
+/// What the cloud allows the project, and what is used of it; `None`: without a limit, or
 /// not told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Quota {
@@ -240,13 +240,13 @@ pub enum Note {
     Stepped(CycleStep, Duration),
     /// Something failed; the kind is one of a few words.
     Failed(&'static str),
-    /// The provider accepted a creation of so many servers.
+    /// The cloud accepted a creation of so many servers.
     Created(u64),
     /// A creation came to nothing.
     CreateFailed(BackoffCause),
     /// So many servers of the pool were created, and not by this daemon.
     Foreign(u64),
-    /// The provider accepted a deletion.
+    /// The cloud accepted a deletion.
     Deleted(DeleteReason),
     /// An external address was moved, so long after its holder was found unreachable.
     Moved(MoveReason, Option<Duration>),
@@ -258,7 +258,7 @@ pub enum Note {
     Gone(Duration),
     /// Most of the replicas said at once that they are done.
     MassTermination,
-    /// What the provider allows.
+    /// What the cloud allows.
     Quota(Quota),
 }
 

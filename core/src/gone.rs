@@ -14,7 +14,7 @@ pub(super) struct Past {
     pub(super) creation: u64,
     /// It may hold a session.
     pub(super) may_have_run: bool,
-    /// The provider has not said that it is gone: nothing was known of it for long, and it may come back.
+    /// The cloud has not said that it is gone: nothing was known of it for long, and it may come back.
     given_up: bool,
 }
 

@@ -1,5 +1,5 @@
 //! What a list lacks is asked for one by one before it is believed gone: a list may lag, or come from a part of the
-//! provider that does not know everything.
+//! cloud that does not know everything.
 
 use super::{Moment, Policy, Record, ReplicaId, Server, ServerState};
 use std::collections::BTreeMap;
@@ -12,9 +12,9 @@ pub enum Looked {
     There(Box<Server>),
     /// It is there, and not of the pool any more.
     Left,
-    /// The provider knows no such server.
+    /// The cloud knows no such server.
     Gone,
-    /// The provider did not answer: it stays as it was.
+    /// The cloud did not answer: it stays as it was.
     NotKnown,
     /// There was too much to ask for, or no time: it stays as it was.
     NotAsked,
@@ -69,7 +69,7 @@ impl Record {
 
     /// Takes in what asking for it beside a list that lacks it came to. Returns whether it stays as it was.
     ///
-    /// While it answers, the provider's word alone is not enough: where nothing is known of it, for as long as that is
+    /// While it answers, the cloud's word alone is not enough: where nothing is known of it, for as long as that is
     /// so; where it is said not to be there, until that has been said often enough and for long enough.
     pub(super) fn stays_untold(&mut self, policy: &Policy, looked: &Looked, now: Moment) -> bool {
         const LONG: Duration = Duration::from_secs(900);

@@ -163,7 +163,7 @@ fn bad_deletion(
     };
     let never_served = record.certainly_never_served(memory.instance(), false);
     let answers = record.failures < policy.failure_threshold;
-    // What the replica says of itself comes before everything that the provider says of it.
+    // What the replica says of itself comes before everything that the cloud says of it.
     let is_needed = answers && record.answer.is_some_and(|answer| !answer.termination);
     let fits = !record.server.locked
         && !is_needed

@@ -43,7 +43,7 @@ pub use assess::{Assessed, Assessment, Phase, assess};
 pub use backoff::{Backoff, BackoffCause, CreateFailure};
 pub use builds::Builds;
 pub use clocks::{ClockOddity, OddClock};
-pub use cloud_error::ProviderErrorKind;
+pub use cloud_error::CloudErrorKind;
 pub use contradictions::take_out_contradictions;
 pub use creations::Accepted;
 pub use event::{CycleStep, Event, EventKind, Events, Note, Numbers, Quota};

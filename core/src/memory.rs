@@ -219,7 +219,7 @@ impl Memory {
         }
     }
 
-    /// Takes in the provider's answer to the creation that was sent last.
+    /// Takes in the cloud's answer to the creation that was sent last.
     pub fn creation_answered(&mut self, outcome: Result<Accepted, CreateFailure>, now: Moment) {
         self.creations.answered(outcome, now);
     }
@@ -245,7 +245,7 @@ impl Memory {
         self.change(id, |record| record.delete_under_way = false);
     }
 
-    /// Takes in that the provider accepted a replica's deletion, or no longer knows it.
+    /// Takes in that the cloud accepted a replica's deletion, or no longer knows it.
     pub fn deletion_accepted(&mut self, id: &ReplicaId, reason: DeleteReason, now: Moment) {
         let creation = self.change(id, |record| {
             record.delete_under_way = false;
@@ -342,13 +342,13 @@ impl Memory {
         self.marks_refused = true;
     }
 
-    /// What the provider said of the last server that ended in an error.
+    /// What the cloud said of the last server that ended in an error.
     #[must_use]
     pub fn last_fault(&self) -> Option<&Arc<str>> {
         self.last_fault.as_ref()
     }
 
-    /// Notes what the provider says of a failed server (an empty text: nothing).
+    /// Notes what the cloud says of a failed server (an empty text: nothing).
     pub fn fault_read(&mut self, id: &ReplicaId, fault: &str) {
         if !fault.is_empty() {
             self.last_fault = Some(fault.into());

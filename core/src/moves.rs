@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Why a move did not come about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MoveFailure {
-    /// The provider's words, fit for a line of a log.
+    /// The cloud's words, fit for a line of a log.
     pub error: Arc<str>,
     /// Another writer changed the address at the same time, which is no refusal.
     pub changed: bool,
@@ -25,7 +25,7 @@ pub struct Refusal {
     at: Moment,
     /// When it may be tried again.
     pub until: Moment,
-    /// Why not, in the provider's words.
+    /// Why not, in the cloud's words.
     pub error: Arc<str>,
 }
 
@@ -217,7 +217,7 @@ impl Moves {
         Some((rests_until, last))
     }
 
-    /// Why an address could not be moved the last time, in the provider's words.
+    /// Why an address could not be moved the last time, in the cloud's words.
     #[must_use]
     pub fn last_error(&self, address: &ExternalAddressId) -> Option<&str> {
         let refusals = self.refusals.get(address)?.values();

@@ -1,4 +1,4 @@
-//! What a list of the provider says.
+//! What a list of the cloud says.
 
 use super::{CloudTime, Marks, Moment};
 use std::collections::BTreeSet;
@@ -6,18 +6,18 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// The provider's id of a server, for example Nova's UUID.
+/// The cloud's id of a server, for example Nova's UUID.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReplicaId(Arc<str>);
 
 impl ReplicaId {
-    /// Takes the id as the provider writes it.
+    /// Takes the id as the cloud writes it.
     #[must_use]
     pub fn new(id: &str) -> Self {
         Self(id.into())
     }
 
-    /// The id as the provider writes it.
+    /// The id as the cloud writes it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -30,18 +30,18 @@ impl fmt::Display for ReplicaId {
     }
 }
 
-/// The provider's id of an external address, for example Neutron's UUID of a floating IP.
+/// The cloud's id of an external address, for example Neutron's UUID of a floating IP.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ExternalAddressId(Arc<str>);
 
 impl ExternalAddressId {
-    /// Takes the id as the provider writes it.
+    /// Takes the id as the cloud writes it.
     #[must_use]
     pub fn new(id: &str) -> Self {
         Self(id.into())
     }
 
-    /// The id as the provider writes it.
+    /// The id as the cloud writes it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -57,7 +57,7 @@ impl fmt::Display for ExternalAddressId {
 /// Why a server is still being created.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Creating {
-    /// The provider is building it.
+    /// The cloud is building it.
     Building,
     /// It runs, but has no address of the wanted kind on the wanted network yet.
     NoAddress,
@@ -66,13 +66,13 @@ pub enum Creating {
 /// How a server failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failed {
-    /// The provider shows an error state.
+    /// The cloud shows an error state.
     Error,
     /// The guest is off.
     Stopped,
 }
 
-/// A server's state, as the table of `docs/ARCHITECTURE.md` reads it from the provider's answer.
+/// A server's state, as the table of `docs/ARCHITECTURE.md` reads it from the cloud's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServerState {
     /// Being deleted, or deleted.
@@ -83,22 +83,22 @@ pub enum ServerState {
     Running(IpAddr),
     /// It is of no use any more.
     Failed(Failed),
-    /// Somebody paused, suspended, rescued, resized or shelved it on purpose; the provider's word.
+    /// Somebody paused, suspended, rescued, resized or shelved it on purpose; the cloud's word.
     Held(String),
-    /// The provider cannot say (a cell of the cloud is down), not even whether it is of the pool.
+    /// The cloud cannot say (a cell of the cloud is down), not even whether it is of the pool.
     Unknown,
 }
 
 /// One server, as listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
-    /// The provider's id.
+    /// The cloud's id.
     pub id: ReplicaId,
     /// Its name; not unique.
     pub name: String,
     /// Its state.
     pub state: ServerState,
-    /// Its own addresses of the wanted kind on the wanted network, in the provider's order and
+    /// Its own addresses of the wanted kind on the wanted network, in the cloud's order and
     /// whatever its state is: a server in an error state may still serve.
     pub addresses: Vec<IpAddr>,
     /// Whether the operator locked it against changes.
@@ -141,24 +141,24 @@ impl Holder {
 /// An external address (floating IP) of the pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExternalAddress {
-    /// The provider's id.
+    /// The cloud's id.
     pub id: ExternalAddressId,
     /// The address.
     pub address: IpAddr,
     /// Who has it.
     pub holder: Holder,
-    /// The provider's revision of this record, which guards a change of it.
+    /// The cloud's revision of this record, which guards a change of it.
     pub revision: Option<u64>,
 }
 
-/// One complete list of the provider. A list that broke off never becomes one of these.
+/// One complete list of the cloud. A list that broke off never becomes one of these.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
     /// When the list was asked for.
     pub taken: Moment,
     /// The cloud's clock when it answered.
     pub cloud_time: Option<CloudTime>,
-    /// The servers of the pool, and those of which the provider cannot say.
+    /// The servers of the pool, and those of which the cloud cannot say.
     pub servers: Vec<Server>,
     /// The external addresses of the pool; empty without external address management.
     pub external_addresses: Vec<ExternalAddress>,

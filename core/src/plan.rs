@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Why a replica is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DeleteReason {
-    /// The provider shows an error state.
+    /// The cloud shows an error state.
     Error,
     /// The guest is off.
     Stopped,
@@ -135,14 +135,14 @@ pub enum DeleteBlock {
     },
     /// It is not shown running, but cannot be shown never to have held a session.
     MayHaveRun,
-    /// The provider shows it as failed or unfinished, and it answers without "done".
+    /// The cloud shows it as failed or unfinished, and it answers without "done".
     StillAnswers,
     /// It is one of many that say at once that they are done, and has to say so once more.
     MassTermination {
         /// When it is asked for that, once a list has shown those that turned.
         until: Option<Moment>,
     },
-    /// It says that it is done, at an address that the provider does not show on it any more: it may be another one.
+    /// It says that it is done, at an address that the cloud does not show on it any more: it may be another one.
     AddressNotShown,
     /// No replica answers at all, so that the fault may well be on this side.
     NobodyAnswers,
@@ -163,11 +163,11 @@ pub enum DeleteBlock {
 pub enum MoveBlock {
     /// No serving replica is without an external address.
     NoStandby,
-    /// The provider has refused each move that there is a standby for.
+    /// The cloud has refused each move that there is a standby for.
     Refused {
         /// The standby that is tried next.
         by: ReplicaId,
-        /// Why it could not be given the address, in the provider's words.
+        /// Why it could not be given the address, in the cloud's words.
         error: Arc<str>,
         /// When it is tried again.
         until: Moment,

@@ -43,7 +43,7 @@ impl Policy {
     pub const CREATION_SETTLES_WITHIN: Duration = Duration::from_secs(30);
     /// How long after an accepted deletion the server may still be listed as if nothing was.
     pub const DELETION_SETTLES_WITHIN: Duration = Duration::from_secs(60);
-    /// How often the provider has to say that it knows no server by a replica's id, beside lists that lack it, until a
+    /// How often the cloud has to say that it knows no server by a replica's id, beside lists that lack it, until a
     /// replica that answers all the same is believed gone.
     pub const GONE_IS_SAID: u32 = 3;
     /// For how long, at least, it has to say so.

@@ -25,7 +25,7 @@ pub struct Record {
     pub(super) listed: u64,
     /// When a list first had it.
     pub first_seen: Moment,
-    /// How old it was then, if the provider told.
+    /// How old it was then, if the cloud told.
     pub(super) age_when_seen: Option<Duration>,
     /// By how much the cloud's clock made it older than it can be.
     pub(super) clock_ahead: Duration,
@@ -70,17 +70,17 @@ pub struct Record {
     pub silent_until: Option<Moment>,
     /// When the last failed probe was begun.
     pub(super) asked_in_vain: Option<Moment>,
-    /// Where it was last asked while the provider showed it running.
+    /// Where it was last asked while the cloud showed it running.
     pub(super) last_address: Option<IpAddr>,
     /// Where it has answered.
     pub(super) answered_at: Option<IpAddr>,
     /// Which of several addresses is asked, as long as none has answered.
     pub(super) address_turn: usize,
-    /// Since when, and in how many lists, the provider has shown it as failed without a break.
+    /// Since when, and in how many lists, the cloud has shown it as failed without a break.
     pub(super) shown_failed: Option<(Moment, u32)>,
     /// How lists have shown it being created, if the last one did.
     pub(super) shown_creating: Option<ShownCreating>,
-    /// What it counted when the provider last knew its state.
+    /// What it counted when the cloud last knew its state.
     pub frozen_count: u64,
     /// When an external address last could not be given to it.
     pub(super) refused_address: Option<Moment>,
@@ -90,7 +90,7 @@ pub struct Record {
     pub delete_under_way: bool,
     /// When it was first seen leaving, or its deletion was first accepted.
     pub(super) leaving_since: Option<Moment>,
-    /// Why it failed, as the provider tells it; `None`: not asked yet.
+    /// Why it failed, as the cloud tells it; `None`: not asked yet.
     pub fault: Option<String>,
     pub(super) probe: NextProbe,
     /// What its answers have shown since it came up.
@@ -101,7 +101,7 @@ pub struct Record {
     pub(super) asked: u64,
     /// Since when lists lack it and nothing is known of it.
     pub(super) untold_since: Option<Moment>,
-    /// Since when, and how often, the provider has said that it knows no such server, while lists lacked it.
+    /// Since when, and how often, the cloud has said that it knows no such server, while lists lacked it.
     pub(super) denied: Option<(Moment, u32)>,
 }
 
@@ -147,7 +147,7 @@ impl Record {
         self.probe_address().is_some() && self.delete_accepted.is_none()
     }
 
-    /// Where it can be asked. The provider's word alone ends nobody: a server that is shown as failed,
+    /// Where it can be asked. The cloud's word alone ends nobody: a server that is shown as failed,
     /// or as being built for longer than a build takes, may serve all the same.
     #[must_use]
     pub fn probe_address(&self) -> Option<IpAddr> {
@@ -163,7 +163,7 @@ impl Record {
         }
     }
 
-    /// Where it was last, unless the provider shows it elsewhere by now.
+    /// Where it was last, unless the cloud shows it elsewhere by now.
     fn known_address(&self) -> Option<IpAddr> {
         let shown = &self.server.addresses;
         self.last_address
@@ -171,7 +171,7 @@ impl Record {
             .or_else(|| shown.first().copied())
     }
 
-    /// Whether its address is known from its own past only: the provider shows none any more.
+    /// Whether its address is known from its own past only: the cloud shows none any more.
     pub(super) fn is_asked_at_its_last_address(&self) -> bool {
         matches!(self.server.state, ServerState::Failed(_))
             && self.server.addresses.is_empty()
@@ -239,7 +239,7 @@ impl Record {
         self.answer.is_some_and(|answer| !answer.termination) && !self.is_silent(policy)
     }
 
-    /// Whether a server that the provider shows as failed is of no use: it has not answered since, or
+    /// Whether a server that the cloud shows as failed is of no use: it has not answered since, or
     /// there is nothing to be asked. One that may have served and is shown without an address has
     /// to be shown so again.
     pub(super) fn is_lost(&self, policy: &Policy) -> bool {
@@ -364,7 +364,7 @@ impl Record {
             self.name = server.name.as_str().into();
         }
         let was_asked = self.probe_address().is_some();
-        // Also where the provider did not know it in between.
+        // Also where the cloud did not know it in between.
         let was_at = self.probe_address().or(self.last_address);
         let was = std::mem::replace(&mut self.server, server.clone()).state;
         // Nova at times shows a server that runs without its addresses. It is asked where it was
@@ -434,7 +434,7 @@ impl Record {
         self.probe.under_way = None;
         self.full_since = None;
         // What it said before it was out of service says nothing of it afterwards, whatever the
-        // provider shows in between.
+        // cloud shows in between.
         let is_out =
             |state: &ServerState| matches!(state, ServerState::Held(_) | ServerState::Failed(_));
         if is_out(&was) || is_out(&self.server.state) {

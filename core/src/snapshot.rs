@@ -11,9 +11,9 @@ use std::time::Duration;
 /// What came of an action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// The provider accepted it.
+    /// The cloud accepted it.
     Done,
-    /// The provider did not accept it; the error in words.
+    /// The cloud did not accept it; the error in words.
     Failed(String),
     /// It was not tried, because of what came before it in the cycle.
     Skipped(&'static str),
@@ -89,7 +89,7 @@ pub struct Snapshot {
     pub external_addresses: Vec<ExternalAddress>,
     /// The wait before the next creation.
     pub backoff: Option<Backoff>,
-    /// What the provider said of the last server that ended in an error.
+    /// What the cloud said of the last server that ended in an error.
     pub last_fault: Option<Arc<str>>,
     /// The list that waits to be confirmed.
     pub shrunken_list: Option<ShrunkenList>,

@@ -15,12 +15,12 @@ pub struct Words<'a> {
     assessment: &'a Assessment,
     addresses: &'a [ExternalAddress],
     backoff: Option<Backoff>,
-    /// What the provider said of the last server that ended in an error.
+    /// What the cloud said of the last server that ended in an error.
     fault: Option<&'a str>,
     floor: u64,
     now: Moment,
     cloud_now: Option<CloudTime>,
-    /// How many replicas have a name, since a provider's names need not be unique.
+    /// How many replicas have a name, since a cloud's names need not be unique.
     namesakes: OnceCell<BTreeMap<&'a str, usize>>,
 }
 
@@ -59,13 +59,13 @@ impl<'a> Words<'a> {
         .with_fault(snapshot.last_fault.as_deref())
     }
 
-    /// The same, with what the provider said of the last server that ended in an error.
+    /// The same, with what the cloud said of the last server that ended in an error.
     #[must_use]
     pub fn with_fault(self, fault: Option<&'a str>) -> Self {
         Self { fault, ..self }
     }
 
-    /// Why creations wait, in words, with the provider's own where it has given any.
+    /// Why creations wait, in words, with the cloud's own where it has given any.
     #[must_use]
     pub fn cause(&self, cause: BackoffCause) -> String {
         self.with_its_fault(cause.to_string(), cause)
@@ -87,7 +87,7 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// The provider's name of a replica as it is, if the replica is of the pool.
+    /// The cloud's name of a replica as it is, if the replica is of the pool.
     #[must_use]
     pub fn name(&self, id: &ReplicaId) -> Option<&'a str> {
         let replicas = &self.assessment.replicas;
@@ -329,7 +329,7 @@ pub fn surplus_in_words(snapshot: &Snapshot) -> Vec<String> {
 #[must_use]
 pub fn delete_reason(reason: DeleteReason) -> &'static str {
     match reason {
-        DeleteReason::Error => "the provider shows an error state",
+        DeleteReason::Error => "the cloud shows an error state",
         DeleteReason::Stopped => "it is switched off",
         DeleteReason::Termination => "it says itself that it is done",
         DeleteReason::StartupTimeout => "it did not come up within REPLICA_STARTUP_TIMEOUT",
@@ -341,7 +341,7 @@ pub fn delete_reason(reason: DeleteReason) -> &'static str {
 
 fn delete_block(why: DeleteBlock, before: &str) -> String {
     match why {
-        DeleteBlock::Locked => ": it is locked at the provider".to_owned(),
+        DeleteBlock::Locked => ": it is locked in Nova".to_owned(),
         DeleteBlock::StillStarting { .. } => {
             format!("{before}: it has never said anything else and may still be starting")
         }
@@ -489,7 +489,7 @@ mod tests {
     }
 
     #[test]
-    fn the_providers_own_words_follow_a_failed_creation() {
+    fn the_clouds_own_words_follow_a_failed_creation() {
         let pool = assessment(&[]);
         let words =
             |fault| Words::new(&pool, &[], None, 3, (Moment::START, None)).with_fault(fault);

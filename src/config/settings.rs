@@ -38,7 +38,7 @@ pub struct Settings {
     pub replica_api: ReplicaApi,
     /// `PROBE_THREADS`: at most so many event loops; never more than 4 are started.
     pub probe_threads: NonZeroUsize,
-    /// `SCALING_INTERVAL`: between two listings of the provider.
+    /// `SCALING_INTERVAL`: between two listings of the cloud.
     pub scaling_interval: Duration,
     /// `PROVIDER`.
     pub provider: ProviderKind,

@@ -228,7 +228,7 @@ const TABLE: &[Variable] = &[
     Variable::new(Replacement, "REPLICA_STARTUP_TIMEOUT", "900", age("never"), "seconds after which a replica that never answered is deleted; 0: never"),
     Variable::new(Replacement, "REPLICA_UNREACHABLE_TIMEOUT", "0", age("never"), "seconds after which an unreachable replica is deleted, with the sessions it may hold; 0: never"),
 
-    Variable::new(Rhythm, "SCALING_INTERVAL", "30", INTERVAL, "seconds between two listings of the provider"),
+    Variable::new(Rhythm, "SCALING_INTERVAL", "30", INTERVAL, "seconds between two listings of the cloud"),
     Variable::new(Rhythm, "PROBE_INTERVAL", "5", INTERVAL, "seconds between two probes of a replica"),
     Variable::new(Rhythm, "PROBE_THREADS", "4", Whole { min: 1, max: 1_024 }, "most threads that probe replicas: event loops for thousands of them each, one per processor, and never more than 4; 64, the earlier default, means 4"),
 

@@ -1,7 +1,7 @@
 //! The threads that make the requests to the cloud, and block in them.
 
 use super::threads::{Event, spawn};
-use crate::provider::{Calls, JobId, Provider, Reply, Request, perform};
+use crate::cloud::{Calls, Cloud, JobId, Reply, Request, perform};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::io;
 use std::sync::Arc;
@@ -34,9 +34,9 @@ impl Drop for End {
 }
 
 impl CallThreads {
-    /// Starts so many threads, each with a provider of its own. They end with this value, after the requests in flight.
+    /// Starts so many threads, each with a cloud of its own. They end with this value, after the requests in flight.
     pub(super) fn start(
-        provider: &(impl Provider + Clone + 'static),
+        cloud: &(impl Cloud + Clone + 'static),
         places: usize,
         events: &Sender<Event>,
     ) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
@@ -45,12 +45,12 @@ impl CallThreads {
         let has_ended = Arc::new(AtomicBool::new(false));
         let mut threads = Vec::with_capacity(places);
         for name in NAMES.into_iter().take(places) {
-            let (mut provider, begun, ended) = (provider.clone(), begun.clone(), ended.clone());
+            let (mut cloud, begun, ended) = (cloud.clone(), begun.clone(), ended.clone());
             let end = End(Arc::clone(&has_ended));
             threads.push(spawn(name, events, move || {
                 let _end = end;
                 for (job, request) in begun {
-                    let reply = perform(&mut provider, request);
+                    let reply = perform(&mut cloud, request);
                     if ended.send((job, reply)).is_err() {
                         return;
                     }

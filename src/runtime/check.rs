@@ -3,9 +3,9 @@
 use super::commands::{exit_code, observe};
 use super::output::{print_json, print_words};
 use super::{Failure, cloud, endpoint, logging, template};
+use crate::cloud::openstack::{self, Demands, Finding, Verdict};
 use crate::config::Settings;
 use crate::pool::{ProbeFailure, Snapshot, Words, counted};
-use crate::provider::openstack::{self, Demands, Finding, Verdict};
 use crate::scaler::chain;
 use log::LevelFilter;
 use serde_json::json;

@@ -2,11 +2,11 @@
 
 use super::output::{complain, print_json, print_words};
 use super::threads::{ProbesOfPool, RealClock};
-use super::{endpoint, facts, logging, provider, threads};
+use super::{endpoint, facts, logging, open_stack, threads};
+use crate::cloud::AtOnce;
 use crate::config::Settings;
 use crate::pool::{Moment, Policy, Snapshot, Words, surplus_in_words};
 use crate::probe::ProbePool;
-use crate::provider::AtOnce;
 use crate::scaler::{Clock, Parts, Scaler, Watcher, chain};
 use crate::status::status_view;
 use log::LevelFilter;
@@ -54,11 +54,11 @@ pub(super) fn observe(settings: &Settings) -> Result<Snapshot, Box<dyn Error>> {
     /// How much longer than the slowest verdict is waited.
     const MARGIN: Duration = Duration::from_secs(5);
     let clock = RealClock::start();
-    let provider = provider(settings, |_| ())?;
+    let cloud = open_stack(settings, |_| ())?;
     let endpoint = endpoint(settings)?;
     let probes = ProbePool::start(settings.probe_threads, &clock.shared())?;
     let mut scaler = Scaler::new(Parts {
-        calls: AtOnce::new(provider),
+        calls: AtOnce::new(cloud),
         probes: ProbesOfPool::new(probes, endpoint),
         clock: clock.clone(),
         watcher: Nobody,

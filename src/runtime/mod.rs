@@ -22,13 +22,13 @@ pub use privacy::keep_memory_private;
 
 use self::calls::CallThreads;
 use self::threads::{Event, ProbesOfPool, RealClock, StatusWatcher, spawn};
+use crate::cloud::openstack::{OpenStack, ServerTemplate};
 use crate::config::{self, ProviderKind, Settings};
 use crate::pool::counted;
 use crate::probe::{
     Endpoint, EndpointError, EndpointSettings, ProbePool, Protocol, StartError, TlsSettings,
     WorkerDied,
 };
-use crate::provider::openstack::{OpenStack, ServerTemplate};
 use crate::scaler::{Clock, Parts, Scaler};
 use crate::status::{Facts, Shared, StatusError, StatusServer};
 use crossbeam_channel::{Receiver, Select, bounded, unbounded};
@@ -130,7 +130,7 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
     let shared = Arc::new(Shared::default());
     let watched = Arc::clone(&shared);
     let ends = Arc::clone(&stop);
-    let provider = provider(settings, |cloud| {
+    let cloud = open_stack(settings, |cloud| {
         // The end of a list of many pages is not waited for.
         cloud.between_pages(Box::new(move || !ends.load(Ordering::Relaxed)));
         cloud.on_request(Box::new(move |request: &RequestRecord| {
@@ -162,7 +162,7 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
     let probes = ProbesOfPool::new(probes, endpoint);
     let concurrency = settings.openstack.concurrency.get();
     let (calls, callers) =
-        CallThreads::start(&provider, concurrency, &events_in).map_err(Failure::Thread)?;
+        CallThreads::start(&cloud, concurrency, &events_in).map_err(Failure::Thread)?;
     let scaler = Scaler::new(Parts {
         calls,
         probes,
@@ -243,7 +243,7 @@ fn wait(events: &Receiver<Event>, status: &StatusServer) -> Result<(), Failure> 
     }
 }
 
-fn provider(settings: &Settings, prepare: impl FnOnce(&mut Cloud)) -> Result<OpenStack, Failure> {
+fn open_stack(settings: &Settings, prepare: impl FnOnce(&mut Cloud)) -> Result<OpenStack, Failure> {
     let ProviderKind::OpenStack = settings.provider;
     let mut cloud = cloud(settings)?;
     prepare(&mut cloud);

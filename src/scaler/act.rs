@@ -7,12 +7,12 @@ mod hindrance;
 use self::hindrance::Hindrance;
 use super::jobs::Errand;
 use super::{Clock, Probes, Scaler, Watcher, chain};
+use crate::cloud::{Calls, CloudError, CloudErrorKind, Order, Request, Service};
 use crate::pool::{
     Action, ActionReport, Assessed, CycleReport, CycleStep, DeleteReason, ExternalAddressId,
     Holder, Moment, MoveFailure, MoveReason, Note, Outcome, Plan, ReplicaId, short_text,
     violations,
 };
-use crate::provider::{Calls, Order, ProviderError, ProviderErrorKind, Request, Service};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -408,7 +408,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     }
 
     /// Takes in what an action came to, whatever it was.
-    pub(super) fn action_ended(&mut self, begun: Begun, result: Result<(), ProviderError>) {
+    pub(super) fn action_ended(&mut self, begun: Begun, result: Result<(), CloudError>) {
         let now = self.parts.clock.now();
         let service = service_of(&begun.action);
         let object = Object::of(&begun.action);
@@ -454,7 +454,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             return self.end(begun, Outcome::Done);
         };
         self.obey(service, &error);
-        if error.kind.concerns_the_provider() {
+        if error.kind.concerns_the_cloud() {
             self.agenda.failed.insert(service);
         }
         // A move that was refused is remembered, and the plan waits: for each pair by itself.
@@ -496,13 +496,13 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         address: &ExternalAddressId,
         from: Option<&ReplicaId>,
         to: &ReplicaId,
-        error: &ProviderError,
+        error: &CloudError,
     ) {
         let now = self.parts.clock.now();
         // It may have another port by now.
         self.ports.remove(to);
-        let changed = error.kind == ProviderErrorKind::Changed;
-        if !changed && !error.kind.concerns_the_provider() {
+        let changed = error.kind == CloudErrorKind::Changed;
+        if !changed && !error.kind.concerns_the_cloud() {
             self.memory.address_refused(to, now);
         }
         let failure = MoveFailure {

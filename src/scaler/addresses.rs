@@ -3,8 +3,8 @@
 use super::act::Ground;
 use super::look::Look;
 use super::{Clock, LIST_ON_DEMAND_AT_MOST_EVERY, Probes, Scaler, Watcher, wait_after};
+use crate::cloud::{Calls, CloudError, Service};
 use crate::pool::{Action, ExternalAddress, Listing, Moment, MoveReason, ReplicaId, short_name};
-use crate::provider::{Calls, ProviderError, Service};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -102,7 +102,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     pub(super) fn addresses_listed(
         &mut self,
         asked: Moment,
-        listed: Result<Vec<ExternalAddress>, ProviderError>,
+        listed: Result<Vec<ExternalAddress>, CloudError>,
     ) {
         let addresses = match listed {
             Ok(addresses) => addresses,
@@ -135,7 +135,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         self.journal.addresses_listed();
     }
 
-    pub(super) fn addresses_failed(&mut self, asked: Moment, error: &ProviderError) {
+    pub(super) fn addresses_failed(&mut self, asked: Moment, error: &CloudError) {
         let now = self.parts.clock.now();
         self.address_lists.failed(asked);
         self.addresses.next_list = now + wait_after(&self.address_lists);

@@ -2,11 +2,11 @@
 
 use super::jobs::Errand;
 use super::{Clock, Probes, STANDBYS_PREPARED, Scaler, Watcher, chain};
+use crate::cloud::{
+    Calls, CloudError, CloudErrorKind, LookedUp, NameChange, Port, Request, Service, Standby,
+};
 use crate::pool::{
     Event, EventKind, Moment, Note, Quota, Record, ReplicaId, SERVED_KEY, standbys, utc,
-};
-use crate::provider::{
-    Calls, LookedUp, NameChange, Port, ProviderError, ProviderErrorKind, Request, Service, Standby,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ pub(super) struct Chores {
     next_names: Moment,
     next_quota: Moment,
     /// What was last told of names that could not be looked up: without the ids that each request has of its own.
-    told: Option<(ProviderErrorKind, String)>,
+    told: Option<(CloudErrorKind, String)>,
     marks_are_refused: bool,
     /// With which of the replicas that are to be marked the next cycle begins.
     mark_turn: usize,
@@ -75,7 +75,7 @@ impl Chores {
     }
 
     /// What there is to tell of names that were looked up: a failure once, and its end.
-    fn names_ended(&mut self, result: Result<(), &ProviderError>) -> Option<Event> {
+    fn names_ended(&mut self, result: Result<(), &CloudError>) -> Option<Event> {
         match result {
             Ok(()) => self.told.take().map(|_| {
                 let text = "the names in the settings can be looked up again".to_owned();
@@ -198,7 +198,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         }
     }
 
-    pub(super) fn marked(&mut self, id: &ReplicaId, marked: Result<(), ProviderError>) {
+    pub(super) fn marked(&mut self, id: &ReplicaId, marked: Result<(), CloudError>) {
         match marked {
             Ok(()) => self.memory.marked(id),
             Err(error) if is_refusal(error.kind) && error.retry_after.is_none() => {
@@ -238,7 +238,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         next
     }
 
-    pub(super) fn port_found(&mut self, id: ReplicaId, port: Result<Option<Port>, ProviderError>) {
+    pub(super) fn port_found(&mut self, id: ReplicaId, port: Result<Option<Port>, CloudError>) {
         match port {
             Ok(port) => {
                 self.ports.insert(id, port);
@@ -267,10 +267,10 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     }
 
     /// What was known stays, if that fails.
-    pub(super) fn names_looked_up(&mut self, names: Result<LookedUp, ProviderError>) {
+    pub(super) fn names_looked_up(&mut self, names: Result<LookedUp, CloudError>) {
         let told = match &names {
-            // What concerns the provider as a whole is told with the lists.
-            Err(error) if self.looks_only || error.kind.concerns_the_provider() => None,
+            // What concerns the cloud as a whole is told with the lists.
+            Err(error) if self.looks_only || error.kind.concerns_the_cloud() => None,
             Err(error) => self.chores.names_ended(Err(error)),
             Ok(_) => self.chores.names_ended(Ok(())),
         };
@@ -307,7 +307,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         }
     }
 
-    pub(super) fn quota_read(&mut self, quota: Result<Option<Quota>, ProviderError>) {
+    pub(super) fn quota_read(&mut self, quota: Result<Option<Quota>, CloudError>) {
         match quota {
             Ok(Some(quota)) => self.parts.watcher.note(&Note::Quota(quota)),
             Ok(None) => {}
@@ -320,9 +320,9 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
 }
 
 /// Whether an error says that it is never allowed, and not that it is not possible now.
-fn is_refusal(kind: ProviderErrorKind) -> bool {
+fn is_refusal(kind: CloudErrorKind) -> bool {
     matches!(
         kind,
-        ProviderErrorKind::Forbidden | ProviderErrorKind::Quota | ProviderErrorKind::Rejected
+        CloudErrorKind::Forbidden | CloudErrorKind::Quota | CloudErrorKind::Rejected
     )
 }

@@ -2,8 +2,8 @@
 
 use super::act::{Begun, Object};
 use super::{Clock, LONGEST_QUIET, Probes, Scaler, Watcher};
+use crate::cloud::{Calls, Catalogue, CloudError, JobId, Reply, Request, Service};
 use crate::pool::{Moment, ReplicaId};
-use crate::provider::{Calls, Catalogue, JobId, ProviderError, Reply, Request, Service};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub(super) enum Errand {
     /// A creation, made of these.
     Create(Begun, Arc<Catalogue>),
     /// The names for a creation that was refused, and how.
-    NamesAnew(Begun, Arc<Catalogue>, ProviderError),
+    NamesAnew(Begun, Arc<Catalogue>, CloudError),
     /// The names, which a creation waits for.
     NamesFirst,
     /// The names in the settings, now and then.
@@ -307,7 +307,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     }
 
     /// A service that asks to be left alone for a while is.
-    pub(super) fn obey(&mut self, service: Service, error: &ProviderError) {
+    pub(super) fn obey(&mut self, service: Service, error: &CloudError) {
         if let Some(wish) = error.retry_after {
             let until = self.parts.clock.now() + wish.min(LONGEST_QUIET);
             self.jobs.leave_alone(service, until);
@@ -315,8 +315,8 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     }
 
     /// Takes in that something could not be looked up; `true`: nothing else is to be, in this cycle.
-    pub(super) fn look_up_failed(&mut self, service: Service, error: &ProviderError) -> bool {
+    pub(super) fn look_up_failed(&mut self, service: Service, error: &CloudError) -> bool {
         self.obey(service, error);
-        error.kind.concerns_the_provider() || error.retry_after.is_some()
+        error.kind.concerns_the_cloud() || error.retry_after.is_some()
     }
 }

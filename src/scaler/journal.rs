@@ -10,12 +10,12 @@ use super::blocked::{key_of, tried_again};
 use super::fold::{About, Folds, Lasting};
 use super::oddities::{Told, ToldOfAll};
 use super::telling::tell;
+use crate::cloud::CloudError;
 use crate::pool::{
     Action, Assessed, Blocked, Boots, CloudTime, CycleReport, DeleteReason, Event, EventKind,
     Events, Incident, Memory, Moment, Note, Numbers, Phase, Plan, Policy, ProbeResult, Record,
     ReplicaId, Snapshot, Violation, Words, counted, delete_reason, short_name, short_text,
 };
-use crate::provider::ProviderError;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::error::Error;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     let mut cause = Some(error);
     let mut remedy = None;
     while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<ProviderError>() {
+        if let Some(error) = error.downcast_ref::<CloudError>() {
             remedy = error.remedy.as_deref().or(remedy);
         }
         cause = error.source();
@@ -145,7 +145,7 @@ impl Journal {
         let failures = self.folds.ended(&About::List);
         if let Some(since) = self.failing_since.take() {
             let text = format!(
-                "the provider can be listed again, after {} in {} s",
+                "the cloud can be listed again, after {} in {} s",
                 counted(failures.max(1), "failure"),
                 when.0.since(since).as_secs()
             );
@@ -163,7 +163,7 @@ impl Journal {
         }
     }
 
-    pub(super) fn list_failed(&mut self, when: When, error: &ProviderError, watcher: &dyn Watcher) {
+    pub(super) fn list_failed(&mut self, when: When, error: &CloudError, watcher: &dyn Watcher) {
         self.failed_cycles += 1;
         self.failing_since.get_or_insert(when.0);
         let event = Event {
@@ -183,7 +183,7 @@ impl Journal {
     pub(super) fn addresses_failed(
         &mut self,
         when: When,
-        error: &ProviderError,
+        error: &CloudError,
         watcher: &dyn Watcher,
     ) {
         let event = Event {
@@ -430,7 +430,7 @@ impl Journal {
         when: When,
         policy: &Policy,
         begun: &Begun,
-        result: &Result<(), ProviderError>,
+        result: &Result<(), CloudError>,
         watcher: &dyn Watcher,
     ) {
         let before = self.numbers;

@@ -3,11 +3,11 @@
 use super::jobs::Errand;
 use super::journal::oddities::Asked;
 use super::{Clock, LIST_ON_DEMAND_AT_MOST_EVERY, Probes, Scaler, Watcher, chain, wait_after};
+use crate::cloud::{Calls, CloudError, Request, Service, Sight};
 use crate::pool::{
     CycleStep, ExternalAddress, Failed, Inquiry, Listing, Looked, Moment, ReplicaId, ServerState,
     take_out_contradictions,
 };
-use crate::provider::{Calls, ProviderError, Request, Service, Sight};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,7 +102,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         }
     }
 
-    pub(super) fn servers_listed(&mut self, listed: Result<Listing, ProviderError>) {
+    pub(super) fn servers_listed(&mut self, listed: Result<Listing, CloudError>) {
         let until = self.parts.clock.now() + ADDRESSES_ARE_WAITED_FOR;
         let Some(look) = &mut self.look else { return };
         let asked = look.asked;
@@ -134,7 +134,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     pub(super) fn addresses_of_look_listed(
         &mut self,
         (of_look, asked): (Moment, Moment),
-        listed: Result<Vec<ExternalAddress>, ProviderError>,
+        listed: Result<Vec<ExternalAddress>, CloudError>,
     ) {
         let waits =
             |look: &Look| look.asked == of_look && matches!(look.stage, Stage::Addresses { .. });
@@ -303,7 +303,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         false
     }
 
-    pub(super) fn shown(&mut self, id: ReplicaId, shown: Result<Looked, ProviderError>) {
+    pub(super) fn shown(&mut self, id: ReplicaId, shown: Result<Looked, CloudError>) {
         let mut goes_on = true;
         let looked = match shown {
             Ok(looked) => looked,
@@ -401,11 +401,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             .collect()
     }
 
-    pub(super) fn fault_read(
-        &mut self,
-        id: &ReplicaId,
-        fault: Result<Option<String>, ProviderError>,
-    ) {
+    pub(super) fn fault_read(&mut self, id: &ReplicaId, fault: Result<Option<String>, CloudError>) {
         let mut goes_on = true;
         let fault = match fault {
             Ok(fault) => Some(fault.unwrap_or_default()),
@@ -429,7 +425,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     }
 
     /// A list failed, by what this service has answered.
-    fn list_failed(&mut self, service: Service, error: ProviderError) {
+    fn list_failed(&mut self, service: Service, error: CloudError) {
         let Some(asked) = self.look.take().map(|look| look.asked) else {
             return;
         };

@@ -50,7 +50,7 @@ pub(super) fn gauges(
     });
     gauge(
         "last_success_timestamp_seconds",
-        "When the last complete list of the provider was taken; 0 before the first",
+        "When the last complete list of the cloud was taken; 0 before the first",
         real(last_success),
     );
     let backoff = snapshot.backoff.map(|b| b.until.since(now).as_secs_f64());

@@ -4,7 +4,7 @@
 use super::Facts;
 use super::gauges::{Label, Real, gauges, real};
 use crate::pool::{
-    BackoffCause, DeleteReason, Moment, MoveReason, Note, ProbeFailure, ProviderErrorKind, Quota,
+    BackoffCause, CloudErrorKind, DeleteReason, Moment, MoveReason, Note, ProbeFailure, Quota,
     Snapshot,
 };
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
@@ -133,7 +133,7 @@ impl Metrics {
         r.register("foreign_creations", help, self.foreign.clone());
         let help = "Times that most of the replicas reported termination at once";
         r.register("mass_terminations", help, self.mass_terminations.clone());
-        let help = "Requests to the provider, by service, method and status";
+        let help = "Requests to the cloud, by service, method and status";
         r.register("api_requests", help, self.requests.clone());
         let mut times = |name, help, family: &Histograms| r.register(name, help, family.clone());
         times(
@@ -143,7 +143,7 @@ impl Metrics {
         );
         times(
             "api_request_duration_seconds",
-            "How long requests to the provider took",
+            "How long requests to the cloud took",
             &self.request_times,
         );
         let mut times = |name, help, histogram: &Histogram| {
@@ -174,7 +174,7 @@ impl Metrics {
         };
         quota(
             "quota_limit",
-            "What the provider allows the project (RAM in MiB)",
+            "What the cloud allows the project (RAM in MiB)",
             &self.quota_limit,
         );
         quota(
@@ -186,10 +186,7 @@ impl Metrics {
 
     /// A rate needs a first value, also of what has never happened.
     fn start_at_zero(&self) {
-        for kind in ProviderErrorKind::NAMES
-            .into_iter()
-            .chain(ERRORS_OF_THE_LOOP)
-        {
+        for kind in CloudErrorKind::NAMES.into_iter().chain(ERRORS_OF_THE_LOOP) {
             self.errors.get_or_create(&[("kind", kind)]).inc_by(0);
         }
         let families = [
@@ -260,7 +257,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a request to the provider; no status: there was no answer.
+    /// Counts a request to the cloud; no status: there was no answer.
     pub fn api_request(
         &self,
         service: &'static str,

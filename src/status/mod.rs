@@ -38,7 +38,7 @@ use std::time::Duration;
 pub struct Facts {
     /// The daemon's version.
     pub version: &'static str,
-    /// The provider's name, as in `PROVIDER`.
+    /// The cloud's name, as in `PROVIDER`.
     pub provider: &'static str,
     /// The settings, name and value; the values of secrets must be masked already.
     pub settings: Vec<(String, String)>,

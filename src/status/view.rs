@@ -306,7 +306,7 @@ fn replicas_view<'a>(
     })
 }
 
-/// The provider's view of a server.
+/// The cloud's view of a server.
 fn detail(state: &ServerState) -> &str {
     match state {
         ServerState::Leaving => "being deleted",
@@ -316,7 +316,7 @@ fn detail(state: &ServerState) -> &str {
         ServerState::Failed(Failed::Error) => "error",
         ServerState::Failed(Failed::Stopped) => "stopped",
         ServerState::Held(word) => word,
-        ServerState::Unknown => "unknown to the provider",
+        ServerState::Unknown => "unknown to the cloud",
     }
 }
 

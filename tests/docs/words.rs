@@ -3,7 +3,7 @@
 use crate::{read, root};
 use simplescalevm::config::variables;
 use simplescalevm::pool::{
-    BackoffCause, Blocked, DeleteReason, EventKind, Phase, ProbeFailure, ProviderErrorKind,
+    BackoffCause, Blocked, CloudErrorKind, DeleteReason, EventKind, Phase, ProbeFailure,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -74,9 +74,9 @@ fn every_kind_has_its_row() {
         same(headline, rows(&section(&text, headline)), owned(words));
     };
     check("## Creations that wait: the causes", &BackoffCause::NAMES);
-    let mut kinds = ProviderErrorKind::NAMES.to_vec();
+    let mut kinds = CloudErrorKind::NAMES.to_vec();
     kinds.extend(["broken-promise", "list-incomplete"]);
-    check("## Errors of the provider: the kinds", &kinds);
+    check("## Errors of the cloud: the kinds", &kinds);
     check("## Failed probes: the kinds", &ProbeFailure::NAMES);
     check("### States of a replica", &Phase::NAMES);
     let lines = section(&text, "## Lines of the pool");

@@ -53,7 +53,7 @@ pub(crate) fn default_project_changes(context: &Context) {
     lead_to(&here);
     wait("an end of the errors", PATIENCE_S, || {
         let log = pool.log();
-        expect(log.contains("the provider can be listed again"), &true)
+        expect(log.contains("the cloud can be listed again"), &true)
     });
     pool.wait_up(2);
     pool.assert_settled(2, 4);

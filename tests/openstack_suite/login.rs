@@ -72,10 +72,7 @@ pub(crate) fn user_disabled(context: &Context) {
     set(true);
     pool.wait_replaced(victim["id"].as_str().unwrap_or_default(), 2);
     wait("an end of the errors", PATIENCE_S, || {
-        expect(
-            pool.log().contains("the provider can be listed again"),
-            &true,
-        )
+        expect(pool.log().contains("the cloud can be listed again"), &true)
     });
     pool.assert_settled(3, 4);
 }

@@ -158,10 +158,7 @@ pub(crate) fn keystone_stopped(context: &Context) {
     drop(undo);
     context.rig.ctl(&["token-ttl", "3600"]);
     wait("an end of the errors", PATIENCE_S, || {
-        expect(
-            pool.log().contains("the provider can be listed again"),
-            &true,
-        )
+        expect(pool.log().contains("the cloud can be listed again"), &true)
     });
     pool.wait_up(2);
     assert_eq!(pool.ids(), ids, "nothing was changed");

@@ -151,7 +151,7 @@ pub(crate) fn two_outages(context: &Context) {
     let rule = json!([{"method": "GET", "path": "/servers/detail$", "agent_lacks": "tester",
                        "answer_has": ids[0], "status": 500}]);
     let mut told = Vec::new();
-    let again = "the provider can be listed again";
+    let again = "the cloud can be listed again";
     for _ in 1..=2 {
         let before = pool.log().len();
         let failed = pool.status()["counters"]["failed_cycles"].as_u64();

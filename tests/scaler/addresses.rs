@@ -1,8 +1,8 @@
 //! Moves of external addresses that are refused, or of which the outcome is open.
 
 use super::bench::{Bench, failure, running, s};
+use simplescalevm::cloud::CloudErrorKind;
 use simplescalevm::pool::Snapshot;
-use simplescalevm::provider::ProviderErrorKind;
 
 /// Lets time pass, second by second, while each of these answers so; returns what was asked of the
 /// cloud but lists, each with its second.
@@ -74,9 +74,9 @@ fn finished_holder_whose_address_cannot_be_moved_is_deleted_in_the_end_and_told(
 #[test]
 fn a_move_that_is_refused_for_ever_is_tried_some_dozen_times_an_hour() {
     for kind in [
-        ProviderErrorKind::NotFound,
-        ProviderErrorKind::Server,
-        ProviderErrorKind::RateLimited,
+        CloudErrorKind::NotFound,
+        CloudErrorKind::Server,
+        CloudErrorKind::RateLimited,
     ] {
         let mut bench = Bench::serving(&["a", "b"]);
         bench.add_address("f");
@@ -183,7 +183,7 @@ fn an_address_leaves_its_dead_holder_while_only_the_servers_cannot_be_listed() {
     let wishes = [None, Some(s(600))];
     for wish in wishes {
         let mut bench = silent_holder();
-        bench.fail_servers(Some((ProviderErrorKind::Server, wish)));
+        bench.fail_servers(Some((CloudErrorKind::Server, wish)));
         bench.turn();
         bench.did("list failed, move f to b");
         let lists = bench.address_lists();
@@ -203,14 +203,14 @@ fn nothing_else_is_done_while_the_servers_cannot_be_listed() {
     let mut bench = holder();
     bench.log();
     bench.add_address("g");
-    bench.fail_servers(Some((ProviderErrorKind::Timeout, None)));
+    bench.fail_servers(Some((CloudErrorKind::Timeout, None)));
     let done = pass(&mut bench, 300, &[("a", 0, false), ("b", 0, true)]);
     let others: Vec<&(u64, String)> = done.iter().filter(|d| d.1 != "list failed").collect();
     assert!(others.is_empty(), "{others:?}");
     // A finished holder's address leaves it, and the holder stays.
     let mut bench = holder();
     bench.log();
-    bench.fail_servers(Some((ProviderErrorKind::Server, None)));
+    bench.fail_servers(Some((CloudErrorKind::Server, None)));
     let done = pass(&mut bench, 300, &[("a", 0, true), ("b", 1, false)]);
     let others: Vec<&str> = done
         .iter()
@@ -223,7 +223,7 @@ fn nothing_else_is_done_while_the_servers_cannot_be_listed() {
 #[test]
 fn an_address_that_has_left_its_dead_holder_meanwhile_is_left_alone() {
     let mut bench = silent_holder();
-    bench.fail_servers(Some((ProviderErrorKind::Server, None)));
+    bench.fail_servers(Some((CloudErrorKind::Server, None)));
     bench.point("f", "elsewhere");
     bench.turn();
     bench.did("list failed");
@@ -232,19 +232,19 @@ fn an_address_that_has_left_its_dead_holder_meanwhile_is_left_alone() {
 #[test]
 fn addresses_that_cannot_be_listed_either_are_asked_for_with_a_backoff() {
     let mut bench = silent_holder();
-    bench.fail_servers(Some((ProviderErrorKind::Server, None)));
+    bench.fail_servers(Some((CloudErrorKind::Server, None)));
     for _ in 0..4_000 {
-        bench.fail_next("addresses", failure(ProviderErrorKind::Server));
+        bench.fail_next("addresses", failure(CloudErrorKind::Server));
     }
     let done = pass(&mut bench, 600, &[("b", 1, false)]);
     let tries = done.iter().filter(|d| d.1 == "addresses failed").count();
     assert!((15..=30).contains(&tries), "{tries}");
     // Its wish to be left alone is obeyed.
     let mut bench = silent_holder();
-    bench.fail_servers(Some((ProviderErrorKind::Server, None)));
+    bench.fail_servers(Some((CloudErrorKind::Server, None)));
     bench.fail_next(
         "addresses",
-        super::bench::retry_after(ProviderErrorKind::RateLimited, 60),
+        super::bench::retry_after(CloudErrorKind::RateLimited, 60),
     );
     let done = pass(&mut bench, 90, &[("b", 1, false)]);
     let done: Vec<&(u64, String)> = done.iter().filter(|d| d.1 != "list failed").collect();
@@ -259,7 +259,7 @@ fn addresses_that_cannot_be_listed_either_are_asked_for_with_a_backoff() {
 fn what_was_known_an_hour_ago_moves_nothing() {
     let mut bench = holder();
     bench.log();
-    bench.fail_servers(Some((ProviderErrorKind::Server, None)));
+    bench.fail_servers(Some((CloudErrorKind::Server, None)));
     pass(&mut bench, 3_700, &[("a", 1, false), ("b", 1, false)]);
     for _ in 0..3 {
         bench.wait(s(5));

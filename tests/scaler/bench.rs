@@ -5,14 +5,13 @@
     reason = "a test that is written wrongly should stop"
 )]
 
+use simplescalevm::cloud::{
+    AtOnce, Catalogue, Cloud, CloudError, CloudErrorKind, LookedUp, Order, Port, Sight, Standby,
+};
 use simplescalevm::pool::{
     Accepted, Answer, CloudTime, CreationMark, ExternalAddress, ExternalAddressId, Holder,
     Instance, Listing, Looked, Moment, Policy, ProbeFailure, ProbeResult, ProbeTarget, Quota,
     ReplicaId, Server, ServerState, Snapshot,
-};
-use simplescalevm::provider::{
-    AtOnce, Catalogue, LookedUp, Order, Port, Provider, ProviderError, ProviderErrorKind, Sight,
-    Standby,
 };
 use simplescalevm::scaler::{Clock, Parts, Probes, Scaler, Watcher};
 use std::collections::{BTreeMap, VecDeque};
@@ -29,10 +28,10 @@ struct State {
     servers: BTreeMap<String, Server>,
     addresses: Vec<ExternalAddress>,
     log: Vec<String>,
-    failures: BTreeMap<&'static str, VecDeque<ProviderError>>,
+    failures: BTreeMap<&'static str, VecDeque<CloudError>>,
     durations: BTreeMap<&'static str, Duration>,
     /// Every list of the servers fails so, and asks to wait for so long.
-    servers_fail: Option<(ProviderErrorKind, Option<Duration>)>,
+    servers_fail: Option<(CloudErrorKind, Option<Duration>)>,
     address_lists: u64,
     /// Address and replica (`""`: any) that cannot be given to each other.
     refused_moves: Vec<(&'static str, &'static str)>,
@@ -58,7 +57,7 @@ impl Shared {
         self.0.lock().unwrap()
     }
 
-    fn request(&self, kind: &'static str, text: &str) -> Result<(), ProviderError> {
+    fn request(&self, kind: &'static str, text: &str) -> Result<(), CloudError> {
         let mut state = self.lock();
         let takes = state.durations.remove(kind).unwrap_or_default();
         state.now = state.now + takes;
@@ -76,7 +75,7 @@ impl Shared {
     }
 
     /// A request that is only told if a test has let it fail.
-    fn ahead(&self, kind: &'static str) -> Result<(), ProviderError> {
+    fn ahead(&self, kind: &'static str) -> Result<(), CloudError> {
         let fails = self
             .lock()
             .failures
@@ -104,13 +103,13 @@ impl State {
     }
 }
 
-impl Provider for Shared {
-    fn list(&mut self, now: Moment, _: &mut Sight) -> Result<Listing, ProviderError> {
+impl Cloud for Shared {
+    fn list(&mut self, now: Moment, _: &mut Sight) -> Result<Listing, CloudError> {
         let fails = self.lock().servers_fail;
         if let Some((kind, wish)) = fails {
             let mut failures = self.lock();
             let list = failures.failures.entry("list").or_default();
-            list.push_back(ProviderError {
+            list.push_back(CloudError {
                 retry_after: wish,
                 ..failure(kind)
             });
@@ -127,20 +126,20 @@ impl Provider for Shared {
         })
     }
 
-    fn external_addresses(&mut self) -> Result<Vec<ExternalAddress>, ProviderError> {
+    fn external_addresses(&mut self) -> Result<Vec<ExternalAddress>, CloudError> {
         self.ahead("addresses")?;
         let mut state = self.lock();
         state.address_lists += 1;
         Ok(state.addresses.clone())
     }
 
-    fn create(&mut self, order: &Order) -> Result<Accepted, ProviderError> {
+    fn create(&mut self, order: &Order) -> Result<Accepted, CloudError> {
         self.lock().last_order = Some(order.clone());
         self.request("create", &format!("create {}", order.count))?;
         Ok(self.lock().accepted.clone())
     }
 
-    fn show(&mut self, replica: &ReplicaId, _: &Sight) -> Result<Looked, ProviderError> {
+    fn show(&mut self, replica: &ReplicaId, _: &Sight) -> Result<Looked, CloudError> {
         self.request("show", &format!("show {replica}"))?;
         let state = self.lock();
         let hidden = state.hidden.get(replica.as_str());
@@ -150,7 +149,7 @@ impl Provider for Shared {
         }))
     }
 
-    fn mark(&mut self, replica: &ReplicaId, key: &str, value: &str) -> Result<(), ProviderError> {
+    fn mark(&mut self, replica: &ReplicaId, key: &str, value: &str) -> Result<(), CloudError> {
         self.ahead("mark")?;
         let mut state = self.lock();
         state.marks.push(format!("{replica} {key}={value}"));
@@ -160,24 +159,20 @@ impl Provider for Shared {
         Ok(())
     }
 
-    fn delete(&mut self, replica: &ReplicaId) -> Result<(), ProviderError> {
+    fn delete(&mut self, replica: &ReplicaId) -> Result<(), CloudError> {
         self.request("delete", &format!("delete {replica}"))?;
         self.lock().servers.remove(replica.as_str());
         Ok(())
     }
 
-    fn move_address(
-        &mut self,
-        address: &ExternalAddress,
-        to: &Standby,
-    ) -> Result<(), ProviderError> {
+    fn move_address(&mut self, address: &ExternalAddress, to: &Standby) -> Result<(), CloudError> {
         let to = &to.replica;
         let refused = |(of, by): &(&str, &str)| {
             let is = |word: &str, id: &str| word.is_empty() || word == id;
             is(of, address.id.as_str()) && is(by, to.as_str())
         };
         if self.lock().refused_moves.iter().any(refused) {
-            let error = failure(ProviderErrorKind::NotFound);
+            let error = failure(CloudErrorKind::NotFound);
             let failures = &mut self.lock().failures;
             failures.entry("move").or_default().push_back(error);
         }
@@ -190,27 +185,27 @@ impl Provider for Shared {
         moved.unwrap().holder = Holder::Server(to);
         match open {
             None => Ok(()),
-            Some(_) => Err(ProviderError {
+            Some(_) => Err(CloudError {
                 outcome_unknown: true,
-                ..failure(ProviderErrorKind::Changed)
+                ..failure(CloudErrorKind::Changed)
             }),
         }
     }
 
-    fn fault(&mut self, replica: &ReplicaId) -> Result<Option<String>, ProviderError> {
+    fn fault(&mut self, replica: &ReplicaId) -> Result<Option<String>, CloudError> {
         self.request("fault", &format!("fault {replica}"))?;
         Ok(Some("no valid host".to_owned()))
     }
 
-    fn find_port(&mut self, _: &Standby) -> Result<Option<Port>, ProviderError> {
+    fn find_port(&mut self, _: &Standby) -> Result<Option<Port>, CloudError> {
         self.ahead("prepare move").map(|()| None)
     }
 
-    fn look_up(&mut self, _: Option<&Catalogue>) -> Result<LookedUp, ProviderError> {
+    fn look_up(&mut self, _: Option<&Catalogue>) -> Result<LookedUp, CloudError> {
         self.ahead("prepare creation").map(|()| LookedUp::default())
     }
 
-    fn quota(&mut self) -> Result<Option<Quota>, ProviderError> {
+    fn quota(&mut self) -> Result<Option<Quota>, CloudError> {
         self.ahead("quota").map(|()| None)
     }
 }
@@ -262,12 +257,12 @@ pub(crate) const fn running() -> ServerState {
     ServerState::Running(IpAddr::V4(Ipv4Addr::LOCALHOST))
 }
 
-pub(crate) fn failure(kind: ProviderErrorKind) -> ProviderError {
-    ProviderError::local(kind, "as the test wants it".to_owned())
+pub(crate) fn failure(kind: CloudErrorKind) -> CloudError {
+    CloudError::local(kind, "as the test wants it".to_owned())
 }
 
-pub(crate) fn retry_after(kind: ProviderErrorKind, seconds: u64) -> ProviderError {
-    ProviderError {
+pub(crate) fn retry_after(kind: CloudErrorKind, seconds: u64) -> CloudError {
+    CloudError {
         retry_after: Some(s(seconds)),
         ..failure(kind)
     }
@@ -467,13 +462,13 @@ impl Bench {
         state.heard_during.insert(kind, (name.to_owned(), answer));
     }
 
-    pub(crate) fn fail_next(&mut self, kind: &'static str, error: ProviderError) {
+    pub(crate) fn fail_next(&mut self, kind: &'static str, error: CloudError) {
         let mut state = self.shared.lock();
         state.failures.entry(kind).or_default().push_back(error);
     }
 
     /// From now on, the servers cannot be listed (`None`: they can).
-    pub(crate) fn fail_servers(&mut self, how: Option<(ProviderErrorKind, Option<Duration>)>) {
+    pub(crate) fn fail_servers(&mut self, how: Option<(CloudErrorKind, Option<Duration>)>) {
         self.shared.lock().servers_fail = how;
     }
 

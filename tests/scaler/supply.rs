@@ -1,8 +1,8 @@
 //! What callers found: counted second by second, from the first verdict on.
 
 use crate::bench::{Bench, failure, s};
+use simplescalevm::cloud::CloudErrorKind;
 use simplescalevm::pool::{Health, Moment, Supply};
-use simplescalevm::provider::ProviderErrorKind;
 
 /// Milliseconds watched, below the floor, and with nothing ready.
 fn counted(bench: &Bench) -> [u128; 3] {
@@ -84,7 +84,7 @@ fn failed_lists_are_told_until_one_succeeds() {
     let mut bench = Bench::serving(&["a", "b"]);
     bench.wait(s(30));
     for _ in 0..3 {
-        bench.fail_next("list", failure(ProviderErrorKind::Server));
+        bench.fail_next("list", failure(CloudErrorKind::Server));
         bench.turn();
         bench.wait(s(16));
     }

@@ -3,7 +3,7 @@
 use super::cloud::SimCloud;
 use super::judge::ms;
 use super::rng::Rng;
-use simplescalevm::provider::{Calls, JobId, Reply, Request, perform};
+use simplescalevm::cloud::{Calls, JobId, Reply, Request, perform};
 
 /// The longest time by which an answer comes late.
 const LATE_BY_MS: u64 = 40_000;

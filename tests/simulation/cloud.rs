@@ -5,13 +5,13 @@ use super::judge::Invariant;
 use super::scenario::Fault;
 use super::server::{Nova, Vm};
 use super::world::{Ambush, Event, Fip, Port, World};
+use simplescalevm::cloud::{
+    Catalogue, Cloud, CloudError, CloudErrorKind, LookedUp, Order, Port as CloudPort, Sight,
+    Standby,
+};
 use simplescalevm::pool::{
     Accepted, CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Looked, Marks,
     Moment, Quota, ReplicaId, SERVED_KEY, Server, ServerState,
-};
-use simplescalevm::provider::{
-    Catalogue, LookedUp, Order, Port as CloudPort, Provider, ProviderError, ProviderErrorKind,
-    Sight, Standby,
 };
 use simplescalevm::scaler::Clock;
 use std::net::{IpAddr, Ipv4Addr};
@@ -106,33 +106,33 @@ impl std::fmt::Debug for News {
 /// The ways in which an effect and its answer can fall apart.
 enum Fate {
     Fine,
-    Refused(ProviderErrorKind),
-    Lost(ProviderErrorKind),
+    Refused(CloudErrorKind),
+    Lost(CloudErrorKind),
     Late,
 }
 
-const KINDS: [ProviderErrorKind; 14] = [
-    ProviderErrorKind::Quota,
-    ProviderErrorKind::RateLimited,
-    ProviderErrorKind::Unauthorized,
-    ProviderErrorKind::Forbidden,
-    ProviderErrorKind::NotFound,
-    ProviderErrorKind::Conflict,
-    ProviderErrorKind::Changed,
-    ProviderErrorKind::Rejected,
-    ProviderErrorKind::Lookup,
-    ProviderErrorKind::LocalFile,
-    ProviderErrorKind::Timeout,
-    ProviderErrorKind::Connection,
-    ProviderErrorKind::Server,
-    ProviderErrorKind::BadAnswer,
+const KINDS: [CloudErrorKind; 14] = [
+    CloudErrorKind::Quota,
+    CloudErrorKind::RateLimited,
+    CloudErrorKind::Unauthorized,
+    CloudErrorKind::Forbidden,
+    CloudErrorKind::NotFound,
+    CloudErrorKind::Conflict,
+    CloudErrorKind::Changed,
+    CloudErrorKind::Rejected,
+    CloudErrorKind::Lookup,
+    CloudErrorKind::LocalFile,
+    CloudErrorKind::Timeout,
+    CloudErrorKind::Connection,
+    CloudErrorKind::Server,
+    CloudErrorKind::BadAnswer,
 ];
 
-const OPEN_KINDS: [ProviderErrorKind; 4] = [
-    ProviderErrorKind::Timeout,
-    ProviderErrorKind::Connection,
-    ProviderErrorKind::Server,
-    ProviderErrorKind::BadAnswer,
+const OPEN_KINDS: [CloudErrorKind; 4] = [
+    CloudErrorKind::Timeout,
+    CloudErrorKind::Connection,
+    CloudErrorKind::Server,
+    CloudErrorKind::BadAnswer,
 ];
 
 impl SimCloud {
@@ -150,8 +150,8 @@ impl SimCloud {
         &mut self,
         what: &'static str,
         late: Option<Event>,
-        effect: impl FnOnce(&mut World) -> Result<T, ProviderErrorKind>,
-    ) -> Result<T, ProviderError> {
+        effect: impl FnOnce(&mut World) -> Result<T, CloudErrorKind>,
+    ) -> Result<T, CloudError> {
         self.world.point();
         let mut world = self.world.lock();
         let life = self.life;
@@ -168,7 +168,7 @@ impl SimCloud {
             world.servers_down_until = world.now + time;
         }
         let fate = if is_of_servers && world.now < world.servers_down_until {
-            Fate::Refused(ProviderErrorKind::Server)
+            Fate::Refused(CloudErrorKind::Server)
         } else {
             fate
         };
@@ -181,7 +181,7 @@ impl SimCloud {
                 if let Some(event) = late {
                     world.after(delay, event);
                 }
-                Err(ProviderErrorKind::Timeout)
+                Err(CloudErrorKind::Timeout)
             }
         };
         let is_open = std::mem::take(&mut world.answer_is_open)
@@ -191,7 +191,7 @@ impl SimCloud {
         self.world.point();
         let mut world = self.world.lock();
         let back = match &answer {
-            Err(ProviderErrorKind::Timeout) => world.scenario.api_timeout_ms,
+            Err(CloudErrorKind::Timeout) => world.scenario.api_timeout_ms,
             _ => world.rng.skewed(5, 400),
         };
         let until = world.now + back;
@@ -227,22 +227,20 @@ impl SimCloud {
         world: &mut World,
         life: usize,
         what: &'static str,
-        kind: ProviderErrorKind,
+        kind: CloudErrorKind,
         outcome_unknown: bool,
-    ) -> ProviderError {
+    ) -> CloudError {
         let wishes = world.strikes(Fault::RetryAfter)
             && matches!(
                 kind,
-                ProviderErrorKind::Quota
-                    | ProviderErrorKind::RateLimited
-                    | ProviderErrorKind::Server
+                CloudErrorKind::Quota | CloudErrorKind::RateLimited | CloudErrorKind::Server
             );
         let wish = wishes.then(|| world.rng.range(1, 120));
         world.note(32, || {
             format!("life {life}: {what}: {kind:?}, retry after {wish:?}")
         });
         let retry_after = wish.map(Duration::from_secs);
-        ProviderError {
+        CloudError {
             kind,
             message: format!("{what}: simulated"),
             retry_after,
@@ -385,8 +383,8 @@ fn address_number(id: &ExternalAddressId) -> usize {
     number.unwrap_or(usize::MAX)
 }
 
-impl Provider for SimCloud {
-    fn list(&mut self, taken: Moment, _: &mut Sight) -> Result<Listing, ProviderError> {
+impl Cloud for SimCloud {
+    fn list(&mut self, taken: Moment, _: &mut Sight) -> Result<Listing, CloudError> {
         let life = self.life;
         {
             let mut world = self.world.lock();
@@ -418,7 +416,7 @@ impl Provider for SimCloud {
         Ok(listing)
     }
 
-    fn external_addresses(&mut self) -> Result<Vec<ExternalAddress>, ProviderError> {
+    fn external_addresses(&mut self) -> Result<Vec<ExternalAddress>, CloudError> {
         let life = self.life;
         let asked = self.world.lock().now;
         let half_list = self.half_list.take();
@@ -445,7 +443,7 @@ impl Provider for SimCloud {
         Ok(addresses)
     }
 
-    fn create(&mut self, order: &Order) -> Result<Accepted, ProviderError> {
+    fn create(&mut self, order: &Order) -> Result<Accepted, CloudError> {
         let (life, count, mark) = (self.life, order.count.get(), order.mark);
         let number = mark.number;
         {
@@ -462,7 +460,7 @@ impl Provider for SimCloud {
         let result = self.request("create", Some(late), |world| {
             let have = world.servers.values().filter(|vm| vm.exists()).count() as u64;
             if have >= world.quota {
-                return Err(ProviderErrorKind::Quota);
+                return Err(CloudErrorKind::Quota);
             }
             Ok(world.make(life, number, count, mark))
         });
@@ -471,7 +469,7 @@ impl Provider for SimCloud {
             Err(error) if error.outcome_unknown => None,
             Err(_) => Some(false),
         };
-        let quota = matches!(&result, Err(e) if e.kind == ProviderErrorKind::Quota);
+        let quota = matches!(&result, Err(e) if e.kind == CloudErrorKind::Quota);
         let marked = self.world.lock().scenario.with_marks;
         let told = result.as_ref().ok().cloned();
         self.tell(move |world, now| {
@@ -486,7 +484,7 @@ impl Provider for SimCloud {
         Ok(Accepted { first, marked })
     }
 
-    fn show(&mut self, replica: &ReplicaId, _: &Sight) -> Result<Looked, ProviderError> {
+    fn show(&mut self, replica: &ReplicaId, _: &Sight) -> Result<Looked, CloudError> {
         let life = self.life;
         let shown = self.request("show", None, |world| Ok(one_server(world, replica)));
         self.world
@@ -497,7 +495,7 @@ impl Provider for SimCloud {
         shown
     }
 
-    fn mark(&mut self, replica: &ReplicaId, key: &str, _: &str) -> Result<(), ProviderError> {
+    fn mark(&mut self, replica: &ReplicaId, key: &str, _: &str) -> Result<(), CloudError> {
         let life = self.life;
         let is_ours = key == SERVED_KEY;
         self.request("mark", None, |world| {
@@ -511,20 +509,20 @@ impl Provider for SimCloud {
                     .violated(life, now, Invariant::StrangerTouched, text);
             }
             let Some(vm) = world.servers.get_mut(replica) else {
-                return Err(ProviderErrorKind::NotFound);
+                return Err(CloudErrorKind::NotFound);
             };
             if !may {
-                return Err(ProviderErrorKind::Forbidden);
+                return Err(CloudErrorKind::Forbidden);
             }
             if vm.nova != Nova::Active || vm.locked {
-                return Err(ProviderErrorKind::Conflict);
+                return Err(CloudErrorKind::Conflict);
             }
             vm.marks.served = true;
             Ok(())
         })
     }
 
-    fn delete(&mut self, replica: &ReplicaId) -> Result<(), ProviderError> {
+    fn delete(&mut self, replica: &ReplicaId) -> Result<(), CloudError> {
         let life = self.life;
         {
             let mut world = self.world.lock();
@@ -538,7 +536,7 @@ impl Provider for SimCloud {
             world.check_cut(life, replica);
             let is_locked = world.servers.get(replica).is_some_and(|vm| vm.locked);
             if is_locked {
-                return Err(ProviderErrorKind::Conflict);
+                return Err(CloudErrorKind::Conflict);
             }
             world.figures.deleted += 1;
             world.remove(replica);
@@ -555,11 +553,7 @@ impl Provider for SimCloud {
         result
     }
 
-    fn move_address(
-        &mut self,
-        address: &ExternalAddress,
-        to: &Standby,
-    ) -> Result<(), ProviderError> {
+    fn move_address(&mut self, address: &ExternalAddress, to: &Standby) -> Result<(), CloudError> {
         let to = &to.replica;
         let life = self.life;
         let number = address_number(&address.id);
@@ -576,26 +570,26 @@ impl Provider for SimCloud {
                 .any(|f| f.port == Port::Server(to.clone()));
             let runs = world.servers.get(to).is_some_and(|vm| vm.ip.is_some());
             let Some(fip) = world.fips.get(number).filter(|fip| !fip.removed) else {
-                return Err(ProviderErrorKind::NotFound);
+                return Err(CloudErrorKind::NotFound);
             };
             if revision.is_some_and(|revision| revision != fip.revision) {
-                return Err(ProviderErrorKind::Changed);
+                return Err(CloudErrorKind::Changed);
             }
             if !runs {
-                return Err(ProviderErrorKind::NotFound);
+                return Err(CloudErrorKind::NotFound);
             }
             if taken {
-                return Err(ProviderErrorKind::Conflict);
+                return Err(CloudErrorKind::Conflict);
             }
             if world.strikes(Fault::MoveRefused) {
                 let pair = world.rng.permille(500).then(|| to.clone());
                 world.refusals.insert((number, pair));
             }
             if world.refusals.contains(&(number, None)) {
-                return Err(ProviderErrorKind::NotFound);
+                return Err(CloudErrorKind::NotFound);
             }
             if world.refusals.contains(&(number, Some(to.clone()))) {
-                return Err(ProviderErrorKind::Conflict);
+                return Err(CloudErrorKind::Conflict);
             }
             world.check_move_effect(life, number);
             let races = world.strikes(Fault::LostUpdate);
@@ -611,7 +605,7 @@ impl Provider for SimCloud {
             }
             if is_loser {
                 // Neutron tells both 200; only the revision in the answer tells them apart.
-                return Err(ProviderErrorKind::Changed);
+                return Err(CloudErrorKind::Changed);
             }
             Ok(())
         });
@@ -626,26 +620,26 @@ impl Provider for SimCloud {
         result
     }
 
-    fn fault(&mut self, replica: &ReplicaId) -> Result<Option<String>, ProviderError> {
+    fn fault(&mut self, replica: &ReplicaId) -> Result<Option<String>, CloudError> {
         let replica = replica.clone();
         self.request("fault", None, |world| {
             let vm = world
                 .servers
                 .get(&replica)
-                .ok_or(ProviderErrorKind::NotFound)?;
+                .ok_or(CloudErrorKind::NotFound)?;
             Ok((vm.nova == Nova::Error).then(|| "No valid host was found.".to_owned()))
         })
     }
 
-    fn find_port(&mut self, _: &Standby) -> Result<Option<CloudPort>, ProviderError> {
+    fn find_port(&mut self, _: &Standby) -> Result<Option<CloudPort>, CloudError> {
         self.request("look up a port", None, |_| Ok(None))
     }
 
-    fn look_up(&mut self, _: Option<&Catalogue>) -> Result<LookedUp, ProviderError> {
+    fn look_up(&mut self, _: Option<&Catalogue>) -> Result<LookedUp, CloudError> {
         self.request("look up names", None, |_| Ok(LookedUp::default()))
     }
 
-    fn quota(&mut self) -> Result<Option<Quota>, ProviderError> {
+    fn quota(&mut self) -> Result<Option<Quota>, CloudError> {
         self.request("quota", None, |_| Ok(None))
     }
 }

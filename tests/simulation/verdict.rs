@@ -5,10 +5,10 @@ use super::knowledge::{DELETION_SETTLES_MS, Heard, Listed, SETTLES_MS};
 use super::scenario::{Fault, GuestKind};
 use super::server::{Guest, Maker, Nova, Vm};
 use super::world::World;
+use simplescalevm::cloud::{CloudError, CloudErrorKind};
 use simplescalevm::pool::{
     Creating, ExternalAddress, Holder, Policy, ReplicaId, Server, ServerState,
 };
-use simplescalevm::provider::{ProviderError, ProviderErrorKind};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -303,7 +303,7 @@ impl World {
         life: usize,
         address: &ExternalAddress,
         to: &ReplicaId,
-        failed: Option<(ProviderErrorKind, bool)>,
+        failed: Option<(CloudErrorKind, bool)>,
     ) {
         let now = self.now;
         let known = self.judge.life(life);
@@ -329,7 +329,7 @@ impl World {
         if outcome_unknown {
             known.open_moves.insert(name.clone(), to.clone());
         }
-        if kind != ProviderErrorKind::Changed {
+        if kind != CloudErrorKind::Changed {
             known.refused.insert((name, to.clone()), now);
         }
     }

@@ -65,7 +65,7 @@ impl Memory {
         for (server, asked) in seen.chain(found.into_iter().map(|server| (server, true))) {
             match self.records.contains_key(&server.id) {
                 true => self.update(policy, server, (now, arrived)),
-                // A server of which the provider cannot say anything is only of the pool if it
+                // A server of which the cloud cannot say anything is only of the pool if it
                 // was before.
                 false if server.state == ServerState::Unknown => {}
                 false => self.admit((server, asked), previous_list, arrived),

@@ -169,7 +169,7 @@ fn creations() -> impl Strategy<Value = Event> {
     let cause = prop::sample::select(vec![
         BackoffCause::Quota,
         BackoffCause::Rejected,
-        BackoffCause::ProviderFailure,
+        BackoffCause::CloudFailure,
         BackoffCause::RateLimited,
     ]);
     let wish = prop::option::of(any::<u64>().prop_map(Duration::from_secs));

@@ -15,8 +15,8 @@ fn create(world: &mut World, names: &[&str], state: &ServerState) {
 
 #[test]
 fn each_cause_of_an_answer_delays_the_next_creation() {
-    use BackoffCause::{ProviderFailure, Quota, RateLimited, Rejected};
-    for cause in [Quota, Rejected, ProviderFailure, RateLimited] {
+    use BackoffCause::{CloudFailure, Quota, RateLimited, Rejected};
+    for cause in [Quota, Rejected, CloudFailure, RateLimited] {
         let mut world = World::floor(1);
         world.list();
         world.refused(cause);
@@ -109,7 +109,7 @@ fn not_reset_by_a_replica_that_only_says_that_it_is_done() {
 fn reset_by_servers_of_a_creation_of_unknown_outcome_that_serve() {
     let mut world = World::floor(1);
     world.list();
-    world.failed(BackoffCause::ProviderFailure, None, true);
+    world.failed(BackoffCause::CloudFailure, None, true);
     world.wait(10);
     world.add("a", running(), 5);
     world.list();
@@ -160,7 +160,7 @@ fn server_that_served_and_then_failed_is_no_failed_creation() {
 fn creation_that_failed_at_once_is_not_counted_again_for_its_servers() {
     let mut world = World::floor(2);
     world.list();
-    world.failed(BackoffCause::ProviderFailure, None, true);
+    world.failed(BackoffCause::CloudFailure, None, true);
     world.add("a", ERROR, 0);
     world.list();
     assert_eq!(world.memory.backoff().map(|b| b.failures), Some(1));
@@ -234,8 +234,8 @@ fn quota_backoff_ends_early_when_a_replica_has_gone() {
 
 #[test]
 fn other_backoffs_do_not_end_early() {
-    use BackoffCause::{ProviderFailure, RateLimited, Rejected};
-    for cause in [ProviderFailure, RateLimited, Rejected] {
+    use BackoffCause::{CloudFailure, RateLimited, Rejected};
+    for cause in [CloudFailure, RateLimited, Rejected] {
         let mut world = World::floor(9);
         world.serving(&["a", "b"]);
         world.refused(cause);

@@ -129,7 +129,7 @@ fn list_that_comes_after_the_wait_shows_the_servers_all_the_same() {
 fn unknown_outcome_holds_for_thirty_seconds() {
     let mut world = World::floor(2);
     world.list();
-    world.failed(BackoffCause::ProviderFailure, None, true);
+    world.failed(BackoffCause::CloudFailure, None, true);
     world.does("no create 2: outcome-unknown until 30");
     world.wait(29);
     world.list();
@@ -143,7 +143,7 @@ fn unknown_outcome_holds_for_thirty_seconds() {
 fn unknown_outcome_ends_when_a_list_shows_the_servers() {
     let mut world = World::floor(3);
     world.list();
-    world.failed(BackoffCause::ProviderFailure, None, true);
+    world.failed(BackoffCause::CloudFailure, None, true);
     world.wait(5);
     world.add("a", BUILDING, 5);
     world.list();

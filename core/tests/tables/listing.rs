@@ -1,4 +1,4 @@
-//! 2.1: what each of the provider's answers means, and the list that lacks too much.
+//! 2.1: what each of the cloud's answers means, and the list that lacks too much.
 
 use crate::world::{BUILDING, ERROR, NO_ADDRESS, OLD, STOPPED, World, check, held, running};
 use simplescalevm_core::{DeleteReason, ServerState};

@@ -307,7 +307,7 @@ fn a_creation_that_no_list_shows_is_asked_for_before_it_is_written_off() {
 }
 
 #[test]
-fn what_the_provider_does_not_know_is_written_off() {
+fn what_the_cloud_does_not_know_is_written_off() {
     let mut world = World::floor(3);
     world.memory = Memory::of(HERE);
     world.list();

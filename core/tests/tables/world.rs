@@ -293,14 +293,14 @@ impl World {
         moves.failed(&address, from.as_ref(), &id(to), failure, self.now);
     }
 
-    /// A creation that the provider accepts.
+    /// A creation that the cloud accepts.
     pub(crate) fn created(&mut self, count: u64) {
         self.memory.creation_sent(count, self.now);
         let unmarked = Accepted::default();
         self.memory.creation_answered(Ok(unmarked), self.now);
     }
 
-    /// A creation that the provider accepts, whose servers carry its mark, and of which it told the first one's id.
+    /// A creation that the cloud accepts, whose servers carry its mark, and of which it told the first one's id.
     pub(crate) fn ordered(&mut self, count: u64, first: &str) -> CreationMark {
         let mark = self.memory.creation_sent(count, self.now);
         let accepted = Accepted {
@@ -332,7 +332,7 @@ impl World {
             .observe_asked(&self.policy, &self.listing, &inquiry, self.now)
     }
 
-    /// A creation that the provider does not accept.
+    /// A creation that the cloud does not accept.
     pub(crate) fn refused(&mut self, cause: BackoffCause) {
         self.failed(cause, None, false);
     }

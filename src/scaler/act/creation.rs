@@ -1,20 +1,15 @@
 //! Creations, and the names that they need.
 
 use super::{Begun, Ground, Planned};
+use crate::cloud::{Calls, Catalogue, CloudError, CloudErrorKind, LookedUp, Request, Service};
 use crate::pool::{Accepted, Action, CreateFailure};
-use crate::provider::{
-    Calls, Catalogue, LookedUp, ProviderError, ProviderErrorKind, Request, Service,
-};
 use crate::scaler::jobs::Errand;
 use crate::scaler::{Clock, Probes, Scaler, Watcher};
 use std::sync::Arc;
 
 impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// The names that a creation waits for were looked up. If that failed, so has the creation.
-    pub(in crate::scaler) fn names_looked_up_first(
-        &mut self,
-        names: Result<LookedUp, ProviderError>,
-    ) {
+    pub(in crate::scaler) fn names_looked_up_first(&mut self, names: Result<LookedUp, CloudError>) {
         let error = match names {
             Ok(names) => {
                 self.agenda.names_are_new = true;
@@ -42,8 +37,8 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         &mut self,
         begun: Begun,
         of: &Catalogue,
-        refused: ProviderError,
-        names: Result<LookedUp, ProviderError>,
+        refused: CloudError,
+        names: Result<LookedUp, CloudError>,
     ) {
         let names = match names {
             Ok(names) => names,
@@ -71,12 +66,12 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         &mut self,
         begun: Begun,
         of: Arc<Catalogue>,
-        made: Result<Accepted, ProviderError>,
+        made: Result<Accepted, CloudError>,
     ) {
-        let may_be_outdated = |error: &ProviderError| {
+        let may_be_outdated = |error: &CloudError| {
             matches!(
                 error.kind,
-                ProviderErrorKind::Rejected | ProviderErrorKind::NotFound
+                CloudErrorKind::Rejected | CloudErrorKind::NotFound
             )
         };
         match made {
@@ -100,7 +95,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         }
     }
 
-    fn creation_ended(&mut self, begun: Begun, made: Result<Accepted, ProviderError>) {
+    fn creation_ended(&mut self, begun: Begun, made: Result<Accepted, CloudError>) {
         let outcome = match &made {
             Ok(accepted) => Ok(accepted.clone()),
             Err(error) => Err(error.as_create_failure()),

@@ -1,15 +1,15 @@
 //! Why an action of a plan is not begun.
 
 use super::{Ground, LIST_IS_GOOD_FOR, Object, service_of};
+use crate::cloud::{Calls, Service};
 use crate::pool::{Action, ExternalAddressId, Moment, plan};
-use crate::provider::{Calls, Service};
 use crate::scaler::{Clock, Probes, Scaler, Watcher};
 
 /// Why an action of a plan is not begun.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Hindrance {
     Stopping,
-    ProviderFailed,
+    CloudFailed,
     AskedToWait,
     Unanswered,
     OldList,
@@ -24,9 +24,9 @@ impl Hindrance {
     pub(super) fn text(self) -> &'static str {
         match self {
             Self::Stopping => "the daemon is stopping",
-            Self::ProviderFailed => "the provider failed at an earlier step",
-            Self::AskedToWait => "the provider asked to wait",
-            Self::Unanswered => "the provider has not answered this lately",
+            Self::CloudFailed => "the cloud failed at an earlier step",
+            Self::AskedToWait => "the cloud asked to wait",
+            Self::Unanswered => "the cloud has not answered this lately",
             Self::OldList => "the list is too old by now",
             Self::OldAddresses => "the external addresses could not be listed",
             Self::TriedSince => "it was tried after the list was asked for",
@@ -49,7 +49,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         }
         let service = service_of(action);
         if self.agenda.failed.contains(&service) {
-            return Some(Hindrance::ProviderFailed);
+            return Some(Hindrance::CloudFailed);
         }
         if now < self.jobs.quiet_until(service) {
             return Some(Hindrance::AskedToWait);

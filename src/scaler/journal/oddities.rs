@@ -15,7 +15,7 @@ pub(in crate::scaler) struct Asked {
     new: usize,
     /// Those of which nothing is known.
     not_known: usize,
-    /// Replicas that answer, and that the provider says are not there.
+    /// Replicas that answer, and that the cloud says are not there.
     denied: usize,
 }
 

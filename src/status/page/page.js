@@ -6,7 +6,7 @@ const MEANING = {
   held: 'somebody paused, rescued, … it', unknown: 'the cloud cannot say', leaving: 'it is being deleted',
 };
 const KEPT = {
-  locked: 'it is locked at the provider', 'still-starting': 'it may still be starting', 'may-have-run': 'it may have held sessions before',
+  locked: 'it is locked in Nova', 'still-starting': 'it may still be starting', 'may-have-run': 'it may have held sessions before',
   'still-answers': 'it still answers', 'mass-termination': 'it is one of many that say so at once',
   'address-not-shown': 'the cloud does not show its address', 'nobody-answers': 'no replica answers at all', 'shrunken-list': 'the list lacks too much to be believed',
 };

@@ -1,4 +1,4 @@
-//! OpenStack as the provider: Nova's servers, Neutron's floating IPs, Glance's images.
+//! OpenStack as the cloud: Nova's servers, Neutron's floating IPs, Glance's images.
 
 mod check;
 mod error;
@@ -12,16 +12,14 @@ pub use check::{Demands, Finding, Verdict, check};
 pub use lookup::ServerTemplate;
 
 use self::error::failed;
-use super::{
-    Catalogue, LookedUp, Order, Port, Provider, ProviderError, ProviderErrorKind, Sight, Standby,
-};
+use super::{Catalogue, Cloud, CloudError, CloudErrorKind, LookedUp, Order, Port, Sight, Standby};
 use crate::pool::{
     Accepted, CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Looked, Moment,
     Quota, ReplicaId, Server,
 };
 use openstack_sdk_blocking::{
-    Cloud, CreateServer, ErrorKind, FloatingIp, FloatingIpQuery, FloatingIpUpdate, PortQuery,
-    ServerQuery,
+    Cloud as Client, CreateServer, ErrorKind, FloatingIp, FloatingIpQuery, FloatingIpUpdate,
+    PortQuery, ServerQuery,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,23 +27,23 @@ use std::sync::Arc;
 /// The pool on an OpenStack cloud. Its clones share one session.
 #[derive(Debug, Clone)]
 pub struct OpenStack {
-    cloud: Arc<Cloud>,
+    client: Arc<Client>,
     template: Arc<ServerTemplate>,
 }
 
 impl OpenStack {
     /// A pool of servers like `template`. Makes no request yet.
     #[must_use]
-    pub fn new(cloud: Cloud, template: ServerTemplate) -> Self {
+    pub fn new(client: Client, template: ServerTemplate) -> Self {
         Self {
-            cloud: Arc::new(cloud),
+            client: Arc::new(client),
             template: Arc::new(template),
         }
     }
 
-    fn list_external_addresses(&self) -> Result<Vec<ExternalAddress>, ProviderError> {
+    fn list_external_addresses(&self) -> Result<Vec<ExternalAddress>, CloudError> {
         const DOING: &str = "the floating IPs cannot be listed";
-        let token = self.cloud.authenticate().map_err(failed(DOING))?;
+        let token = self.client.authenticate().map_err(failed(DOING))?;
         let query = FloatingIpQuery {
             description: Some(self.template.floating_ip_description.clone()),
             // An administrator would be shown every project's.
@@ -53,7 +51,7 @@ impl OpenStack {
             ..FloatingIpQuery::default()
         };
         let found = self
-            .cloud
+            .client
             .network()
             .floating_ips(&query)
             .map_err(failed(DOING))?;
@@ -71,10 +69,7 @@ impl OpenStack {
 
     /// The devices of those ports of which the floating IPs do not tell them (a Neutron without
     /// the extension `fip-port-details`).
-    fn devices_of_ports(
-        &self,
-        ips: &[FloatingIp],
-    ) -> Result<BTreeMap<String, String>, ProviderError> {
+    fn devices_of_ports(&self, ips: &[FloatingIp]) -> Result<BTreeMap<String, String>, CloudError> {
         let untold: Vec<String> = ips
             .iter()
             .filter(|ip| ip.port_details.is_none())
@@ -88,7 +83,7 @@ impl OpenStack {
             ..PortQuery::default()
         };
         let ports = self
-            .cloud
+            .client
             .network()
             .ports(&query)
             .map_err(failed("the ports of the floating IPs cannot be listed"))?;
@@ -99,7 +94,7 @@ impl OpenStack {
     }
 
     /// The replica's port on the wanted network, which is the one with its address.
-    fn port_of(&self, to: &Standby) -> Result<Port, ProviderError> {
+    fn port_of(&self, to: &Standby) -> Result<Port, CloudError> {
         let Standby {
             replica, address, ..
         } = to;
@@ -108,7 +103,7 @@ impl OpenStack {
             ..PortQuery::default()
         };
         let ports = self
-            .cloud
+            .client
             .network()
             .ports(&query)
             .map_err(failed("the replica's ports cannot be listed"))?;
@@ -118,14 +113,14 @@ impl OpenStack {
         });
         let found = ports.find(|port| address.is_some_and(|own| port.addresses.contains(&own)));
         found.ok_or_else(|| {
-            ProviderError::local(
-                ProviderErrorKind::NotFound,
+            CloudError::local(
+                CloudErrorKind::NotFound,
                 format!("server {replica} has no port on {}", self.template.network),
             )
         })
     }
 
-    fn body(&self, order: &Order) -> Result<CreateServer, ProviderError> {
+    fn body(&self, order: &Order) -> Result<CreateServer, CloudError> {
         let template = &self.template;
         let catalogue = order.catalogue.as_ref().clone();
         Ok(CreateServer {
@@ -144,11 +139,11 @@ impl OpenStack {
     }
 }
 
-impl Provider for OpenStack {
-    fn list(&mut self, now: Moment, sight: &mut Sight) -> Result<Listing, ProviderError> {
+impl Cloud for OpenStack {
+    fn list(&mut self, now: Moment, sight: &mut Sight) -> Result<Listing, CloudError> {
         self.know_a_network_name(&mut sight.names)?;
         let list = self
-            .cloud
+            .client
             .compute()
             .list_servers(&ServerQuery::default())
             .map_err(failed("the servers cannot be listed"))?;
@@ -173,13 +168,13 @@ impl Provider for OpenStack {
         })
     }
 
-    fn external_addresses(&mut self) -> Result<Vec<ExternalAddress>, ProviderError> {
+    fn external_addresses(&mut self) -> Result<Vec<ExternalAddress>, CloudError> {
         self.list_external_addresses()
     }
 
-    fn create(&mut self, order: &Order) -> Result<Accepted, ProviderError> {
+    fn create(&mut self, order: &Order) -> Result<Accepted, CloudError> {
         let body = self.body(order)?;
-        let mut made = self.cloud.compute().create_servers(&body);
+        let mut made = self.client.compute().create_servers(&body);
         let mut sent = body;
         if let Err(error) = &made
             && order.is_marked
@@ -190,23 +185,23 @@ impl Provider for OpenStack {
                 ..order.clone()
             };
             sent = self.body(&unmarked)?;
-            made = self.cloud.compute().create_servers(&sent);
+            made = self.client.compute().create_servers(&sent);
         }
         made.map(|created| self.accepted(&created, &sent))
             .map_err(failed("the servers cannot be created"))
     }
 
-    fn show(&mut self, replica: &ReplicaId, sight: &Sight) -> Result<Looked, ProviderError> {
+    fn show(&mut self, replica: &ReplicaId, sight: &Sight) -> Result<Looked, CloudError> {
         let mut names = sight.names.clone();
         self.know_a_network_name(&mut names)?;
-        let server = match self.cloud.compute().server(replica.as_str()) {
+        let server = match self.client.compute().server(replica.as_str()) {
             Ok(server) => server,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Looked::Gone),
             Err(error) => return Err(failed("the server cannot be read")(error)),
         };
         if server.id != replica.as_str() {
             let message = format!("asked for server {replica}, the cloud answers with another one");
-            return Err(ProviderError::local(ProviderErrorKind::BadAnswer, message));
+            return Err(CloudError::local(CloudErrorKind::BadAnswer, message));
         }
         let sight = Sight {
             names,
@@ -218,12 +213,12 @@ impl Provider for OpenStack {
         })
     }
 
-    fn mark(&mut self, replica: &ReplicaId, key: &str, value: &str) -> Result<(), ProviderError> {
+    fn mark(&mut self, replica: &ReplicaId, key: &str, value: &str) -> Result<(), CloudError> {
         self.write_mark(replica, key, value)
     }
 
-    fn delete(&mut self, replica: &ReplicaId) -> Result<(), ProviderError> {
-        match self.cloud.compute().delete_server(replica.as_str()) {
+    fn delete(&mut self, replica: &ReplicaId) -> Result<(), CloudError> {
+        match self.client.compute().delete_server(replica.as_str()) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
                 Err(failed("the server cannot be deleted")(error))
             }
@@ -231,11 +226,7 @@ impl Provider for OpenStack {
         }
     }
 
-    fn move_address(
-        &mut self,
-        address: &ExternalAddress,
-        to: &Standby,
-    ) -> Result<(), ProviderError> {
+    fn move_address(&mut self, address: &ExternalAddress, to: &Standby) -> Result<(), CloudError> {
         let port = match &to.port {
             Some(port) => port.clone(),
             None => self.port_of(to)?,
@@ -249,37 +240,38 @@ impl Provider for OpenStack {
                 _ => *first,
             });
         }
-        let moved =
-            self.cloud
-                .network()
-                .update_floating_ip(address.id.as_str(), &change, address.revision);
+        let moved = self.client.network().update_floating_ip(
+            address.id.as_str(),
+            &change,
+            address.revision,
+        );
         match moved {
             Ok(answer) => decided(address, &port.id, &answer),
             Err(error) => Err(failed("the floating IP cannot be moved")(error)),
         }
     }
 
-    fn fault(&mut self, replica: &ReplicaId) -> Result<Option<String>, ProviderError> {
+    fn fault(&mut self, replica: &ReplicaId) -> Result<Option<String>, CloudError> {
         let server = self
-            .cloud
+            .client
             .compute()
             .server(replica.as_str())
             .map_err(failed("the server cannot be read"))?;
         Ok(server.fault.map(|fault| fault.message))
     }
 
-    fn look_up(&mut self, before: Option<&Catalogue>) -> Result<LookedUp, ProviderError> {
-        let catalogue = self.template.resolve(&self.cloud)?;
+    fn look_up(&mut self, before: Option<&Catalogue>) -> Result<LookedUp, CloudError> {
+        let catalogue = self.template.resolve(&self.client)?;
         let changes = self.template.changes(before, &catalogue)?;
         Ok(LookedUp { catalogue, changes })
     }
 
-    fn find_port(&mut self, to: &Standby) -> Result<Option<Port>, ProviderError> {
+    fn find_port(&mut self, to: &Standby) -> Result<Option<Port>, CloudError> {
         self.port_of(to).map(Some)
     }
 
-    fn quota(&mut self) -> Result<Option<Quota>, ProviderError> {
-        let limits = self.cloud.compute().limits();
+    fn quota(&mut self) -> Result<Option<Quota>, CloudError> {
+        let limits = self.client.compute().limits();
         let limits = limits.map_err(failed("the project's limits cannot be read"))?;
         // -1 stands for no limit.
         let pair = |limit: Option<i64>, used: Option<i64>| {
@@ -297,11 +289,7 @@ impl Provider for OpenStack {
 /// Whether Neutron's 200 says that this request, and no other one at the same time, has moved the
 /// address. Neutron repeats an update that lost in its database without the condition, so that
 /// several writers get 200; but each step of the revision is one writer's.
-fn decided(
-    address: &ExternalAddress,
-    port: &str,
-    answer: &FloatingIp,
-) -> Result<(), ProviderError> {
+fn decided(address: &ExternalAddress, port: &str, answer: &FloatingIp) -> Result<(), CloudError> {
     let wanted = address
         .revision
         .and_then(|revision| revision.checked_add(1));
@@ -317,8 +305,8 @@ fn decided(
         (false, _) => "another writer changed it at the same time".to_owned(),
     };
     let message = format!("the floating IP may or may not have been moved: {why}");
-    let error = ProviderError::local(ProviderErrorKind::Changed, message);
-    Err(ProviderError {
+    let error = CloudError::local(CloudErrorKind::Changed, message);
+    Err(CloudError {
         outcome_unknown: true,
         ..error
     })

@@ -1,11 +1,11 @@
-//! The provider of virtual machines: what is asked of it, and how it can fail.
+//! The cloud of virtual machines: what is asked of it, and how it can fail.
 
 mod calls;
 pub mod openstack;
 
 pub use calls::{AtOnce, Calls, JobId, Reply, Request, Service, perform};
 
-pub use crate::pool::ProviderErrorKind;
+pub use crate::pool::CloudErrorKind;
 use crate::pool::{
     Accepted, CreateFailure, CreationMark, EventKind, ExternalAddress, Listing, Looked, Moment,
     Quota, ReplicaId,
@@ -87,52 +87,48 @@ pub struct NetworkNames {
 ///
 /// Each call blocks, for a bounded time, and nothing is remembered from one to the next: several may be made at a
 /// time. Only servers of the pool are ever named to it.
-pub trait Provider: Send {
+pub trait Cloud: Send {
     /// Lists the whole pool, without its external addresses.
     ///
     /// # Errors
     /// Any failure; a list that broke off is one.
-    fn list(&mut self, now: Moment, sight: &mut Sight) -> Result<Listing, ProviderError>;
+    fn list(&mut self, now: Moment, sight: &mut Sight) -> Result<Listing, CloudError>;
 
     /// Lists the pool's external addresses. Another service than that of the servers may answer:
     /// either can fail by itself.
     ///
     /// # Errors
     /// Any failure; a list that broke off is one.
-    fn external_addresses(&mut self) -> Result<Vec<ExternalAddress>, ProviderError>;
+    fn external_addresses(&mut self) -> Result<Vec<ExternalAddress>, CloudError>;
 
-    /// Asks for new servers, in one request. Where the provider takes no mark, they are made without it.
-    fn create(&mut self, order: &Order) -> Result<Accepted, ProviderError>;
+    /// Asks for new servers, in one request. Where the cloud takes no mark, they are made without it.
+    fn create(&mut self, order: &Order) -> Result<Accepted, CloudError>;
 
     /// Asks for one server by its id: it is there, has left the pool, or is gone.
     ///
     /// # Errors
     /// Whatever leaves that open.
-    fn show(&mut self, replica: &ReplicaId, sight: &Sight) -> Result<Looked, ProviderError>;
+    fn show(&mut self, replica: &ReplicaId, sight: &Sight) -> Result<Looked, CloudError>;
 
     /// Writes one item of a server's metadata, and never the one that makes it one of the pool.
-    fn mark(&mut self, replica: &ReplicaId, key: &str, value: &str) -> Result<(), ProviderError>;
+    fn mark(&mut self, replica: &ReplicaId, key: &str, value: &str) -> Result<(), CloudError>;
 
     /// Deletes a server. One that is not there any more is deleted.
-    fn delete(&mut self, replica: &ReplicaId) -> Result<(), ProviderError>;
+    fn delete(&mut self, replica: &ReplicaId) -> Result<(), CloudError>;
 
     /// Points an external address to a server in one step, provided that its record has not
     /// changed since it was listed. `Ok` only if it is certain that this request has done so; where
     /// the answer leaves that open, the error says so.
-    fn move_address(
-        &mut self,
-        address: &ExternalAddress,
-        to: &Standby,
-    ) -> Result<(), ProviderError>;
+    fn move_address(&mut self, address: &ExternalAddress, to: &Standby) -> Result<(), CloudError>;
 
-    /// Why a server failed, if the provider tells.
-    fn fault(&mut self, replica: &ReplicaId) -> Result<Option<String>, ProviderError>;
+    /// Why a server failed, if the cloud tells.
+    fn fault(&mut self, replica: &ReplicaId) -> Result<Option<String>, CloudError>;
 
     /// Looks up what the configured names stand for, and what of that has changed.
     ///
     /// # Errors
     /// A name that stands for nothing, or for more than one thing, and any failure.
-    fn look_up(&mut self, _before: Option<&Catalogue>) -> Result<LookedUp, ProviderError> {
+    fn look_up(&mut self, _before: Option<&Catalogue>) -> Result<LookedUp, CloudError> {
         Ok(LookedUp::default())
     }
 
@@ -140,13 +136,13 @@ pub trait Provider: Send {
     ///
     /// # Errors
     /// Also where it has no port on the wanted network.
-    fn find_port(&mut self, _to: &Standby) -> Result<Option<Port>, ProviderError> {
+    fn find_port(&mut self, _to: &Standby) -> Result<Option<Port>, CloudError> {
         Ok(None)
     }
 
-    /// What the provider allows, and what is used of it, if it tells. For people only: nothing
+    /// What the cloud allows, and what is used of it, if it tells. For people only: nothing
     /// is decided by it.
-    fn quota(&mut self) -> Result<Option<Quota>, ProviderError> {
+    fn quota(&mut self) -> Result<Option<Quota>, CloudError> {
         Ok(None)
     }
 }
@@ -165,7 +161,7 @@ pub struct Standby {
 /// A server's port on the wanted network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Port {
-    /// The provider's id.
+    /// The cloud's id.
     pub id: String,
     /// Its own addresses.
     pub addresses: Vec<IpAddr>,
@@ -193,14 +189,14 @@ pub struct NameChange {
     pub new: String,
 }
 
-/// A failed request to the provider.
+/// A failed request to the cloud.
 #[derive(Debug)]
-pub struct ProviderError {
+pub struct CloudError {
     /// What kind of failure it was.
-    pub kind: ProviderErrorKind,
+    pub kind: CloudErrorKind,
     /// What happened, in one sentence, without the source's text.
     pub message: String,
-    /// How long the provider asks to wait before the next request.
+    /// How long the cloud asks to wait before the next request.
     pub retry_after: Option<Duration>,
     /// Whether the request may have been carried out all the same.
     pub outcome_unknown: bool,
@@ -210,10 +206,10 @@ pub struct ProviderError {
     pub source: Option<Box<dyn Error + Send + Sync>>,
 }
 
-impl ProviderError {
-    /// An error that this side found, before anything was asked of the provider.
+impl CloudError {
+    /// An error that this side found, before anything was asked of the cloud.
     #[must_use]
-    pub fn local(kind: ProviderErrorKind, message: String) -> Self {
+    pub fn local(kind: CloudErrorKind, message: String) -> Self {
         Self {
             kind,
             message,
@@ -244,13 +240,13 @@ impl ProviderError {
     }
 }
 
-impl fmt::Display for ProviderError {
+impl fmt::Display for CloudError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl Error for ProviderError {
+impl Error for CloudError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source
             .as_deref()

@@ -1,9 +1,9 @@
 //! What a new server is made of, and what the configured names stand for.
 
 use super::error::failed;
+use crate::cloud::{Catalogue, CloudError, CloudErrorKind, NameChange};
 use crate::local_file::{MAX_CLOUD_INIT_BYTES, read_ordinary};
 use crate::pool::EventKind;
-use crate::provider::{Catalogue, NameChange, ProviderError, ProviderErrorKind};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use openstack_sdk_blocking::{
@@ -47,7 +47,7 @@ pub struct ServerTemplate {
 }
 
 impl ServerTemplate {
-    pub(super) fn resolve(&self, cloud: &Cloud) -> Result<Catalogue, ProviderError> {
+    pub(super) fn resolve(&self, cloud: &Cloud) -> Result<Catalogue, CloudError> {
         let (image, others) = self.find_images(cloud)?;
         let catalogue = Catalogue {
             is_community_image: is_community(&image),
@@ -71,7 +71,7 @@ impl ServerTemplate {
         &self,
         before: Option<&Catalogue>,
         now: &Catalogue,
-    ) -> Result<Vec<NameChange>, ProviderError> {
+    ) -> Result<Vec<NameChange>, CloudError> {
         if now.is_community_image && before.is_some_and(|before| !before.is_community_image) {
             let why = format!(
                 "only an image of the community ({}) has that name by now, and anybody can make one: set its id, if \
@@ -141,7 +141,7 @@ impl ServerTemplate {
     pub(super) fn find_images(
         &self,
         cloud: &Cloud,
-    ) -> Result<(ImageInfo, Vec<ImageInfo>), ProviderError> {
+    ) -> Result<(ImageInfo, Vec<ImageInfo>), CloudError> {
         let mut found = cloud
             .image()
             .find_images(&self.image)
@@ -172,7 +172,7 @@ impl ServerTemplate {
         Err(hinted(error, &self.image, names, "openstack image list"))
     }
 
-    pub(super) fn find_flavor(&self, cloud: &Cloud) -> Result<Flavor, ProviderError> {
+    pub(super) fn find_flavor(&self, cloud: &Cloud) -> Result<Flavor, CloudError> {
         let found = cloud
             .compute()
             .find_flavors(&self.flavor)
@@ -186,7 +186,7 @@ impl ServerTemplate {
         )
     }
 
-    pub(super) fn find_network(&self, cloud: &Cloud) -> Result<NetworkInfo, ProviderError> {
+    pub(super) fn find_network(&self, cloud: &Cloud) -> Result<NetworkInfo, CloudError> {
         let found = cloud
             .network()
             .find_networks(&self.network)
@@ -201,7 +201,7 @@ impl ServerTemplate {
         })
     }
 
-    pub(super) fn find_keypair(&self, cloud: &Cloud) -> Result<Option<Keypair>, ProviderError> {
+    pub(super) fn find_keypair(&self, cloud: &Cloud) -> Result<Option<Keypair>, CloudError> {
         let Some(name) = &self.keypair else {
             return Ok(None);
         };
@@ -220,7 +220,7 @@ impl ServerTemplate {
     pub(super) fn find_security_groups(
         &self,
         cloud: &Cloud,
-    ) -> Result<Vec<SecurityGroup>, ProviderError> {
+    ) -> Result<Vec<SecurityGroup>, CloudError> {
         const VARIABLE: &str = "OPENSTACK_SECURITY_GROUPS";
         if self.security_groups.is_empty() {
             return Ok(Vec::new());
@@ -248,7 +248,7 @@ impl ServerTemplate {
     }
 
     /// The name under which Nova shows addresses on the network. Only an id has to be looked up.
-    pub(super) fn network_name(&self, cloud: &Cloud) -> Result<String, ProviderError> {
+    pub(super) fn network_name(&self, cloud: &Cloud) -> Result<String, CloudError> {
         let looks_like_id = self.network.len() >= 32
             && self
                 .network
@@ -262,19 +262,19 @@ impl ServerTemplate {
     }
 
     /// The cloud-init file as Nova wants it, read anew each time.
-    pub(super) fn user_data(&self) -> Result<Option<String>, ProviderError> {
+    pub(super) fn user_data(&self) -> Result<Option<String>, CloudError> {
         let content = self.cloud_init()?;
         Ok(content.map(|content| STANDARD.encode(content)))
     }
 
     /// The content of the cloud-init file, if it fits.
-    pub(super) fn cloud_init(&self) -> Result<Option<Vec<u8>>, ProviderError> {
+    pub(super) fn cloud_init(&self) -> Result<Option<Vec<u8>>, CloudError> {
         let Some(path) = &self.cloud_init_file else {
             return Ok(None);
         };
         let unusable = |why: String| {
             let message = format!("OPENSTACK_CLOUD_INIT_FILE: {}: {why}", path.display());
-            ProviderError::local(ProviderErrorKind::LocalFile, message)
+            CloudError::local(CloudErrorKind::LocalFile, message)
         };
         let content = read_ordinary(path, MAX_CLOUD_INIT_BYTES).map_err(|error| {
             unusable(match error.kind() {
@@ -294,11 +294,11 @@ pub(super) fn is_community(image: &ImageInfo) -> bool {
 
 /// The error with the name that was most likely meant, and the command that shows all.
 fn hinted(
-    mut error: ProviderError,
+    mut error: CloudError,
     wanted: &str,
     names: Result<Vec<String>, Error>,
     command: &str,
-) -> ProviderError {
+) -> CloudError {
     let names = names.unwrap_or_default();
     if let Some(name) = nearest(wanted, names.iter().map(String::as_str)).filter(|n| *n != wanted) {
         error.message.push_str(&format!("; did you mean {name}?"));
@@ -312,7 +312,7 @@ fn the_only_one<T>(
     what: &str,
     found: Vec<T>,
     id: impl Fn(&T) -> &String,
-) -> Result<T, ProviderError> {
+) -> Result<T, CloudError> {
     if found.len() > 1 {
         let ids: Vec<&str> = found.iter().map(|one| id(one).as_str()).collect();
         let why = format!(
@@ -329,9 +329,6 @@ fn the_only_one<T>(
         .ok_or_else(|| unknown(variable, name, &why))
 }
 
-fn unknown(variable: &str, name: &str, why: &str) -> ProviderError {
-    ProviderError::local(
-        ProviderErrorKind::Lookup,
-        format!("{variable}={name}: {why}"),
-    )
+fn unknown(variable: &str, name: &str, why: &str) -> CloudError {
+    CloudError::local(CloudErrorKind::Lookup, format!("{variable}={name}: {why}"))
 }

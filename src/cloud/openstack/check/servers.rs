@@ -1,8 +1,8 @@
 //! What a new server is made of, and whether it fits together.
 
 use super::{Demands, Report};
-use crate::provider::openstack::error::failed;
-use crate::provider::openstack::lookup::{ServerTemplate, is_community};
+use crate::cloud::openstack::error::failed;
+use crate::cloud::openstack::lookup::{ServerTemplate, is_community};
 use openstack_sdk_blocking::{Cloud, Flavor, ImageInfo, NetworkInfo, SecurityGroup, nearest};
 use std::fmt::Write as _;
 

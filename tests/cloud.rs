@@ -1,4 +1,4 @@
-//! The OpenStack provider, over answers of a cloud that make no sense.
+//! OpenStack as the cloud, over answers of a cloud that make no sense.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,9 +11,9 @@ use openstack_sdk_blocking::{
     UserRef,
 };
 use serde_json::{Value, json};
+use simplescalevm::cloud::openstack::{OpenStack, ServerTemplate};
+use simplescalevm::cloud::{Cloud as _, Sight};
 use simplescalevm::pool::{Moment, Server, ServerState};
-use simplescalevm::provider::openstack::{OpenStack, ServerTemplate};
-use simplescalevm::provider::{Provider, Sight};
 use std::sync::{Arc, Mutex};
 
 /// A cloud whose list of servers is set, and that knows one by one those that are there.
@@ -65,7 +65,7 @@ impl Transport for Shared {
     }
 }
 
-fn provider(cloud: &Shared) -> (OpenStack, Sight) {
+fn open_stack(cloud: &Shared) -> (OpenStack, Sight) {
     let auth = Auth::Password {
         user: UserRef::Id("u".to_owned()),
         password: "secret".into(),
@@ -108,11 +108,11 @@ fn changed(id: &str, change: &Value) -> Value {
 /// Lists those servers, as one that remembers the replicas of the list before.
 fn list(
     cloud: &Shared,
-    (provider, sight): &mut (OpenStack, Sight),
+    (open_stack, sight): &mut (OpenStack, Sight),
     servers: Vec<Value>,
 ) -> Vec<Server> {
     cloud.0.lock().unwrap().list = servers;
-    let listed = provider.list(Moment::default(), sight).unwrap().servers;
+    let listed = open_stack.list(Moment::default(), sight).unwrap().servers;
     let is_known =
         |server: &&Server| server.state != ServerState::Unknown || sight.known.contains(&server.id);
     let known = listed
@@ -177,12 +177,12 @@ fn a_member_that_cannot_be_read_is_unknown() {
     ];
     for (change, (after, first)) in cases {
         let cloud = Shared::default();
-        let mut provider = provider(&cloud);
-        let good = list(&cloud, &mut provider, vec![member("a"), member("b")]);
+        let mut open_stack = open_stack(&cloud);
+        let good = list(&cloud, &mut open_stack, vec![member("a"), member("b")]);
         assert!(good.iter().all(|server| server.state == running()));
         let other = [changed("a", &change), member("b"), changed("c", &change)];
         for _ in 0..3 {
-            let servers = list(&cloud, &mut provider, other.to_vec());
+            let servers = list(&cloud, &mut open_stack, other.to_vec());
             let state = |id: &str| {
                 let found = servers.iter().find(|server| server.id.as_str() == id);
                 found
@@ -200,12 +200,12 @@ fn a_member_that_cannot_be_read_is_unknown() {
                 state("c")
             );
         }
-        let servers = list(&cloud, &mut provider, vec![member("a"), member("b")]);
+        let servers = list(&cloud, &mut open_stack, vec![member("a"), member("b")]);
         assert!(
             servers.iter().all(|server| server.state == running()),
             "{change}"
         );
-        let gone = list(&cloud, &mut provider, vec![member("b")]);
+        let gone = list(&cloud, &mut open_stack, vec![member("b")]);
         assert_eq!(gone.len(), 1, "{change}: a well-read list is believed");
     }
 }
@@ -222,9 +222,9 @@ fn a_lock_that_cannot_be_read_may_be_one() {
         (Value::Null, false),
     ] {
         let cloud = Shared::default();
-        let mut provider = provider(&cloud);
+        let mut open_stack = open_stack(&cloud);
         let change = json!({"locked": lock});
-        let servers = list(&cloud, &mut provider, vec![changed("a", &change)]);
+        let servers = list(&cloud, &mut open_stack, vec![changed("a", &change)]);
         assert_eq!(
             (servers[0].locked, &servers[0].state),
             (expected, &running()),
@@ -243,8 +243,8 @@ fn a_strangers_odd_server_is_not_of_the_pool() {
         json!({"id": "s", "metadata": {}, "OS-EXT-STS:vm_state": 5, "locked": "yes"}),
     ] {
         let cloud = Shared::default();
-        let mut provider = provider(&cloud);
-        let servers = list(&cloud, &mut provider, vec![odd.clone(), member("a")]);
+        let mut open_stack = open_stack(&cloud);
+        let servers = list(&cloud, &mut open_stack, vec![odd.clone(), member("a")]);
         assert_eq!(servers.len(), 1, "{odd}: {servers:?}");
         assert_eq!(servers[0].state, running(), "{odd}");
     }

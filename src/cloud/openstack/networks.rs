@@ -6,8 +6,8 @@
 
 use super::error::failed;
 use super::{OpenStack, state};
+use crate::cloud::{CloudError, NetworkNames, Sight};
 use crate::pool::{Creating, Moment, ServerState};
-use crate::provider::{NetworkNames, ProviderError, Sight};
 use openstack_sdk_blocking::{PortQuery, Server as NovaServer};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -34,12 +34,9 @@ impl NetworkNames {
 
 impl OpenStack {
     /// The name by which the addresses are to be found, as the settings have it.
-    pub(super) fn know_a_network_name(
-        &self,
-        names: &mut NetworkNames,
-    ) -> Result<(), ProviderError> {
+    pub(super) fn know_a_network_name(&self, names: &mut NetworkNames) -> Result<(), CloudError> {
         if names.ours.is_empty() {
-            let name = self.template.network_name(&self.cloud)?;
+            let name = self.template.network_name(&self.client)?;
             names.learn(&name);
         }
         Ok(())
@@ -82,16 +79,16 @@ impl OpenStack {
         }
     }
 
-    fn learn_from(&self, server: &NovaServer, sight: &mut Sight) -> Result<(), ProviderError> {
+    fn learn_from(&self, server: &NovaServer, sight: &mut Sight) -> Result<(), CloudError> {
         let network = match &sight.network {
             Some(network) => network.clone(),
-            None => self.template.find_network(&self.cloud)?.id,
+            None => self.template.find_network(&self.client)?.id,
         };
         let query = PortQuery {
             device_id: Some(server.id.clone()),
             ..PortQuery::default()
         };
-        let ports = self.cloud.network().ports(&query);
+        let ports = self.client.network().ports(&query);
         let ports = ports.map_err(failed("the server's ports cannot be listed"))?;
         for (name, addresses) in &server.addresses {
             let is_at = |port: &openstack_sdk_blocking::Port| {

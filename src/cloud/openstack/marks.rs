@@ -2,11 +2,11 @@
 
 use super::error::failed;
 use super::{OpenStack, ServerTemplate, state};
+use crate::cloud::{CloudError, CloudErrorKind, Order, Sight};
 use crate::pool::{
     Accepted, CREATION_KEY, CloudTime, CreationMark, Marks, ReplicaId, SERVED_KEY, Server,
     ServerState,
 };
-use crate::provider::{Order, ProviderError, ProviderErrorKind, Sight};
 use openstack_sdk_blocking::{CreateServer, Created, Error, Server as NovaServer};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -102,12 +102,12 @@ impl OpenStack {
         replica: &ReplicaId,
         key: &str,
         value: &str,
-    ) -> Result<(), ProviderError> {
+    ) -> Result<(), CloudError> {
         if key == self.template.metadata_key {
             let message = format!("{key} is what makes a server one of the pool");
-            return Err(ProviderError::local(ProviderErrorKind::Forbidden, message));
+            return Err(CloudError::local(CloudErrorKind::Forbidden, message));
         }
-        self.cloud
+        self.client
             .compute()
             .set_server_metadata(replica.as_str(), &[(key, value)])
             .map_err(failed("the server cannot be marked"))

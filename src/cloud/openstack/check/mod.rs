@@ -7,8 +7,8 @@ mod servers;
 
 use super::error::failed;
 use super::lookup::ServerTemplate;
+use crate::cloud::{CloudError, CloudErrorKind};
 use crate::pool::Policy;
-use crate::provider::{ProviderError, ProviderErrorKind};
 use openstack_sdk_blocking::{Cause, Cloud, ErrorKind, Server, ServerQuery, Service};
 use std::error::Error;
 
@@ -106,7 +106,7 @@ enum Obstacle {
 }
 
 impl Obstacle {
-    fn of(error: &ProviderError) -> Option<Self> {
+    fn of(error: &CloudError) -> Option<Self> {
         let source = error.source.as_ref()?;
         let error = source.downcast_ref::<openstack_sdk_blocking::Error>()?;
         if matches!(error.cause(), Some(Cause::WrongRegion(_))) {
@@ -183,8 +183,8 @@ impl Report {
     }
 
     /// Something that only this check wants to see, and not the daemon.
-    fn unseen(&mut self, subject: &'static str, error: &ProviderError) {
-        let remedy = if error.kind == ProviderErrorKind::Forbidden {
+    fn unseen(&mut self, subject: &'static str, error: &CloudError) {
+        let remedy = if error.kind == CloudErrorKind::Forbidden {
             "the daemon does without: compare it by hand, or give the user a role that may see it"
         } else {
             error
@@ -196,18 +196,12 @@ impl Report {
     }
 
     /// An error, with the remedy that it has, or else that one.
-    fn failed(&mut self, subject: &'static str, error: &ProviderError, lookup_remedy: &str) {
+    fn failed(&mut self, subject: &'static str, error: &CloudError, lookup_remedy: &str) {
         let remedy = error.remedy.as_deref().unwrap_or(lookup_remedy);
         self.error(subject, Verdict::Wrong, error, remedy);
     }
 
-    fn error(
-        &mut self,
-        subject: &'static str,
-        verdict: Verdict,
-        error: &ProviderError,
-        remedy: &str,
-    ) {
+    fn error(&mut self, subject: &'static str, verdict: Verdict, error: &CloudError, remedy: &str) {
         if let Some(obstacle) = Obstacle::of(error) {
             if let Some(met) = self.met.iter_mut().find(|met| met.obstacle == obstacle) {
                 if self.findings[met.finding].subject != subject && !met.also.contains(&subject) {
@@ -239,7 +233,7 @@ impl Report {
 }
 
 /// An error and all its causes, in one line.
-fn chain(error: &ProviderError) -> String {
+fn chain(error: &CloudError) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

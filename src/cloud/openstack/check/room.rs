@@ -1,9 +1,9 @@
 //! Whether the pool has room: quota, floor and cap, floating IPs.
 
 use super::Report;
+use crate::cloud::openstack::error::failed;
+use crate::cloud::openstack::lookup::ServerTemplate;
 use crate::pool::{Policy, are, counted};
-use crate::provider::openstack::error::failed;
-use crate::provider::openstack::lookup::ServerTemplate;
 use openstack_sdk_blocking::{
     Cloud, Flavor, FloatingIp, FloatingIpQuery, Limits, NetworkInfo, Port, PortQuery, Server,
 };

@@ -1,6 +1,6 @@
 //! Requests to the cloud as values: whoever decides hands them over, and takes in what they came to.
 
-use super::{Catalogue, LookedUp, Order, Port, Provider, ProviderError, Sight, Standby};
+use super::{Catalogue, Cloud, CloudError, LookedUp, Order, Port, Sight, Standby};
 use crate::pool::{Accepted, ExternalAddress, Listing, Looked, Moment, Quota, ReplicaId};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,27 +8,27 @@ use std::sync::Arc;
 /// A request, with all that it needs: nothing is chosen while it is made.
 #[derive(Debug, Clone)]
 pub enum Request {
-    /// [`Provider::list`].
+    /// [`Cloud::list`].
     List(Moment, Sight),
-    /// [`Provider::external_addresses`].
+    /// [`Cloud::external_addresses`].
     ExternalAddresses,
-    /// [`Provider::create`].
+    /// [`Cloud::create`].
     Create(Order),
-    /// [`Provider::show`].
+    /// [`Cloud::show`].
     Show(ReplicaId, Sight),
-    /// [`Provider::mark`]: server, key, value.
+    /// [`Cloud::mark`]: server, key, value.
     Mark(ReplicaId, &'static str, String),
-    /// [`Provider::delete`].
+    /// [`Cloud::delete`].
     Delete(ReplicaId),
-    /// [`Provider::move_address`].
+    /// [`Cloud::move_address`].
     Move(ExternalAddress, Standby),
-    /// [`Provider::fault`].
+    /// [`Cloud::fault`].
     Fault(ReplicaId),
-    /// [`Provider::look_up`].
+    /// [`Cloud::look_up`].
     LookUp(Option<Arc<Catalogue>>),
-    /// [`Provider::find_port`].
+    /// [`Cloud::find_port`].
     FindPort(Standby),
-    /// [`Provider::quota`].
+    /// [`Cloud::quota`].
     Quota,
 }
 
@@ -65,23 +65,23 @@ impl Request {
 #[derive(Debug)]
 pub enum Reply {
     /// To `List`, with what was learned about network names.
-    Listing(Result<Listing, ProviderError>, Sight),
+    Listing(Result<Listing, CloudError>, Sight),
     /// To `ExternalAddresses`.
-    ExternalAddresses(Result<Vec<ExternalAddress>, ProviderError>),
+    ExternalAddresses(Result<Vec<ExternalAddress>, CloudError>),
     /// To `Create`.
-    Created(Result<Accepted, ProviderError>),
+    Created(Result<Accepted, CloudError>),
     /// To `Show`.
-    Shown(Result<Looked, ProviderError>),
+    Shown(Result<Looked, CloudError>),
     /// To `Mark`, `Delete` and `Move`.
-    Done(Result<(), ProviderError>),
+    Done(Result<(), CloudError>),
     /// To `Fault`.
-    Fault(Result<Option<String>, ProviderError>),
+    Fault(Result<Option<String>, CloudError>),
     /// To `LookUp`.
-    LookedUp(Result<LookedUp, ProviderError>),
+    LookedUp(Result<LookedUp, CloudError>),
     /// To `FindPort`.
-    Port(Result<Option<Port>, ProviderError>),
+    Port(Result<Option<Port>, CloudError>),
     /// To `Quota`.
-    Quota(Result<Option<Quota>, ProviderError>),
+    Quota(Result<Option<Quota>, CloudError>),
 }
 
 /// A request under way, as it is told from others.
@@ -101,27 +101,27 @@ pub trait Calls {
 #[derive(Debug)]
 pub struct AtOnce<P> {
     /// The cloud.
-    pub provider: P,
+    pub cloud: P,
     ended: VecDeque<(JobId, Reply)>,
 }
 
-impl<P: Provider> AtOnce<P> {
+impl<P: Cloud> AtOnce<P> {
     /// Requests are made by this one.
-    pub fn new(provider: P) -> Self {
+    pub fn new(cloud: P) -> Self {
         Self {
-            provider,
+            cloud,
             ended: VecDeque::new(),
         }
     }
 }
 
-impl<P: Provider> Calls for AtOnce<P> {
+impl<P: Cloud> Calls for AtOnce<P> {
     fn places(&self) -> usize {
         1
     }
 
     fn begin(&mut self, job: JobId, request: Request) {
-        let reply = perform(&mut self.provider, request);
+        let reply = perform(&mut self.cloud, request);
         self.ended.push_back((job, reply));
     }
 
@@ -131,21 +131,21 @@ impl<P: Provider> Calls for AtOnce<P> {
 }
 
 /// Makes a request.
-pub fn perform(provider: &mut impl Provider, request: Request) -> Reply {
+pub fn perform(cloud: &mut impl Cloud, request: Request) -> Reply {
     match request {
         Request::List(now, mut sight) => {
-            let listing = provider.list(now, &mut sight);
+            let listing = cloud.list(now, &mut sight);
             Reply::Listing(listing, sight)
         }
-        Request::ExternalAddresses => Reply::ExternalAddresses(provider.external_addresses()),
-        Request::Create(order) => Reply::Created(provider.create(&order)),
-        Request::Show(replica, sight) => Reply::Shown(provider.show(&replica, &sight)),
-        Request::Mark(replica, key, value) => Reply::Done(provider.mark(&replica, key, &value)),
-        Request::Delete(replica) => Reply::Done(provider.delete(&replica)),
-        Request::Move(address, to) => Reply::Done(provider.move_address(&address, &to)),
-        Request::Fault(replica) => Reply::Fault(provider.fault(&replica)),
-        Request::LookUp(before) => Reply::LookedUp(provider.look_up(before.as_deref())),
-        Request::FindPort(to) => Reply::Port(provider.find_port(&to)),
-        Request::Quota => Reply::Quota(provider.quota()),
+        Request::ExternalAddresses => Reply::ExternalAddresses(cloud.external_addresses()),
+        Request::Create(order) => Reply::Created(cloud.create(&order)),
+        Request::Show(replica, sight) => Reply::Shown(cloud.show(&replica, &sight)),
+        Request::Mark(replica, key, value) => Reply::Done(cloud.mark(&replica, key, &value)),
+        Request::Delete(replica) => Reply::Done(cloud.delete(&replica)),
+        Request::Move(address, to) => Reply::Done(cloud.move_address(&address, &to)),
+        Request::Fault(replica) => Reply::Fault(cloud.fault(&replica)),
+        Request::LookUp(before) => Reply::LookedUp(cloud.look_up(before.as_deref())),
+        Request::FindPort(to) => Reply::Port(cloud.find_port(&to)),
+        Request::Quota => Reply::Quota(cloud.quota()),
     }
 }

@@ -1,7 +1,7 @@
 //! The login: who, for which project, and what that allows.
 
 use super::Report;
-use crate::provider::openstack::error::failed;
+use crate::cloud::openstack::error::failed;
 use openstack_sdk_blocking::{Cloud, ErrorKind, TokenInfo};
 
 const SUBJECT: &str = "login";
