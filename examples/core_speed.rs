@@ -9,7 +9,6 @@ use simplescalevm::pool::{
     Answer, CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Memory, Moment, Policy,
     ProbeResult, ReplicaId, Server, ServerState, plan, violations,
 };
-use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::net::Ipv4Addr;
 use std::num::NonZeroU64;
@@ -46,23 +45,24 @@ fn listing(size: u32, now: Moment) -> Listing {
         taken: now,
         cloud_time: Some(CloudTime(100_000)),
         servers: servers.collect(),
-        external_addresses: (0..20)
-            .map(|n| ExternalAddress {
-                id: ExternalAddressId::new(&format!("address-{n}")),
-                address: Ipv4Addr::new(192, 0, 2, n).into(),
-                holder: Holder::Server(id((u32::from(n) * 10).reverse_bits())),
-                revision: Some(1),
-            })
-            .collect(),
-        image: None,
+        external_addresses: Some(
+            (0..20)
+                .map(|n| ExternalAddress {
+                    id: ExternalAddressId::new(&format!("address-{n}")),
+                    address: Ipv4Addr::new(192, 0, 2, n).into(),
+                    holder: Holder::Server(id((u32::from(n) * 10).reverse_bits())),
+                    revision: Some(1),
+                })
+                .collect(),
+        ),
     }
 }
 
 /// One round of probes: all that are due are handed over, and all answer.
-fn round(memory: &mut Memory, policy: &Policy, holders: &BTreeSet<ReplicaId>, now: Moment) -> u32 {
+fn round(memory: &mut Memory, policy: &Policy, now: Moment) -> u32 {
     let mut rounds = Vec::new();
     loop {
-        let due = memory.due_probes(holders, now);
+        let due = memory.due_probes(now);
         if due.is_empty() {
             break;
         }
@@ -101,7 +101,6 @@ fn measure(size: u32) {
     };
     let at = |seconds: u64| Moment(Duration::from_secs(seconds));
     let list = listing(size, at(1));
-    let holders = list.holders();
     let resident = resident_bytes();
     let mut memory = Memory::default();
     memory.observe(&policy, &list);
@@ -112,23 +111,23 @@ fn measure(size: u32) {
     for trial in 0..TRIALS {
         let now = at(100 + 10 * trial as u64);
         rounds.push(timed(|| {
-            probes = round(&mut memory, &policy, &holders, now);
+            probes = round(&mut memory, &policy, now);
         }));
         let list = listing(size, now);
         lists.push(timed(|| memory.observe(&policy, &list)));
         let repeat = (400_000 / size).max(1);
         plans.push(busy(repeat, || {
-            let plan = plan(&policy, &memory, &list, now);
+            let plan = plan(&policy, &memory, now);
             assert!(!plan.actions.is_empty());
         }));
-        let plan = plan(&policy, &memory, &list, now);
+        let plan = plan(&policy, &memory, now);
         checks.push(busy(repeat, || {
-            let broken = violations(&policy, &memory, &list, &plan, now);
+            let broken = violations(&policy, &memory, &plan, now);
             assert!(broken.is_empty(), "{broken:?}");
         }));
         turns.push(timed(|| {
             for _ in 0..1_000 {
-                black_box(memory.due_probes(&holders, now));
+                black_box(memory.due_probes(now));
                 black_box(memory.next_probe());
             }
         }));

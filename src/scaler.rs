@@ -20,8 +20,8 @@ pub use parts::{Clock, Parts, Probes, Watcher};
 
 use crate::cloud::{Calls, Catalogue, CloudError, NetworkNames, Port, Request, Service};
 use crate::pool::{
-    Action, CycleStep, Listing, Lists, Memory, Moment, Note, Phase, Plan, ProbeFailure, ReplicaId,
-    Snapshot, Supply, Words, plan,
+    Action, CycleStep, Lists, Memory, Moment, Note, Phase, Plan, ProbeFailure, ReplicaId, Snapshot,
+    Supply, Words, plan,
 };
 use act::{Agenda, Ground, Object, Unanswered};
 use addresses::AddressService;
@@ -60,11 +60,8 @@ pub struct Scaler<P, Q, C, W> {
     parts: Parts<P, Q, C, W>,
     jobs: Jobs,
     memory: Memory,
-    listing: Option<Listing>,
-    /// When the external addresses of `listing` were asked for.
-    addresses_asked: Moment,
-    /// Who holds an external address, as last listed.
-    holders: BTreeSet<ReplicaId>,
+    /// The id of the image that new servers were made from when the pool was last listed.
+    image: Option<Arc<str>>,
     plan: Plan,
     journal: Journal,
     /// The list that is being made.
@@ -112,9 +109,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         Self {
             jobs: Jobs::new(parts.requests_per_second),
             memory: Memory::of(parts.instance),
-            listing: None,
-            addresses_asked: now,
-            holders: BTreeSet::new(),
+            image: None,
             plan: Plan::default(),
             journal: Journal::default(),
             look: None,
@@ -181,10 +176,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         // It is only for showing which replicas are out of date.
         self.begin(Errand::Names, Request::LookUp(None));
         self.take_replies();
-        let image = self.catalogue.as_ref().map(|c| c.image.as_str().into());
-        if let Some(listing) = &mut self.listing {
-            listing.image = image;
-        }
+        self.image = self.image_of_new_servers();
         Ok(())
     }
 
@@ -217,7 +209,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// Hands over the probes that are due; `false`: there was no room for all.
     fn hand_over(&mut self, now: Moment) -> bool {
         loop {
-            let due = self.memory.due_probes(&self.holders, now);
+            let due = self.memory.due_probes(now);
             if due.is_empty() {
                 return true;
             }
@@ -242,9 +234,9 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
 
     /// Makes the plan anew from the last list and all that is known now.
     pub fn replan(&mut self) -> &Plan {
-        if let Some(listing) = &self.listing {
+        if self.memory.listed_at().is_some() {
             let now = self.parts.clock.now();
-            let new = plan(&self.parts.policy, &self.memory, listing, now);
+            let new = plan(&self.parts.policy, &self.memory, now);
             let mut journal = std::mem::take(&mut self.journal);
             journal.planned(
                 self.when(),
@@ -272,7 +264,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
 
     /// Counts the time that has passed with what was known until now.
     fn count_supply(&mut self, now: Moment) {
-        if self.listing.is_some() {
+        if self.memory.listed_at().is_some() {
             let decided = self.supply.is_known() || !self.is_undecided();
             let floor = self.parts.policy.floor;
             self.supply.take(&self.plan.assessment, floor, decided, now);
@@ -296,7 +288,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         Snapshot {
             taken: now,
             cloud_time: self.memory.cloud_time(now),
-            last_list: self.listing.as_ref().map(|listing| listing.taken),
+            last_list: self.memory.listed_at(),
             floor: self.parts.policy.floor,
             capacity: self.parts.policy.capacity.get(),
             supply: self.supply,
@@ -306,15 +298,11 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                 .journal
                 .boots()
                 .expected(self.parts.policy.startup_grace),
-            image: self.listing.as_ref().and_then(|list| list.image.clone()),
+            image: self.image.clone(),
             max_count: self.parts.policy.max_count.map(NonZeroU64::get),
             plan: self.plan.clone(),
             records: self.memory.records().cloned().collect(),
-            external_addresses: self
-                .listing
-                .as_ref()
-                .map(|listing| listing.external_addresses.clone())
-                .unwrap_or_default(),
+            external_addresses: self.memory.external_addresses().to_vec(),
             backoff: self.memory.backoff(),
             last_fault: self.memory.last_fault().cloned(),
             shrunken_list: self.memory.shrunken_list().cloned(),
@@ -331,7 +319,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         if now >= self.next_list || self.lookout.is_due(now) {
             return true;
         }
-        if self.listing.is_none() {
+        if self.memory.listed_at().is_none() {
             return false;
         }
         self.replan_if_due();
@@ -340,7 +328,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             || self.memory.is_overdue(now)
             || self.plan.actions.iter().any(|action| {
                 let is_move = matches!(action, Action::MoveAddress { .. });
-                self.is_open(action) && (!is_move || self.addresses_are_fresh())
+                self.is_open(action) && (!is_move || self.memory.addresses_are_fresh())
             });
         let may_be_made = self
             .listed_on_demand
@@ -372,7 +360,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             // The first one waits for all of it.
             Some(look) => look
                 .until()
-                .filter(|_| self.listing.is_some())
+                .filter(|_| self.memory.listed_at().is_some())
                 .unwrap_or(look_again),
             None if self
                 .jobs
@@ -384,7 +372,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             None => look_again,
         };
         // While no list may be made, there is no plan to be made for one either.
-        let plans = self.listing.is_some() && now >= quiet_until && !self.is_stopping();
+        let plans = self.memory.listed_at().is_some() && now >= quiet_until && !self.is_stopping();
         let plan = if plans { self.pace.next() } else { look_again };
         self.next_probe(now)
             .min(list)
@@ -414,6 +402,11 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         self.carry_out(plan, Ground::List);
     }
 
+    /// The image that the names in the settings stand for now.
+    fn image_of_new_servers(&self) -> Option<Arc<str>> {
+        self.catalogue.as_ref().map(|c| c.image.as_str().into())
+    }
+
     fn stepped(&self, step: CycleStep, began: Moment) {
         let took = self.parts.clock.now().since(began);
         self.parts.watcher.note(&Note::Stepped(step, took));
@@ -432,15 +425,11 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     }
 
     fn words_of<'a>(&'a self, plan: &'a Plan) -> Words<'a> {
-        let addresses = self
-            .listing
-            .as_ref()
-            .map_or(&[][..], |listing| &listing.external_addresses);
         let clocks = self.when();
         let floor = self.parts.policy.floor;
         Words::new(
             &plan.assessment,
-            addresses,
+            self.memory.external_addresses(),
             self.memory.backoff(),
             floor,
             clocks,

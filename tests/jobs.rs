@@ -237,9 +237,8 @@ impl Bench {
                     taken,
                     cloud_time: Some(CloudTime(1_000 + state.now.0.as_secs())),
                     servers: state.servers.clone(),
-                    external_addresses: Vec::new(),
+                    external_addresses: None,
                     not_alone: BTreeSet::new(),
-                    image: None,
                 };
                 Reply::Listing(done().map(|()| listing), sight)
             }

@@ -65,8 +65,7 @@ impl Cloud for Still {
             taken: now,
             cloud_time: None,
             servers: self.0.clone(),
-            external_addresses: Vec::new(),
-            image: None,
+            external_addresses: None,
         })
     }
 

@@ -17,8 +17,8 @@ pub fn take_out_contradictions(
     let mut told = Vec::new();
     listing.servers = one_of_each_server(std::mem::take(&mut listing.servers), &mut told);
     one_server_for_each_address(listing, known_at, &mut told);
-    let addresses = std::mem::take(&mut listing.external_addresses);
-    listing.external_addresses = one_of_each_address(addresses, &mut told);
+    let addresses = listing.external_addresses.take();
+    listing.external_addresses = addresses.map(|all| one_of_each_address(all, &mut told));
     told
 }
 

@@ -15,19 +15,17 @@ mod clocks;
 mod cloud_error;
 mod contradictions;
 mod creations;
-mod deletions;
 mod event;
 mod foreign;
 mod gone;
 mod inquiry;
-mod invariants;
+mod inventory;
 mod mark;
 mod memory;
 mod moves;
-mod observation;
 mod plan;
-mod plan_moves;
 mod policy;
+mod promises;
 mod record;
 mod schedule;
 mod severity;
@@ -52,19 +50,19 @@ pub use foreign::{
     visible_json, visible_lines,
 };
 pub use inquiry::{Inquiry, Looked};
-pub use invariants::{Violation, violations};
-pub use mark::{CREATION_KEY, CreationMark, Instance, Marks, SERVED_KEY};
-pub use memory::{Heard, Memory, ProbeTarget, ShrunkenList};
-pub use moves::{MoveFailure, Moves, Refusal};
-pub use observation::{
+pub use inventory::{
     Creating, ExternalAddress, ExternalAddressId, Failed, Holder, Listing, ReplicaId, Server,
     ServerState,
 };
+pub use mark::{CREATION_KEY, CreationMark, Instance, Marks, SERVED_KEY};
+pub use memory::{Heard, Memory, ProbeTarget, ShrunkenList};
+pub use moves::{MoveFailure, Moves, Refusal};
 pub use plan::{
     Action, Blocked, CreateBlock, DeleteBlock, DeleteReason, MoveBlock, MoveReason, Plan, plan,
+    standbys,
 };
-pub use plan_moves::standbys;
 pub use policy::Policy;
+pub use promises::{Violation, violations};
 pub use record::Record;
 pub use severity::{BLOCKED_FOR, Finding, Health, NOTHING_READY_FOR, Reason, Severity};
 pub use snapshot::{ActionReport, CycleReport, Incident, Outcome, Snapshot};

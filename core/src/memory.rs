@@ -1,5 +1,6 @@
 //! What the scaler remembers from one observation to the next.
 
+mod addresses;
 mod failures;
 mod observe;
 mod probing;
@@ -21,6 +22,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use addresses::Addresses;
 pub use probing::{Heard, ProbeTarget};
 
 /// A list that lacks too much of the pool to be believed at once.
@@ -40,6 +42,9 @@ pub struct Memory {
     records: BTreeMap<ReplicaId, Arc<Record>>,
     schedule: Schedule,
     clocks: Clocks,
+    /// When the last list of the servers was asked for.
+    listed_at: Option<Moment>,
+    addresses: Addresses,
     first_list: Option<CloudTime>,
     /// When the newest server that a list has had was created.
     newest_server: Option<CloudTime>,
@@ -76,6 +81,12 @@ impl Memory {
             instance,
             ..Self::default()
         }
+    }
+
+    /// When the last list was asked for; `None`: there has been none.
+    #[must_use]
+    pub fn listed_at(&self) -> Option<Moment> {
+        self.listed_at
     }
 
     /// This process.

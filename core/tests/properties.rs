@@ -98,9 +98,9 @@ fn check_plan(
     now: Moment,
     seen: &Seen,
 ) -> TestCaseResult {
-    let made = plan(policy, memory, listing, now);
-    prop_assert_eq!(&made, &plan(policy, &memory.clone(), listing, now));
-    let broken = violations(policy, memory, listing, &made, now);
+    let made = plan(policy, memory, now);
+    prop_assert_eq!(&made, &plan(policy, &memory.clone(), now));
+    let broken = violations(policy, memory, &made, now);
     prop_assert_eq!(broken, BTreeSet::new());
     check_sums(policy, memory, &made, now)?;
     for action in &made.actions {
@@ -118,7 +118,7 @@ fn check_plan(
                 let moved = |f| made.actions.iter().any(|a| is_move_of(a, f, replica));
                 prop_assert!(after.iter().all(moved));
             }
-            Action::MoveAddress { .. } => check_move(policy, seen, listing, action)?,
+            Action::MoveAddress { .. } => check_move(policy, memory, seen, listing, action)?,
             Action::Create { .. } => {}
         }
     }
@@ -224,7 +224,13 @@ fn may_be_deleted(policy: &Policy, seen: &Seen, server: &Server, reason: DeleteR
         }
 }
 
-fn check_move(policy: &Policy, seen: &Seen, listing: &Listing, action: &Action) -> TestCaseResult {
+fn check_move(
+    policy: &Policy,
+    memory: &Memory,
+    seen: &Seen,
+    listing: &Listing,
+    action: &Action,
+) -> TestCaseResult {
     let Action::MoveAddress {
         address, from, to, ..
     } = action
@@ -232,7 +238,8 @@ fn check_move(policy: &Policy, seen: &Seen, listing: &Listing, action: &Action) 
         return Ok(());
     };
     prop_assert!(policy.external_addresses);
-    prop_assert!(listing.external_addresses.contains(address));
+    let listed = listing.external_addresses.as_ref();
+    prop_assert!(listed.is_some_and(|listed| listed.contains(address)));
     match &address.holder {
         Holder::Nobody => prop_assert_eq!(from, &None),
         Holder::Server(holder) => prop_assert_eq!(from.as_ref(), Some(holder)),
@@ -246,7 +253,7 @@ fn check_move(policy: &Policy, seen: &Seen, listing: &Listing, action: &Action) 
         prop_assert!(!serves, "taken from one that serves");
     }
     prop_assert!(listing.servers.iter().any(|s| &s.id == to));
-    prop_assert!(!listing.holders().contains(to));
+    prop_assert!(!memory.holders().contains(to));
     prop_assert!(seen.standing(policy, to).is_some_and(|a| !a.termination));
     Ok(())
 }
@@ -256,9 +263,8 @@ fn empty_list() -> Listing {
         taken: Moment::START,
         cloud_time: None,
         servers: Vec::new(),
-        external_addresses: Vec::new(),
+        external_addresses: Some(Vec::new()),
         not_alone: std::collections::BTreeSet::new(),
-        image: None,
     }
 }
 
@@ -327,7 +333,7 @@ fn run_with_restart(policy: &Policy, before: &[Event], after: &[Event]) -> TestC
         return Ok(());
     }
     fresh.observe(policy, &last);
-    let asked = plan(policy, &fresh, &last, now).assessment;
+    let asked = plan(policy, &fresh, now).assessment;
     for replica in asked.replicas.iter() {
         let runs = replica.address.is_some();
         prop_assert!(!runs || replica.counts == policy.capacity.get());
@@ -345,7 +351,7 @@ fn run_with_restart(policy: &Policy, before: &[Event], after: &[Event]) -> TestC
         }
         tell(&mut old, policy, event, now);
         tell(&mut fresh, policy, event, now);
-        let planned = plan(policy, &old, &last, now);
+        let planned = plan(policy, &old, now);
         // That others turned just before, only the old one knows.
         let is_one_of_many = |id: &ReplicaId| {
             planned.blocked.iter().any(|blocked| {
@@ -364,7 +370,7 @@ fn run_with_restart(policy: &Policy, before: &[Event], after: &[Event]) -> TestC
             age.is_some_and(|age| age >= policy.startup_grace) && planned.blocked.iter().any(starts)
         };
         let with_old = deletions(&planned);
-        for (replica, reason) in deletions(&plan(policy, &fresh, &last, now)) {
+        for (replica, reason) in deletions(&plan(policy, &fresh, now)) {
             let shown = last.servers.iter().find(|server| server.id == replica);
             // Where it could be asked, only the old one knows.
             let has_no_address = shown.is_some_and(|server| server.addresses.is_empty());

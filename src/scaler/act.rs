@@ -178,11 +178,11 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     }
 
     fn add(&mut self, plan: Plan, ground: Ground) {
-        let Some(listing) = self.listing.as_ref().filter(|_| !plan.actions.is_empty()) else {
+        let Some(taken) = self.memory.listed_at().filter(|_| !plan.actions.is_empty()) else {
             return;
         };
         let began = self.parts.clock.now();
-        let broken = violations(&self.parts.policy, &self.memory, listing, &plan, began);
+        let broken = violations(&self.parts.policy, &self.memory, &plan, began);
         if !broken.is_empty() {
             let when = self.when();
             return self.journal.refused(when, &broken, &self.parts.watcher);
@@ -190,7 +190,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         self.agenda.last_report += 1;
         let number = self.agenda.last_report;
         let report = CycleReport {
-            taken: listing.taken,
+            taken,
             available: plan.assessment.available,
             actions: Vec::with_capacity(plan.actions.len()),
         };
@@ -357,11 +357,11 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// What is done and why, and what becomes of an external address that could not be moved.
     fn sentence(&self, plan: &Plan, action: &Action) -> String {
         let mut sentence = self.words_of(plan).action(action);
-        let (Action::Delete { replica, .. }, Some(listing)) = (action, &self.listing) else {
+        let Action::Delete { replica, .. } = action else {
             return sentence;
         };
         let (moves, now) = (self.memory.moves(), self.parts.clock.now());
-        for address in &listing.external_addresses {
+        for address in self.memory.external_addresses() {
             let is_held = matches!(&address.holder, Holder::Server(id) if id == replica);
             if is_held && moves.is_given_up(&address.id, replica, now) {
                 let error = moves
@@ -472,18 +472,8 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         reason: MoveReason,
     ) {
         let now = self.parts.clock.now();
-        self.memory.moves_mut().succeeded(address, now);
+        self.memory.address_moved(address, to, now);
         self.agenda.moved.insert(address.clone());
-        // What is known now, so that the same move is not wanted again before the next list.
-        if let Some(listing) = &mut self.listing {
-            let listed = listing.external_addresses.iter_mut();
-            for known in listed.filter(|known| known.id == *address) {
-                known.holder = Holder::Server(to.clone());
-                // So the answer has said: only then is it certain that it was moved by this request.
-                known.revision = known.revision.map(|revision| revision.saturating_add(1));
-            }
-            self.holders = listing.holders();
-        }
         let silent_since = from
             .filter(|_| reason == MoveReason::HolderUnreachable)
             .and_then(|id| self.memory.record(id)?.unreachable_since);

@@ -4,7 +4,7 @@ use super::act::Ground;
 use super::look::Look;
 use super::{Clock, LIST_ON_DEMAND_AT_MOST_EVERY, Probes, Scaler, Watcher, wait_after};
 use crate::cloud::{Calls, CloudError, Service};
-use crate::pool::{Action, ExternalAddress, Listing, Moment, MoveReason, ReplicaId, short_name};
+use crate::pool::{Action, ExternalAddress, Moment, MoveReason, ReplicaId, short_name};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -36,12 +36,13 @@ fn is_rescue(action: &Action) -> bool {
 }
 
 impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
-    /// Takes in what a list of the external addresses says of moves whose outcome was open.
-    pub(super) fn settle_moves(&mut self, addresses: &[ExternalAddress], taken: Moment) {
+    /// Takes in a list of the external addresses.
+    pub(super) fn take_addresses_in(&mut self, asked: Moment, addresses: Vec<ExternalAddress>) {
         let when = self.when();
-        for (address, to) in self.memory.moves().confirmed(addresses, taken) {
-            let now = self.parts.clock.now();
-            self.memory.moves_mut().succeeded(&address, now);
+        let confirmed = self.memory.addresses_listed(addresses, asked, when.0);
+        self.address_lists.succeeded();
+        self.journal.addresses_listed();
+        for (address, to) in confirmed {
             let words = self.words_of(&self.plan);
             let (address, name) = (words.external_address(&address), words.replica(&to));
             let text = format!("{address} is on {name}: the move of unknown outcome was made");
@@ -77,7 +78,8 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             is_slow(asked)
         } else {
             let is_quiet = now < self.jobs.quiet_until(Service::Compute);
-            let is_missing = self.addresses.servers_fail || is_quiet || !self.addresses_are_fresh();
+            let is_missing =
+                self.addresses.servers_fail || is_quiet || !self.memory.addresses_are_fresh();
             self.look.is_none() && is_missing
         };
         let quiet_until = self.jobs.quiet_until(Service::Network);
@@ -85,8 +87,8 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         if !is_needed || !may_ask || self.is_stopping() || self.jobs.lists_addresses() {
             return false;
         }
-        let is_known = |listing: &Listing| now.since(listing.taken) <= SERVERS_ARE_KNOWN_FOR;
-        if !self.listing.as_ref().is_some_and(is_known) {
+        let is_known = |listed: Moment| now.since(listed) <= SERVERS_ARE_KNOWN_FOR;
+        if !self.memory.listed_at().is_some_and(is_known) {
             return false;
         }
         if self.pace.plan_is_due(now) {
@@ -108,18 +110,11 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             Ok(addresses) => addresses,
             Err(error) => return self.addresses_failed(asked, &error),
         };
-        if asked < self.addresses_asked {
-            // One that was asked for later has come before it.
+        if self.memory.has_newer_addresses(asked) {
             return;
         }
-        self.settle_moves(&addresses, asked);
+        self.take_addresses_in(asked, addresses);
         self.memory.moves_mut().listed(asked);
-        let addresses = self.as_known(addresses, asked);
-        self.addresses_are_known(asked);
-        if let Some(listing) = &mut self.listing {
-            listing.external_addresses = addresses;
-            self.holders = listing.holders();
-        }
         // What was looked up before the servers could not be listed may not hold any more.
         self.ports.clear();
         self.pump();
@@ -127,12 +122,6 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let mut plan = self.plan.clone();
         plan.actions.retain(is_rescue);
         self.carry_out_first(plan, Ground::Addresses { asked });
-    }
-
-    pub(super) fn addresses_are_known(&mut self, asked: Moment) {
-        self.addresses_asked = asked;
-        self.address_lists.succeeded();
-        self.journal.addresses_listed();
     }
 
     pub(super) fn addresses_failed(&mut self, asked: Moment, error: &CloudError) {
@@ -143,11 +132,5 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let when = self.when();
         let watcher = &self.parts.watcher;
         self.journal.addresses_failed(when, error, watcher);
-    }
-
-    /// Whether the external addresses were listed since the servers were, or with them.
-    pub(super) fn addresses_are_fresh(&self) -> bool {
-        let listed = self.listing.as_ref().map(|listing| listing.taken);
-        listed.is_none_or(|taken| self.addresses_asked >= taken)
     }
 }

@@ -228,11 +228,9 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
 
     /// The next standbys whose port is not known: when a holder dies, each request counts.
     fn ports_to_prepare(&self) -> Vec<ReplicaId> {
-        let Some(listing) = &self.listing else {
-            return Vec::new();
-        };
-        let count = listing.external_addresses.len().min(STANDBYS_PREPARED);
-        let mut next = standbys(&self.memory, &self.plan.assessment, listing, count);
+        let addresses = self.memory.external_addresses().len();
+        let count = addresses.min(STANDBYS_PREPARED);
+        let mut next = standbys(&self.memory, &self.plan.assessment, count);
         // Asked once: a replica without a port on the wanted network is not asked for in each cycle.
         next.retain(|id| !self.ports.contains_key(id));
         next

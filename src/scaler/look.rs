@@ -8,7 +8,7 @@ use crate::pool::{
     CycleStep, ExternalAddress, Failed, Inquiry, Listing, Looked, Moment, ReplicaId, ServerState,
     take_out_contradictions,
 };
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -144,7 +144,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         }
         match listed {
             Ok(addresses) => self.go_on_with(Some((asked, addresses))),
-            Err(error) if self.listing.is_some() && !self.is_stopping() => {
+            Err(error) if self.memory.listed_at().is_some() && !self.is_stopping() => {
                 self.addresses_failed(asked, &error);
                 self.go_on_with(None);
             }
@@ -159,32 +159,11 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             && let Stage::Addresses { mut listing, .. } = stage
         {
             let addresses_asked = addresses.map(|(asked, addresses)| {
-                listing.external_addresses = addresses;
+                listing.external_addresses = Some(addresses);
                 asked
             });
             self.listed(asked, listing, addresses_asked);
         }
-    }
-
-    /// Addresses as a list shows them; but where they have been moved to since it was made, as that left them.
-    pub(super) fn as_known(
-        &self,
-        mut addresses: Vec<ExternalAddress>,
-        asked: Moment,
-    ) -> Vec<ExternalAddress> {
-        let known = self.listing.as_ref().map(|l| &l.external_addresses[..]);
-        for address in &mut addresses {
-            let same = |other: &&ExternalAddress| other.id == address.id;
-            let is_newer = |known: &&ExternalAddress| match (known.revision, address.revision) {
-                (Some(known), Some(listed)) => known > listed,
-                _ => self.memory.moves().is_moved_since(&address.id, asked),
-            };
-            let known = known.and_then(|known| known.iter().find(same));
-            if let Some(known) = known.filter(is_newer) {
-                *address = known.clone();
-            }
-        }
-        addresses
     }
 
     /// A list has come; its external addresses were asked for at `addresses_asked`, if they have come with it. What it
@@ -194,7 +173,6 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         self.addresses.servers_fail = false;
         self.lists.succeeded();
         self.next_list = asked + self.parts.scaling_interval;
-        listing.image = self.catalogue.as_ref().map(|c| c.image.as_str().into());
         let arrived = self.parts.clock.now();
         let memory = &self.memory;
         let contradictions = take_out_contradictions(&mut listing, |id| memory.address_of(id));
@@ -242,7 +220,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                     self.list_addresses(Some(of_look));
                     return true;
                 }
-                if now >= *until && self.listing.is_some() {
+                if now >= *until && self.memory.listed_at().is_some() {
                     self.look = Some(look);
                     self.go_on_with(None);
                     return true;
@@ -340,16 +318,11 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         if has_more && goes_on {
             self.next_list = self.next_list.min(now + ASK_ON_AFTER);
         }
-        // One that was asked for later may have come before it.
-        let is_newest = |asked: &Moment| *asked >= self.addresses_asked;
-        if let Some(asked) = addresses_asked.filter(is_newest) {
-            self.settle_moves(&listing.external_addresses, asked);
-            let addresses = std::mem::take(&mut listing.external_addresses);
-            listing.external_addresses = self.as_known(addresses, asked);
-            self.addresses_are_known(asked);
-        } else {
-            let known = self.listing.as_ref().map(|l| l.external_addresses.clone());
-            listing.external_addresses = known.unwrap_or_default();
+        // Addresses that were asked for later may have come before these.
+        let addresses = listing.external_addresses.take().zip(addresses_asked);
+        let is_newest = |asked: Moment| !self.memory.has_newer_addresses(asked);
+        if let Some((addresses, asked)) = addresses.filter(|(_, asked)| is_newest(*asked)) {
+            self.take_addresses_in(asked, addresses);
         }
         let policy = &self.parts.policy;
         let memory = &self.memory;
@@ -371,11 +344,8 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         self.known = Arc::new(known.collect());
         self.parts.probes.forget(&|id| memory.record(id).is_none());
         self.ports.retain(|id, _| memory.record(id).is_some());
-        self.holders = listing.holders();
-        // There may be thousands of them, and they are taken in.
-        listing.not_alone = BTreeSet::new();
         self.answered.retain(|_, at| *at > listing.taken);
-        self.listing = Some(listing);
+        self.image = self.image_of_new_servers();
         self.tell_several_addresses();
         self.pace.changed();
         let when = self.when();

@@ -184,9 +184,8 @@ fn snapshot(day: Day, second: u64, count: u64) -> Snapshot {
             servers.sort_by(|a, b| a.id.cmp(&b.id));
             servers
         },
-        external_addresses: addresses(day),
+        external_addresses: Some(addresses(day)),
         not_alone: std::collections::BTreeSet::new(),
-        image: Some("image-new".into()),
     };
     memory.observe(&policy, &listing(second - 300));
     memory.observe(&policy, &listing(second - 4));
@@ -207,11 +206,10 @@ fn snapshot(day: Day, second: u64, count: u64) -> Snapshot {
         };
         memory.creation_answered(Err(quota), at(second - 8));
     }
-    let listing = listing(second - 4);
     Snapshot {
         taken: at(second),
         cloud_time: memory.cloud_time(at(second)),
-        last_list: Some(listing.taken),
+        last_list: memory.listed_at(),
         floor: policy.floor,
         capacity: CAPACITY,
         address_lists: Lists::default(),
@@ -220,11 +218,11 @@ fn snapshot(day: Day, second: u64, count: u64) -> Snapshot {
             ..Lists::default()
         },
         expected_boot: Duration::from_secs(150),
-        image: listing.image.clone(),
+        image: Some("image-new".into()),
         max_count: policy.max_count.map(NonZeroU64::get),
-        plan: plan(&policy, &memory, &listing, at(second)),
+        plan: plan(&policy, &memory, at(second)),
         records: memory.records().cloned().collect(),
-        external_addresses: listing.external_addresses,
+        external_addresses: memory.external_addresses().to_vec(),
         backoff: memory.backoff(),
         incidents: Arc::new(incidents(day, second).into()),
         events: if second > 10_000 {

@@ -120,9 +120,8 @@ impl Cloud for Shared {
             taken: now,
             cloud_time: Some(CloudTime(state.cloud_time)),
             servers: state.servers.values().cloned().collect(),
-            external_addresses: Vec::new(),
+            external_addresses: None,
             not_alone: std::collections::BTreeSet::new(),
-            image: None,
         })
     }
 

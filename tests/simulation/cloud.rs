@@ -372,9 +372,8 @@ fn true_list(world: &World) -> Listing {
         taken: Moment::START,
         cloud_time: Some(CloudTime(world.cloud_time())),
         servers: servers.collect(),
-        external_addresses: addresses.collect(),
+        external_addresses: Some(addresses.collect()),
         not_alone: std::collections::BTreeSet::new(),
-        image: None,
     }
 }
 
@@ -394,7 +393,7 @@ impl Cloud for SimCloud {
         }
         let mut listing = self.request("list", None, |world| Ok(Self::draw_list(world)))?;
         listing.taken = taken;
-        let addresses = std::mem::take(&mut listing.external_addresses);
+        let addresses = listing.external_addresses.take().unwrap_or_default();
         let mut world = self.world.lock();
         world.note(33, || {
             let of = |s: &Server| {
@@ -423,7 +422,9 @@ impl Cloud for SimCloud {
         let addresses = self.request("addresses", None, |world| {
             Ok(match &half_list {
                 Some((_, drawn)) => drawn.clone(),
-                None => Self::draw_list(world).external_addresses,
+                None => Self::draw_list(world)
+                    .external_addresses
+                    .unwrap_or_default(),
             })
         });
         let of_list = half_list.as_ref().map(|(number, _)| *number);

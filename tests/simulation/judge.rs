@@ -215,7 +215,7 @@ impl Judge {
         let life = self.life(number);
         life.list_failures = 0;
         let known = life.listed.as_ref().map(|listed| listed.addresses.clone());
-        listing.external_addresses = known.unwrap_or_default();
+        listing.external_addresses = known;
         life.arriving = Some(Arriving {
             list,
             asked: life.list_began.unwrap_or(now),
@@ -250,7 +250,7 @@ impl Judge {
         let newest = life.addresses_asked;
         if arriving.with_addresses.is_some_and(|asked| asked < newest) {
             let known = life.listed.as_ref().map(|listed| listed.addresses.clone());
-            arriving.listing.external_addresses = known.unwrap_or_default();
+            arriving.listing.external_addresses = known;
             arriving.with_addresses = None;
         }
         life.list(&policy, arriving.arrived, &arriving.listing);
@@ -260,7 +260,8 @@ impl Judge {
         life.answered.retain(|_, at| *at > arriving.asked);
         if let Some(asked) = arriving.with_addresses {
             life.addresses_asked = asked;
-            life.settle_moves(&arriving.listing.external_addresses);
+            let addresses = arriving.listing.external_addresses.as_deref();
+            life.settle_moves(addresses.unwrap_or_default());
         }
         for (now, id, shown) in arriving.shown {
             life.shown_one(&policy, now, &id, shown.as_ref());
@@ -280,7 +281,7 @@ impl Judge {
         let arriving = self.life(number).arriving.as_mut();
         if let Some(arriving) = arriving.filter(|arriving| Some(arriving.list) == of_list) {
             let in_time = now < arriving.arrived + ADDRESSES_ARE_WAITED_FOR_MS;
-            arriving.listing.external_addresses.clone_from(&addresses);
+            arriving.listing.external_addresses = Some(addresses.clone());
             arriving.with_addresses = Some(asked);
             if in_time {
                 arriving.goes_on(now);

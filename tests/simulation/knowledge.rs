@@ -475,7 +475,7 @@ impl Life {
         self.first_list.get_or_insert(now);
         self.done.clear();
         self.given.clear();
-        let addresses = self.with_own_moves(listing.external_addresses.clone());
+        let addresses = self.with_own_moves(listing.external_addresses.clone().unwrap_or_default());
         self.listed = Some(Listed {
             asked: 0,
             ended: now,

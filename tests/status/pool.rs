@@ -106,15 +106,14 @@ fn listing(taken: u64) -> Listing {
             server("starting", running(5), CLOUD_START + taken - 60),
             server("<b>\"\n\u{202e}&\\", running(6), old),
         ],
-        external_addresses: vec![
+        external_addresses: Some(vec![
             floating_ip(1, Holder::Server(id("id-done"))),
             floating_ip(2, Holder::Server(id("id-silent"))),
             floating_ip(3, Holder::Nobody),
             floating_ip(4, Holder::Stranger),
             floating_ip(5, Holder::Server(id("id-of-another-pool"))),
             floating_ip(6, Holder::Server(id("id-full"))),
-        ],
-        image: Some("image-new".into()),
+        ]),
     }
 }
 
@@ -211,12 +210,12 @@ pub(crate) fn large(count: usize) -> Snapshot {
     });
     let listing = Listing {
         servers: servers.collect(),
-        external_addresses: Vec::new(),
+        external_addresses: Some(Vec::new()),
         ..listing(1)
     };
     memory.observe(&policy, &listing);
     let mut supply = Supply::default();
-    let plan = plan(&policy, &memory, &listing, at(1));
+    let plan = plan(&policy, &memory, at(1));
     supply.take(&plan.assessment, 0, true, at(1));
     Snapshot {
         taken: at(1),
@@ -232,8 +231,7 @@ pub(crate) fn large(count: usize) -> Snapshot {
 
 fn snapshot(policy: &Policy, memory: &Memory) -> Snapshot {
     let now = at(1_395);
-    let listing = listing(1_390);
-    let plan = plan(policy, memory, &listing, now);
+    let plan = plan(policy, memory, now);
     let mut supply = Supply::default();
     for second in [1_000, 1_395] {
         supply.take(&plan.assessment, policy.floor, true, at(second));
@@ -242,7 +240,7 @@ fn snapshot(policy: &Policy, memory: &Memory) -> Snapshot {
         foreign: 0,
         taken: now,
         cloud_time: memory.cloud_time(now),
-        last_list: Some(listing.taken),
+        last_list: Some(at(1_390)),
         floor: policy.floor,
         capacity: policy.capacity.get(),
         max_count: Some(20),
@@ -254,10 +252,10 @@ fn snapshot(policy: &Policy, memory: &Memory) -> Snapshot {
             failing_since: Some(at(1_392)),
         },
         expected_boot: Duration::from_secs(90),
-        image: listing.image,
+        image: Some("image-new".into()),
         plan,
         records: memory.records().cloned().collect(),
-        external_addresses: listing.external_addresses,
+        external_addresses: memory.external_addresses().to_vec(),
         backoff: memory.backoff(),
         last_fault: memory.last_fault().cloned(),
         shrunken_list: None,

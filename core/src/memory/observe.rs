@@ -35,6 +35,10 @@ impl Memory {
     ) -> bool {
         let now = listing.taken;
         self.lists += 1;
+        self.listed_at = Some(now);
+        if let Some(addresses) = &listing.external_addresses {
+            self.addresses_listed(addresses.clone(), now, arrived);
+        }
         if self.lists == 1 && policy.settles_after_start > Duration::ZERO {
             self.creations.hold(now + policy.settles_after_start);
         }

@@ -5,7 +5,6 @@ use super::super::{
     Moment, Phase, Policy, ProbeResult, ReplicaId, assess, terminations::Wait, trial::Shown,
 };
 use super::Memory;
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// A replica that is due to be probed.
@@ -101,7 +100,8 @@ impl Memory {
     /// Which replicas are due to be probed, holders of external addresses first, then those that
     /// have waited longest. There may be more: this is for handing them over bit by bit.
     #[must_use]
-    pub fn due_probes(&self, holders: &BTreeSet<ReplicaId>, now: Moment) -> Vec<ProbeTarget> {
+    pub fn due_probes(&self, now: Moment) -> Vec<ProbeTarget> {
+        let holders = self.holders();
         let is_due = |id: &&ReplicaId| {
             let due = self.record(id).and_then(Record::due);
             due.is_some_and(|due| due <= now)

@@ -81,9 +81,8 @@ fn happen(memory: &mut Memory, rounds: &mut [u64], kinds: &mut [u8], step: Step,
                     taken: now,
                     cloud_time: None,
                     servers: listed.map(|(n, kind)| server(n, *kind)).collect(),
-                    external_addresses: Vec::new(),
+                    external_addresses: Some(Vec::new()),
                     not_alone: std::collections::BTreeSet::new(),
-                    image: None,
                 },
             );
         }

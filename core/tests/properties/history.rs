@@ -244,9 +244,8 @@ pub(crate) fn listing(event: &Event, now: Moment) -> Option<Listing> {
         taken: now,
         cloud_time: with_time.then(|| cloud_time(now)),
         servers,
-        external_addresses: holders.iter().enumerate().map(external).collect(),
+        external_addresses: Some(holders.iter().enumerate().map(external).collect()),
         not_alone: std::collections::BTreeSet::new(),
-        image: None,
     })
 }
 

@@ -164,8 +164,7 @@ fn who_has_waited_longest_is_asked_for_first() {
         taken: world.now,
         cloud_time: None,
         servers: Vec::new(),
-        external_addresses: Vec::new(),
-        image: None,
+        external_addresses: Some(Vec::new()),
     };
     assert_eq!(world.memory.questions(&empty), all);
     let asked = all[..2].iter().map(|id| (id.clone(), Looked::NotKnown));

@@ -53,7 +53,7 @@ fn active_is_running_and_probed() {
         world.add(name, state, OLD);
     }
     world.list();
-    let due = world.memory.due_probes(&[].into(), world.now);
+    let due = world.memory.due_probes(world.now);
     let due: Vec<&str> = due.iter().map(|t| t.replica.as_str()).collect();
     // One that is off by the cloud's word, and has an address, is asked all the same.
     assert_eq!(due, ["a", "e"]);
@@ -413,5 +413,5 @@ fn replica_that_loses_its_address_is_not_taken_for_new() {
     world.wait(2 * OLD);
     world.list();
     check(&world, "a serving 0, b serving 1 = 1", "");
-    assert_eq!(world.memory.due_probes(&[].into(), world.now).len(), 2);
+    assert_eq!(world.memory.due_probes(world.now).len(), 2);
 }

@@ -4,12 +4,11 @@ use crate::world::{
     BUILDING, ERROR, NO_ADDRESS, OLD, STOPPED, World, address_of, check, held, id, running, s,
 };
 use simplescalevm_core::{Answer, ProbeFailure, ServerState};
-use std::collections::BTreeSet;
 
 const GROUP: [&str; 4] = ["a", "b", "c", "d"];
 
 fn asked(world: &World) -> Vec<String> {
-    let due = world.memory.due_probes(&BTreeSet::new(), world.now);
+    let due = world.memory.due_probes(world.now);
     due.iter()
         .map(|target| target.replica.to_string())
         .collect()

@@ -85,9 +85,8 @@ impl World {
                 taken: Moment::START,
                 cloud_time: None,
                 servers: Vec::new(),
-                external_addresses: Vec::new(),
+                external_addresses: Some(Vec::new()),
                 not_alone: std::collections::BTreeSet::new(),
-                image: None,
             },
         }
     }
@@ -221,9 +220,8 @@ impl World {
             taken: self.now,
             cloud_time: Some(cloud_time),
             servers: names.iter().map(|n| self.servers[*n].clone()).collect(),
-            external_addresses: self.addresses.clone(),
+            external_addresses: Some(self.addresses.clone()),
             not_alone: std::collections::BTreeSet::new(),
-            image: None,
         }
     }
 
@@ -364,10 +362,10 @@ impl World {
 
     /// The plan, which has to be the same when made again and to keep every promise.
     pub(crate) fn plan(&self) -> Plan {
-        let made = plan(&self.policy, &self.memory, &self.listing, self.now);
-        let again = plan(&self.policy, &self.memory, &self.listing, self.now);
+        let made = plan(&self.policy, &self.memory, self.now);
+        let again = plan(&self.policy, &self.memory, self.now);
         assert_eq!(made, again, "a plan depends on nothing else");
-        let broken = violations(&self.policy, &self.memory, &self.listing, &made, self.now);
+        let broken = violations(&self.policy, &self.memory, &made, self.now);
         assert_eq!(broken, BTreeSet::new(), "{made:#?}");
         made
     }

@@ -162,9 +162,8 @@ impl Cloud for OpenStack {
             taken: now,
             cloud_time: list.date.map(CloudTime),
             servers,
-            external_addresses: Vec::new(),
+            external_addresses: None,
             not_alone,
-            image: None,
         })
     }
 

@@ -61,7 +61,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         if self.unanswered.is_left_out(&object, now) {
             return Some(Hindrance::Unanswered);
         }
-        let listed = self.listing.as_ref().map(|listing| listing.taken);
+        let listed = self.memory.listed_at();
         let listed = match ground {
             Ground::List => listed.unwrap_or_default(),
             Ground::Addresses { asked } => asked,
@@ -70,7 +70,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             return Some(Hindrance::OldList);
         }
         let is_move = matches!(action, Action::MoveAddress { .. });
-        if is_move && ground == Ground::List && !self.addresses_are_fresh() {
+        if is_move && ground == Ground::List && !self.memory.addresses_are_fresh() {
             return Some(Hindrance::OldAddresses);
         }
         if self.is_tried_since(&object, listed) {
@@ -96,7 +96,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     fn is_tried_since(&self, object: &Object, listed: Moment) -> bool {
         let is_later = |answered: &Moment| *answered > listed;
         match object {
-            Object::Address(id) => self.memory.moves().is_newer(id, self.addresses_asked),
+            Object::Address(id) => self.memory.is_moved_since_listed(id),
             _ => self.jobs.concern(object) || self.answered.get(object).is_some_and(is_later),
         }
     }
@@ -114,7 +114,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             // It goes with the moves that it waits for.
             (Hindrance::AddressNotMoved, Action::Delete { after, .. }) => {
                 let is_failed = |id: &ExternalAddressId| Object::Address(id.clone());
-                self.addresses_are_fresh()
+                self.memory.addresses_are_fresh()
                     && !after.iter().any(|id| self.failed.contains(&is_failed(id)))
             }
             _ => false,
@@ -131,12 +131,9 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// Whether a plan made now would still have an action of the plan that is being carried out. A
     /// replica may have said something else in the meantime.
     fn is_still_wanted(&self, action: &Action, now: Moment) -> bool {
-        let Some(listing) = &self.listing else {
-            return false;
-        };
         let anew;
         let newest = if self.pace.plan_is_old(now) {
-            anew = plan(&self.parts.policy, &self.memory, listing, now);
+            anew = plan(&self.parts.policy, &self.memory, now);
             &anew
         } else {
             &self.plan

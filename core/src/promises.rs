@@ -3,8 +3,7 @@
 //! The scaler checks each plan against them before it applies it, and so do the tests.
 
 use super::{
-    Action, Assessment, DeleteReason, Holder, Listing, Memory, Moment, Phase, Plan, Policy,
-    ReplicaId,
+    Action, Assessment, DeleteReason, Holder, Memory, Moment, Phase, Plan, Policy, ReplicaId,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -44,14 +43,13 @@ pub enum Violation {
 pub fn violations(
     policy: &Policy,
     memory: &Memory,
-    listing: &Listing,
     plan: &Plan,
     now: Moment,
 ) -> BTreeSet<Violation> {
     let mut found = BTreeSet::new();
     let mut deleted = BTreeSet::new();
     let mut moved = BTreeSet::new();
-    let mut served = listing.holders();
+    let mut served = memory.holders().clone();
     let mut stage = 0;
     let mut created = 0_u64;
     for action in &plan.actions {

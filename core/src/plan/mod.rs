@@ -1,13 +1,14 @@
 //! The decision: from what is known to what is to be done, and why.
 
-use super::{
-    Assessment, BackoffCause, ExternalAddress, ExternalAddressId, Listing, Memory, Moment, Policy,
-    Record, ReplicaId, assess,
-    deletions::plan_deletions,
-    plan_moves::{Wait, plan_moves, waits_for},
+mod creation;
+mod deletions;
+mod moves;
+
+use crate::{
+    Assessment, BackoffCause, ExternalAddress, ExternalAddressId, Memory, Moment, Policy,
+    ReplicaId, assess, names,
 };
-use crate::names;
-use std::collections::BTreeMap;
+pub use moves::standbys;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -272,134 +273,47 @@ pub struct Plan {
     pub missing: u64,
 }
 
-/// Plans completely, without doing anything.
-#[must_use]
-pub fn plan(policy: &Policy, memory: &Memory, listing: &Listing, now: Moment) -> Plan {
-    let assessment = assess(policy, memory, now);
-    let mut plan = Plan {
-        missing: policy.missing(assessment.available),
-        ..Plan::default()
-    };
-    let deletions = plan_deletions(
-        policy,
-        memory,
-        &assessment,
-        (listing.taken, now),
-        &mut plan.blocked,
-    );
-    let moves = if policy.external_addresses {
-        let going = going(&deletions, &plan.blocked);
-        plan_moves(memory, &assessment, listing, &going, now, &mut plan.blocked)
-    } else {
-        Vec::new()
-    };
-    // INVARIANT: addresses, then deletions, then the creation. An address that its holder takes
-    // along into deletion is lost to callers until the next cycle.
-    for (replica, reason) in deletions {
-        let sofar = (&moves[..], &plan.blocked[..]);
-        match waits_for(memory, listing, sofar, (&replica, reason), now) {
-            Wait::Moves(after) => plan.actions.push(Action::Delete {
-                replica,
-                reason,
-                after,
-            }),
-            Wait::Blocked(why) => plan.blocked.push(Blocked::Delete {
-                replica,
-                reason,
-                why,
-            }),
-            Wait::UnderWay => {}
+/// What one step of the plan comes to: what it wants done, in order, and what it would have wanted and why not.
+#[derive(Debug)]
+struct Step<A> {
+    actions: Vec<A>,
+    blocked: Vec<Blocked>,
+}
+
+impl<A> Default for Step<A> {
+    fn default() -> Self {
+        Self {
+            actions: Vec::new(),
+            blocked: Vec::new(),
         }
     }
-    plan.actions.splice(0..0, moves);
-    let count = plan_creation(
-        policy,
-        memory,
-        (&assessment, plan.missing),
-        now,
-        &mut plan.blocked,
-    );
-    if let Some(count) = NonZeroU64::new(count) {
-        plan.actions.push(Action::Create { count });
-    }
-    plan.assessment = assessment;
-    plan
 }
 
-/// The replicas that are no place for an external address any more: those about to be deleted,
-/// and those that only the operator's lock keeps.
-fn going(
-    deletions: &[(ReplicaId, DeleteReason)],
-    blocked: &[Blocked],
-) -> BTreeMap<ReplicaId, DeleteReason> {
-    let kept = blocked.iter().filter_map(|blocked| match blocked {
-        Blocked::Delete {
-            replica,
-            reason,
-            why: DeleteBlock::Locked,
-        } => Some((replica.clone(), *reason)),
-        _ => None,
-    });
-    deletions.iter().cloned().chain(kept).collect()
-}
-
-fn plan_creation(
-    policy: &Policy,
-    memory: &Memory,
-    (assessment, missing): (&Assessment, u64),
-    now: Moment,
-    blocked: &mut Vec<Blocked>,
-) -> u64 {
-    if missing == 0 {
-        return 0;
-    }
-    let backoff = memory.backoff().filter(|b| now < b.until);
-    let why = if let Some(list) = memory.shrunken_list() {
-        Some(CreateBlock::ShrunkenList {
-            missing: list.missing.len(),
-        })
-    } else if let Some(since) = memory.creation_under_way() {
-        Some(CreateBlock::UnderWay { since })
-    } else if let Some(until) = memory.undecided_until(now) {
-        Some(CreateBlock::OutcomeUnknown { until })
-    } else if let Some(until) = memory.held_until(now) {
-        Some(CreateBlock::JustStarted { until })
+/// Plans completely, without doing anything.
+#[must_use]
+pub fn plan(policy: &Policy, memory: &Memory, now: Moment) -> Plan {
+    let assessment = assess(policy, memory, now);
+    let missing = policy.missing(assessment.available);
+    let wanted = deletions::wanted(policy, memory, &assessment, now);
+    let moves = if policy.external_addresses {
+        moves::plan_moves(memory, &assessment, &wanted, now)
     } else {
-        backoff.map(|b| CreateBlock::Backoff {
-            cause: b.cause,
-            until: b.until,
-        })
+        Step::default()
     };
-    if let Some(why) = why {
-        blocked.push(Blocked::Create {
-            count: missing,
-            why,
-        });
-        return 0;
+    let deletions = deletions::after_moves(memory, &wanted, &moves, now);
+    let creation = creation::plan_creation(policy, memory, &assessment, missing, now);
+    // INVARIANT: addresses, then deletions, then the creation. An address that its holder takes
+    // along into deletion is lost to callers until the next cycle.
+    Plan {
+        actions: [moves.actions, deletions.actions, creation.actions].concat(),
+        blocked: [
+            wanted.blocked,
+            moves.blocked,
+            deletions.blocked,
+            creation.blocked,
+        ]
+        .concat(),
+        assessment,
+        missing,
     }
-    let awaited = memory.awaited(now);
-    let counts = |record: &&Arc<Record>| !record.is_stuck_leaving(now);
-    let pool = memory.records().filter(counts).count() as u64;
-    let creating = assessment.creating().saturating_add(awaited);
-    let room = |max: Option<NonZeroU64>, used: u64| {
-        max.map_or(u64::MAX, |max| max.get().saturating_sub(used))
-    };
-    let (in_pool, at_once) = (
-        room(policy.max_count, pool.saturating_add(awaited)),
-        room(policy.max_creating, creating),
-    );
-    let (room, why) = if in_pool <= at_once {
-        let max = policy.max_count.map_or(0, NonZeroU64::get);
-        (in_pool, CreateBlock::MaxCount { max })
-    } else {
-        let max = policy.max_creating.map_or(0, NonZeroU64::get);
-        (at_once, CreateBlock::MaxCreating { max })
-    };
-    if missing > room {
-        blocked.push(Blocked::Create {
-            count: missing - room,
-            why,
-        });
-    }
-    missing.min(room)
 }

@@ -160,22 +160,9 @@ pub struct Listing {
     pub cloud_time: Option<CloudTime>,
     /// The servers of the pool, and those of which the cloud cannot say.
     pub servers: Vec<Server>,
-    /// The external addresses of the pool; empty without external address management.
-    pub external_addresses: Vec<ExternalAddress>,
+    /// The external addresses of the pool, where they were listed with the servers; `None`: they stay as they are known.
+    pub external_addresses: Option<Vec<ExternalAddress>>,
     /// Addresses on the wanted network that are no replica's alone: a server outside the pool has
     /// them, or several servers do.
     pub not_alone: BTreeSet<IpAddr>,
-    /// The id of the image that a new server would be made from; `None`: not known.
-    pub image: Option<Arc<str>>,
-}
-
-impl Listing {
-    /// The servers, of the pool or not, that have an external address of the pool.
-    #[must_use]
-    pub fn holders(&self) -> BTreeSet<ReplicaId> {
-        self.external_addresses
-            .iter()
-            .flat_map(|address| address.holder.servers().cloned())
-            .collect()
-    }
 }

@@ -1,22 +1,24 @@
 //! Which replicas are to be deleted, and why others are not.
 
-use super::{
-    Assessed, Assessment, Blocked, Creating, DeleteBlock, DeleteReason, Failed, Memory, Moment,
-    Phase, Policy, Record, ReplicaId, ServerState,
+use super::moves::{Wait, waits_for};
+use super::{Action, Blocked, DeleteBlock, DeleteReason, Step};
+use crate::{
+    Assessed, Assessment, Creating, Failed, Memory, Moment, Phase, Policy, Record, ReplicaId,
+    ServerState,
 };
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The deletions that the tables call for, and what speaks against others of them.
-pub(super) fn plan_deletions(
+pub(super) fn wanted(
     policy: &Policy,
     memory: &Memory,
     assessment: &Assessment,
-    when: (Moment, Moment),
-    blocked: &mut Vec<Blocked>,
-) -> Vec<(ReplicaId, DeleteReason)> {
+    now: Moment,
+) -> Step<(ReplicaId, DeleteReason)> {
     let anyone_answers = assessment.anyone_answers();
-    let mut deletions = Vec::new();
+    let when = (memory.listed_at().unwrap_or_default(), now);
+    let mut step = Step::default();
     let is_left = |(record, _): &(&Arc<Record>, &Assessed)| !record.delete_under_way;
     let all = memory.records().zip(assessment.replicas.iter());
     for (record, assessed) in all.filter(is_left) {
@@ -50,15 +52,41 @@ pub(super) fn plan_deletions(
         };
         let replica = record.server.id.clone();
         match why {
-            Some(why) => blocked.push(Blocked::Delete {
+            Some(why) => step.blocked.push(Blocked::Delete {
                 replica,
                 reason,
                 why,
             }),
-            None => deletions.push((replica, reason)),
+            None => step.actions.push((replica, reason)),
         }
     }
-    deletions
+    step
+}
+
+/// The wanted deletions, each after the moves that it waits for.
+pub(super) fn after_moves(
+    memory: &Memory,
+    wanted: &Step<(ReplicaId, DeleteReason)>,
+    moves: &Step<Action>,
+    now: Moment,
+) -> Step<Action> {
+    let mut step = Step::default();
+    for (replica, reason) in wanted.actions.iter().cloned() {
+        match waits_for(memory, moves, (&replica, reason), now) {
+            Wait::Moves(after) => step.actions.push(Action::Delete {
+                replica,
+                reason,
+                after,
+            }),
+            Wait::Blocked(why) => step.blocked.push(Blocked::Delete {
+                replica,
+                reason,
+                why,
+            }),
+            Wait::UnderWay => {}
+        }
+    }
+    step
 }
 
 /// For how long, at least, lists before the last one must have shown a server being built before

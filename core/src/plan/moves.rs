@@ -1,9 +1,9 @@
 //! Which external address goes where, and which deletion waits for that.
 
-use super::plan::{Action, Blocked, DeleteBlock, DeleteReason, MoveBlock, MoveReason};
-use super::{
-    Assessment, ExternalAddress, ExternalAddressId, Holder, Listing, Memory, Moment, Phase,
-    ReplicaId, ServerState,
+use super::{Action, Blocked, DeleteBlock, DeleteReason, MoveBlock, MoveReason, Step};
+use crate::{
+    Assessment, ExternalAddress, ExternalAddressId, Holder, Memory, Moment, Phase, ReplicaId,
+    ServerState,
 };
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -19,17 +19,16 @@ struct Wanted<'a> {
 pub(super) fn plan_moves(
     memory: &Memory,
     assessment: &Assessment,
-    listing: &Listing,
-    going: &BTreeMap<ReplicaId, DeleteReason>,
+    deletions: &Step<(ReplicaId, DeleteReason)>,
     now: Moment,
-    blocked: &mut Vec<Blocked>,
-) -> Vec<Action> {
-    let mut wanted: Vec<Wanted<'_>> = listing
-        .external_addresses
+) -> Step<Action> {
+    let going = going(deletions);
+    let mut wanted: Vec<Wanted<'_>> = memory
+        .external_addresses()
         .iter()
         .filter(|address| !memory.moves().is_under_way(&address.id))
         .filter_map(|address| {
-            let (reason, from) = reason_to_move(memory, assessment, &address.holder, going)?;
+            let (reason, from) = reason_to_move(memory, assessment, &address.holder, &going)?;
             Some(Wanted {
                 reason,
                 from,
@@ -41,7 +40,7 @@ pub(super) fn plan_moves(
     // standbys, an address that a caller may still be using matters more than an unused one.
     wanted.sort_by(|a, b| (a.reason, &a.address.id).cmp(&(b.reason, &b.address.id)));
     let refusing = memory.moves().refusing();
-    let standbys = standbys(memory, assessment, listing, wanted.len() + refusing);
+    let standbys = standbys(memory, assessment, wanted.len() + refusing);
     let may_go = |index: usize, standby: usize| {
         let (Some(wanted), Some(to)) = (wanted.get(index), standbys.get(standby)) else {
             return false;
@@ -50,23 +49,40 @@ pub(super) fn plan_moves(
         !memory.moves().is_open(id) && memory.moves().refusal(id, to, now).is_none()
     };
     let chosen = choose(wanted.len(), standbys.len(), &may_go);
-    let mut moves = Vec::new();
+    let mut step = Step::default();
     for (wanted, to) in wanted.into_iter().zip(chosen) {
         match to.and_then(|index| standbys.get(index)) {
-            Some(to) => moves.push(Action::MoveAddress {
+            Some(to) => step.actions.push(Action::MoveAddress {
                 address: wanted.address.clone(),
                 from: wanted.from,
                 to: to.clone(),
                 reason: wanted.reason,
             }),
-            None => blocked.push(Blocked::MoveAddress {
+            None => step.blocked.push(Blocked::MoveAddress {
                 address: wanted.address.id.clone(),
                 reason: wanted.reason,
                 why: why_not(memory, &wanted.address.id, &standbys, now),
             }),
         }
     }
-    moves
+    step
+}
+
+/// The replicas that are no place for an external address any more: those about to be deleted,
+/// and those that only the operator's lock keeps.
+fn going(deletions: &Step<(ReplicaId, DeleteReason)>) -> BTreeMap<ReplicaId, DeleteReason> {
+    let kept = deletions
+        .blocked
+        .iter()
+        .filter_map(|blocked| match blocked {
+            Blocked::Delete {
+                replica,
+                reason,
+                why: DeleteBlock::Locked,
+            } => Some((replica.clone(), *reason)),
+            _ => None,
+        });
+    deletions.actions.iter().cloned().chain(kept).collect()
 }
 
 /// A standby for each address, in their order, each the first one that may have it. Where all that
@@ -184,16 +200,11 @@ fn reason_to_move(
 /// So many serving replicas without an external address, the oldest first so that the choice is
 /// stable; but last of all those that could not be given one, the latest of them last.
 #[must_use]
-pub fn standbys(
-    memory: &Memory,
-    assessment: &Assessment,
-    listing: &Listing,
-    count: usize,
-) -> Vec<ReplicaId> {
+pub fn standbys(memory: &Memory, assessment: &Assessment, count: usize) -> Vec<ReplicaId> {
     if count == 0 {
         return Vec::new();
     }
-    let holders = listing.holders();
+    let holders = memory.holders();
     let targets = memory.moves().targets();
     let mut standbys: Vec<(Option<Moment>, Reverse<Duration>, &ReplicaId)> = memory
         .records()
@@ -231,8 +242,7 @@ pub(super) enum Wait {
 /// been refused for long enough.
 pub(super) fn waits_for(
     memory: &Memory,
-    listing: &Listing,
-    (moves, blocked): (&[Action], &[Blocked]),
+    moves: &Step<Action>,
     (replica, reason): (&ReplicaId, DeleteReason),
     now: Moment,
 ) -> Wait {
@@ -241,15 +251,15 @@ pub(super) fn waits_for(
     }
     let is_given_up =
         |address: &ExternalAddressId| memory.moves().is_given_up(address, replica, now);
-    let held = listing
-        .external_addresses
+    let held = memory
+        .external_addresses()
         .iter()
         .filter(|address| matches!(&address.holder, Holder::Server(holder) if holder == replica));
     for address in held {
         if memory.moves().is_under_way(&address.id) {
             return Wait::UnderWay;
         }
-        let why = blocked.iter().find_map(|blocked| match blocked {
+        let why = moves.blocked.iter().find_map(|blocked| match blocked {
             Blocked::MoveAddress {
                 address: id, why, ..
             } if *id == address.id => Some(why),
@@ -266,7 +276,7 @@ pub(super) fn waits_for(
             _ => {}
         }
     }
-    let after = moves.iter().filter_map(|action| match action {
+    let after = moves.actions.iter().filter_map(|action| match action {
         Action::MoveAddress {
             address,
             from: Some(from),
