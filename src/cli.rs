@@ -59,7 +59,7 @@ fn after_help() -> String {
 pub enum Command {
     /// Check the settings, log in and look at all that they need; changes nothing
     ///
-    /// Each line begins with ok, hint or WRONG. What is wrong keeps the daemon from its work; a hint
+    /// Each line begins with OK, WARNING or ERROR. An error keeps the daemon from its work; a warning
     /// does not, and is worth a look. A remedy follows where there is one.
     #[command(verbatim_doc_comment)]
     Check(Output),

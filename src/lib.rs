@@ -7,6 +7,7 @@
 // They end the thread where standard output or standard error cannot be written: see `runtime::print`.
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+pub mod check;
 pub mod cli;
 pub mod cloud;
 pub mod config;

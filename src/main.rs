@@ -2,6 +2,7 @@
 
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
+use simplescalevm::check;
 use simplescalevm::cli::{Command, CommandLine, ManSetting, NothingToDo, completions, man_page};
 use simplescalevm::config::{ConfigError, Environment, Section, Settings, variables};
 use simplescalevm::runtime;
@@ -23,7 +24,7 @@ fn main() -> ExitCode {
     };
     match line.command {
         None => with_settings(&line, runtime::run),
-        Some(Command::Check(output)) => with_settings(&line, |s| runtime::check(s, output.json)),
+        Some(Command::Check(output)) => with_settings(&line, |s| check::check(s, output.json)),
         Some(Command::Config(output)) => config(&line, output.json),
         Some(Command::Plan(output)) => with_settings(&line, |s| runtime::plan(s, output.json)),
         Some(Command::Healthcheck) => healthcheck(&line),

@@ -78,25 +78,25 @@ fn all_is_well() {
     ];
     let lines = [
         (
-            "ok login",
+            "OK login",
             "user scaler, project scaler, roles: member, reader",
         ),
-        ("ok pool", "2 of the project's 2 servers have group=scaled"),
-        ("ok clock", "agree"),
-        ("ok flavor", "d2-8 (1 vCPU, 512 MiB, disk 1 GiB)"),
-        ("ok image", "Debian 11"),
-        ("ok network", "Ext-Net, IPv4"),
-        ("ok zone", "nova"),
-        ("ok keypair", "ops"),
-        ("ok security groups", "default"),
+        ("OK pool", "2 of the project's 2 servers have group=scaled"),
+        ("OK clock", "agree"),
+        ("OK flavor", "d2-8 (1 vCPU, 512 MiB, disk 1 GiB)"),
+        ("OK image", "Debian 11"),
+        ("OK network", "Ext-Net, IPv4"),
+        ("OK zone", "nova"),
+        ("OK keypair", "ops"),
+        ("OK security groups", "default"),
         (
-            "ok quota",
+            "OK quota",
             "room for 1998 more servers: 2 of 2000 instances used",
         ),
-        ("ok floor", "3 free resources are 3 servers"),
-        ("ok cap", "REPLICA_MAX_COUNT=10 fits"),
-        ("ok cloud-init file", "none"),
-        ("ok replicas", "2 of 2 that run answer"),
+        ("OK floor", "3 free resources are 3 servers"),
+        ("OK cap", "REPLICA_MAX_COUNT=10 fits"),
+        ("OK cloud-init file", "none"),
+        ("OK replicas", "2 of 2 that run answer"),
     ];
     check(&cloud, &more, &lines, "All is well.");
     // It changes nothing.
@@ -138,7 +138,7 @@ fn names_that_stand_for_nothing() {
 fn a_reader_may_not_create() {
     let cloud = quick_cloud(|c| c.roles = "reader".to_owned());
     let lines = [
-        ("WRONG permissions", "the roles (reader) allow to look"),
+        ("ERROR permissions", "the roles (reader) allow to look"),
         ("->", "give the user the role member"),
     ];
     check(&cloud, &[], &lines, "One thing is wrong.");
@@ -148,13 +148,13 @@ fn a_reader_may_not_create() {
 fn floor_and_cap_have_to_fit_into_the_quota() {
     let cloud = quick_cloud(|c| c.quota_instances = 2);
     let lines = [
-        ("ok quota", "room for 2 more servers: 0 of 2 instances used"),
+        ("OK quota", "room for 2 more servers: 0 of 2 instances used"),
         (
-            "WRONG floor",
+            "ERROR floor",
             "the quota has room for 2 more servers (instances)",
         ),
         (
-            "ok cap",
+            "OK cap",
             "no REPLICA_MAX_COUNT: the quota ends the pool at 2 servers",
         ),
     ];
@@ -166,7 +166,7 @@ fn floor_and_cap_have_to_fit_into_the_quota() {
         &cloud,
         &[],
         &[(
-            "WRONG floor",
+            "ERROR floor",
             "1 is there, and the quota has room for 1 more server",
         )],
         "One thing is wrong.",
@@ -181,9 +181,9 @@ fn floor_and_cap_have_to_fit_into_the_quota() {
             "maxTotalRAMSize": -1, "totalRAMUsed": 512 } } }),
     );
     let lines = [
-        ("ok quota", "room for 7 more servers"),
+        ("OK quota", "room for 7 more servers"),
         (
-            "hint cap",
+            "WARNING cap",
             "REPLICA_MAX_COUNT=50, but the quota ends the pool at 7",
         ),
     ];
@@ -191,20 +191,20 @@ fn floor_and_cap_have_to_fit_into_the_quota() {
         &cloud,
         &[("REPLICA_MAX_COUNT", "50")],
         &lines,
-        "Nothing keeps the daemon from its work. One hint is worth a look.",
+        "Nothing keeps the daemon from its work. One warning is worth a look.",
     );
     cloud.set(&json!({ "quota_instances": -1 })).unwrap();
     cloud.clear_faults();
-    let lines = [("hint cap", "neither REPLICA_MAX_COUNT nor a quota")];
-    let last = "Nothing keeps the daemon from its work. One hint is worth a look.";
+    let lines = [("WARNING cap", "neither REPLICA_MAX_COUNT nor a quota")];
+    let last = "Nothing keeps the daemon from its work. One warning is worth a look.";
     check(&cloud, &[], &lines, last);
     check(&cloud, &[("PROBE_THREADS", "64")], &lines, last);
-    let more = [lines[0], ("hint settings", "PROBE_THREADS=128 starts 4")];
+    let more = [lines[0], ("WARNING settings", "PROBE_THREADS=128 starts 4")];
     check(
         &cloud,
         &[("PROBE_THREADS", "128")],
         &more,
-        "Nothing keeps the daemon from its work. 2 hints are worth a look.",
+        "Nothing keeps the daemon from its work. 2 warnings are worth a look.",
     );
 }
 
@@ -226,12 +226,12 @@ fn image_and_flavor_have_to_fit() {
     answer(&cloud, "glance", "/images$", &json!({ "images": [large] }));
     let lines = [
         (
-            "WRONG flavor",
+            "ERROR flavor",
             "memory of 512 MiB, the image wants 2048 MiB",
         ),
-        ("WRONG flavor", "disk of 1 GiB, the image wants 20 GiB"),
+        ("ERROR flavor", "disk of 1 GiB, the image wants 20 GiB"),
         (
-            "WRONG flavor",
+            "ERROR flavor",
             "disk of 1 GiB, the image itself has 2048 MiB",
         ),
         ("->", "set OPENSTACK_FLAVOR to a larger one"),
@@ -242,9 +242,9 @@ fn image_and_flavor_have_to_fit() {
     let twice = json!({ "images": [image("older", &json!({})), newer] });
     answer(&cloud, "glance", "/images$", &twice);
     let lines = [
-        ("ok image", "id newer"),
+        ("OK image", "id newer"),
         (
-            "hint image",
+            "WARNING image",
             "2 active images are named Debian 11; the newest is taken, not older",
         ),
         ("->", "set OPENSTACK_IMAGE to the id"),
@@ -253,7 +253,7 @@ fn image_and_flavor_have_to_fit() {
         &cloud,
         &[],
         &lines,
-        "Nothing keeps the daemon from its work. One hint is worth a look.",
+        "Nothing keeps the daemon from its work. One warning is worth a look.",
     );
 }
 
@@ -261,14 +261,14 @@ fn image_and_flavor_have_to_fit() {
 fn network_clock_and_security_groups() {
     let cloud = quick_cloud(|c| c.clock_offset = -120);
     let lines = [
-        ("hint clock", "ahead of the cloud"),
+        ("WARNING clock", "ahead of the cloud"),
         ("->", "keep it by NTP"),
     ];
     check(
         &cloud,
         &[],
         &lines,
-        "Nothing keeps the daemon from its work. One hint is worth a look.",
+        "Nothing keeps the daemon from its work. One warning is worth a look.",
     );
     let cloud = quick_cloud(|_| {});
     let more = [
@@ -276,7 +276,7 @@ fn network_clock_and_security_groups() {
         ("OPENSTACK_IP_VERSION", "6"),
     ];
     let lines = [(
-        "WRONG network",
+        "ERROR network",
         "OPENSTACK_IP_VERSION=6: the network internal has no IPv6 subnet",
     )];
     check(&cloud, &more, &lines, "One thing is wrong.");
@@ -288,7 +288,7 @@ fn network_clock_and_security_groups() {
     let advice = format!("openstack security group rule create --protocol tcp --dst-port {port}");
     let lines = [
         (
-            "hint security groups",
+            "WARNING security groups",
             "no rule of default lets this machine in",
         ),
         ("->", advice.as_str()),
@@ -298,7 +298,7 @@ fn network_clock_and_security_groups() {
         &cloud,
         &more,
         &lines,
-        "Nothing keeps the daemon from its work. One hint is worth a look.",
+        "Nothing keeps the daemon from its work. One warning is worth a look.",
     );
 }
 
@@ -312,7 +312,7 @@ fn floating_ips_that_are_there_and_free() {
     check(
         &cloud,
         &managed,
-        &[("ok floating IPs", "5 found, 5 of them free")],
+        &[("OK floating IPs", "5 found, 5 of them free")],
         "All is well.",
     );
     let cloud = quick_cloud(|c| c.floating_ips = 2);
@@ -328,18 +328,18 @@ fn floating_ips_that_are_there_and_free() {
         .unwrap();
     let outside = format!("{ip} is on a port outside the pool");
     let lines = [
-        ("ok floating IPs", "2 found, 1 of them free"),
+        ("OK floating IPs", "2 found, 1 of them free"),
         (
-            "hint floating IPs",
+            "WARNING floating IPs",
             "the floor is 3 servers: not each of them gets one",
         ),
-        ("hint floating IPs", outside.as_str()),
+        ("WARNING floating IPs", outside.as_str()),
     ];
     check(
         &cloud,
         &managed,
         &lines,
-        "Nothing keeps the daemon from its work. 2 hints are worth a look.",
+        "Nothing keeps the daemon from its work. 2 warnings are worth a look.",
     );
     let more = [
         managed[0],
@@ -347,7 +347,7 @@ fn floating_ips_that_are_there_and_free() {
         ("OPENSTACK_FLOATING_IP_DESCRIPTION", "gateway"),
     ];
     let lines = [(
-        "WRONG floating IPs",
+        "ERROR floating IPs",
         "OPENSTACK_FLOATING_IP_DESCRIPTION=gateway: no floating IP of the project has that description (2 have another)",
     )];
     check(&cloud, &more, &lines, "One thing is wrong.");
@@ -366,17 +366,17 @@ fn replicas_are_asked_once() {
     };
     cloud.set_behaviour("old-2", &wrong_path).unwrap();
     let lines = [
-        ("hint replicas", "1 of 3 that run answer"),
-        ("hint replicas", "old-1 at 127."),
+        ("WARNING replicas", "1 of 3 that run answer"),
+        ("WARNING replicas", "old-1 at 127."),
         ("->", "something listens there and hangs up"),
-        ("hint replicas", "old-2 at 127."),
+        ("WARNING replicas", "old-2 at 127."),
         ("->", "is REPLICA_API_PATH right?"),
     ];
     check(
         &cloud,
         &[],
         &lines,
-        "Nothing keeps the daemon from its work. 3 hints are worth a look.",
+        "Nothing keeps the daemon from its work. 3 warnings are worth a look.",
     );
     let probes = counter(&cloud, "probes");
     assert!(probes <= 4, "{probes} probes");
@@ -392,13 +392,13 @@ fn a_cloud_init_file_has_to_begin_as_one() {
     check(
         &cloud,
         &more,
-        &[("ok cloud-init file", "25 bytes")],
+        &[("OK cloud-init file", "25 bytes")],
         "All is well.",
     );
     std::fs::write(&file, "runcmd: []\n").unwrap();
     let lines = [
         (
-            "hint cloud-init file",
+            "WARNING cloud-init file",
             "its first line is of no kind that cloud-init knows",
         ),
         ("->", "its first line has to be #cloud-config"),
@@ -407,7 +407,7 @@ fn a_cloud_init_file_has_to_begin_as_one() {
         &cloud,
         &more,
         &lines,
-        "Nothing keeps the daemon from its work. One hint is worth a look.",
+        "Nothing keeps the daemon from its work. One warning is worth a look.",
     );
 }
 
@@ -423,10 +423,10 @@ fn what_only_the_check_wants_to_see_is_no_fault() {
     forbid("neutron", "/security-groups$");
     forbid("neutron", "/subnets$");
     let lines = [
-        ("hint quota", "the quota cannot be read"),
-        ("hint network", "the network's subnets cannot be listed"),
+        ("WARNING quota", "the quota cannot be read"),
+        ("WARNING network", "the network's subnets cannot be listed"),
         (
-            "hint security groups",
+            "WARNING security groups",
             "the security groups cannot be listed",
         ),
         ("->", "the daemon does without"),
@@ -435,19 +435,19 @@ fn what_only_the_check_wants_to_see_is_no_fault() {
         &cloud,
         &[],
         &lines,
-        "Nothing keeps the daemon from its work. 3 hints are worth a look.",
+        "Nothing keeps the daemon from its work. 3 warnings are worth a look.",
     );
     // What it cannot do without.
     forbid("nova", "/servers/detail$");
     let lines = [
-        ("WRONG pool", "the servers cannot be listed"),
+        ("ERROR pool", "the servers cannot be listed"),
         ("->", "the user's roles do not allow this"),
     ];
     check(
         &cloud,
         &[],
         &lines,
-        "One thing is wrong. 3 hints are worth a look.",
+        "One thing is wrong. 3 warnings are worth a look.",
     );
 }
 
@@ -460,10 +460,10 @@ fn a_nova_that_does_not_tell_locks_is_a_hint() {
         &cloud,
         &[],
         &[
-            ("hint locks", "a locked one may be deleted"),
+            ("WARNING locks", "a locked one may be deleted"),
             ("->", "let this machine read Nova's versions"),
         ],
-        "Nothing keeps the daemon from its work. One hint is worth a look.",
+        "Nothing keeps the daemon from its work. One warning is worth a look.",
     );
 }
 
@@ -480,7 +480,7 @@ fn as_json() {
     let of = |subject: &str| list.iter().find(|f| f["subject"] == subject).unwrap();
     assert_eq!(of("login")["verdict"], "ok");
     assert_eq!(of("login")["remedy"], Value::Null);
-    assert_eq!(of("floor")["verdict"], "wrong");
+    assert_eq!(of("floor")["verdict"], "error");
     assert!(
         of("floor")["remedy"]
             .as_str()
@@ -502,19 +502,19 @@ fn a_flavor_without_a_disk() {
     let thin = ("OPENSTACK_FLAVOR", "thin");
     let lines = [
         (
-            "WRONG flavor",
+            "ERROR flavor",
             "thin has no disk: Nova refuses a server of it (403)",
         ),
         ("->", "set OPENSTACK_FLAVOR to one with a disk"),
     ];
     check(&cloud, &[thin], &lines, "One thing is wrong.");
     cloud.set(&json!({ "roles": "admin,member" })).unwrap();
-    let lines = [("hint flavor", "thin has no disk")];
+    let lines = [("WARNING flavor", "thin has no disk")];
     check(
         &cloud,
         &[thin],
         &lines,
-        "Nothing keeps the daemon from its work. One hint is worth a look.",
+        "Nothing keeps the daemon from its work. One warning is worth a look.",
     );
 }
 
@@ -533,13 +533,13 @@ fn networks_on_which_nova_makes_no_servers() {
     );
     let on = |network| ("OPENSTACK_NETWORK", network);
     let lines = [
-        ("WRONG network", "bare has no subnet"),
+        ("ERROR network", "bare has no subnet"),
         ("->", "openstack subnet create --network bare"),
     ];
     check(&cloud, &[on("bare")], &lines, "One thing is wrong.");
     let lines = [
         (
-            "WRONG network",
+            "ERROR network",
             "public is external and not shared: Nova refuses servers on it (403)",
         ),
         (
@@ -551,11 +551,11 @@ fn networks_on_which_nova_makes_no_servers() {
     check(
         &cloud,
         &[on("open")],
-        &[("ok network", "open, IPv4")],
+        &[("OK network", "open, IPv4")],
         "All is well.",
     );
     let lines = [
-        ("WRONG network", "open has no port security"),
+        ("ERROR network", "open has no port security"),
         ("->", "unset OPENSTACK_SECURITY_GROUPS"),
     ];
     let group = ("OPENSTACK_SECURITY_GROUPS", "default");
@@ -568,7 +568,7 @@ fn networks_on_which_nova_makes_no_servers() {
     check(
         &cloud,
         &[on("theirs")],
-        &[("ok network", "theirs, IPv4")],
+        &[("OK network", "theirs, IPv4")],
         "All is well.",
     );
 }
@@ -584,9 +584,9 @@ fn floating_ips_that_no_router_leads_to() {
         ("OPENSTACK_NETWORK", "internal"),
     ];
     let lines = [
-        ("ok floating IPs", "3 found, 3 of them free"),
+        ("OK floating IPs", "3 found, 3 of them free"),
         (
-            "WRONG floating IPs",
+            "ERROR floating IPs",
             "no router leads from internal to the external network of 127.65.",
         ),
         ("->", "openstack router set --external-gateway"),
@@ -607,15 +607,15 @@ fn images_that_a_list_leaves_out() {
     check(
         &cloud,
         &[with("Old")],
-        &[("ok image", hidden.as_str())],
+        &[("OK image", hidden.as_str())],
         "All is well.",
     );
     let theirs = json!({ "visibility": "community", "owner": "p1" });
     let community = image("Theirs", &theirs);
     let lines = [
-        ("ok image", community.as_str()),
+        ("OK image", community.as_str()),
         (
-            "hint image",
+            "WARNING image",
             "Theirs is a community image of project p1: anybody can make one of any name",
         ),
     ];
@@ -623,14 +623,14 @@ fn images_that_a_list_leaves_out() {
         &cloud,
         &[with("Theirs")],
         &lines,
-        "Nothing keeps the daemon from its work. One hint is worth a look.",
+        "Nothing keeps the daemon from its work. One warning is worth a look.",
     );
     let other = image(
         "Theirs",
         &json!({ "visibility": "community", "owner": "p2" }),
     );
     let lines = [(
-        "WRONG image",
+        "ERROR image",
         "several projects have a community image of that name",
     )];
     check(&cloud, &[with("Theirs")], &lines, "One thing is wrong.");
@@ -638,19 +638,19 @@ fn images_that_a_list_leaves_out() {
     check(
         &cloud,
         &[with(by_id)],
-        &[("ok image", by_id)],
-        "Nothing keeps the daemon from its work. One hint is worth a look.",
+        &[("OK image", by_id)],
+        "Nothing keeps the daemon from its work. One warning is worth a look.",
     );
     // One that is not active is none.
     image("Queued", &json!({ "status": "queued" }));
     let lines = [(
-        "WRONG image",
+        "ERROR image",
         "OPENSTACK_IMAGE=Queued: no image of that name is active",
     )];
     check(&cloud, &[with("Queued")], &lines, "One thing is wrong.");
     // Visible ones go before all others.
     image("Debian 11", &theirs);
-    check(&cloud, &[], &[("ok image", "Debian 11")], "All is well.");
+    check(&cloud, &[], &[("OK image", "Debian 11")], "All is well.");
 }
 
 #[test]
@@ -661,7 +661,7 @@ fn a_security_group_that_another_project_shares() {
     check(
         &cloud,
         &[group],
-        &[("ok security groups", id.as_str())],
+        &[("OK security groups", id.as_str())],
         "All is well.",
     );
     // The project's own goes before one of the same name that is shared.
@@ -670,7 +670,7 @@ fn a_security_group_that_another_project_shares() {
     check(
         &cloud,
         &[own],
-        &[("ok security groups", "default")],
+        &[("OK security groups", "default")],
         "All is well.",
     );
 }

@@ -45,7 +45,7 @@ pub fn plan(settings: &Settings, json: bool) -> ExitCode {
 }
 
 /// Lists once, and probes until there is a verdict on every replica.
-pub(super) fn observe(settings: &Settings) -> Result<Snapshot, Box<dyn Error>> {
+pub(crate) fn observe(settings: &Settings) -> Result<Snapshot, Box<dyn Error>> {
     struct Nobody;
     impl Watcher for Nobody {
         fn beat(&self, _: Moment) {}
@@ -134,7 +134,7 @@ fn in_words(snapshot: &Snapshot) -> String {
     text
 }
 
-pub(super) fn exit_code(is_well: bool) -> ExitCode {
+pub(crate) fn exit_code(is_well: bool) -> ExitCode {
     if is_well {
         ExitCode::SUCCESS
     } else {

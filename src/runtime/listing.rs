@@ -37,9 +37,9 @@ pub fn config(environment: &Environment, json: bool) -> (String, bool) {
             visible(&listed.origin.text())
         ));
     }
-    for (word, lines) in [("WRONG", problems), ("hint", warnings)] {
+    for (word, lines) in [("ERROR", problems), ("WARNING", warnings)] {
         for line in lines {
-            text.push_str(&format!("{word:<6} {}\n", visible(&line)));
+            text.push_str(&format!("{word:<7} {}\n", visible(&line)));
         }
     }
     (text, is_well)

@@ -21,7 +21,7 @@ use time::macros::format_description;
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Sets the process's log up; each line tells the pool. Only the first call has an effect.
-pub(super) fn start(level: LevelFilter, format: LogFormat, pool: &str) {
+pub(crate) fn start(level: LevelFilter, format: LogFormat, pool: &str) {
     let journal = Journal::find();
     let pool = pool.to_owned();
     let told = pool.clone();
@@ -63,7 +63,7 @@ pub(super) fn start(level: LevelFilter, format: LogFormat, pool: &str) {
 }
 
 /// Waits for the last lines to be written, within a limit.
-pub(super) fn flush() {
+pub(crate) fn flush() {
     log::logger().flush();
 }
 
@@ -368,7 +368,7 @@ fn utc_now() -> String {
 }
 
 /// This machine's wall clock, for whoever compares times with other machines'.
-pub(super) fn wall_clock() -> CloudTime {
+pub(crate) fn wall_clock() -> CloudTime {
     CloudTime(since_1970().as_secs())
 }
 

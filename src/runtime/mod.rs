@@ -1,23 +1,23 @@
 //! Starts the threads, waits for a signal, and sees to the order of the end.
 
 mod calls;
-mod check;
 mod commands;
 mod descriptors;
 mod healthcheck;
 mod listing;
 mod log_queue;
-mod logging;
+pub(crate) mod logging;
 mod output;
 mod privacy;
 mod signals;
 mod threads;
 
-pub use check::check;
 pub use commands::plan;
+pub(crate) use commands::{exit_code, observe};
 pub use healthcheck::healthcheck;
 pub use listing::config;
 pub use output::{complain, print};
+pub(crate) use output::{print_json, print_words};
 pub use privacy::keep_memory_private;
 
 use self::calls::CallThreads;
@@ -47,7 +47,7 @@ const HEALTHY_WITHIN: Duration = Duration::from_secs(30);
 
 /// Why the daemon did not start, or did not end as it should.
 #[derive(Debug)]
-enum Failure {
+pub(crate) enum Failure {
     Cloud(openstack_sdk_blocking::Error),
     CaFile(io::Error),
     Endpoint(EndpointError),
@@ -250,11 +250,11 @@ fn open_stack(settings: &Settings, prepare: impl FnOnce(&mut Cloud)) -> Result<O
     Ok(OpenStack::new(cloud, template(settings)))
 }
 
-fn cloud(settings: &Settings) -> Result<Cloud, Failure> {
+pub(crate) fn cloud(settings: &Settings) -> Result<Cloud, Failure> {
     Cloud::new(settings.openstack.cloud.clone()).map_err(Failure::Cloud)
 }
 
-fn template(settings: &Settings) -> ServerTemplate {
+pub(crate) fn template(settings: &Settings) -> ServerTemplate {
     let openstack = &settings.openstack;
     ServerTemplate {
         name: openstack.name.clone(),
@@ -277,7 +277,7 @@ fn template(settings: &Settings) -> ServerTemplate {
 }
 
 /// How the pool's replicas are asked.
-fn endpoint(settings: &Settings) -> Result<Endpoint, Failure> {
+pub(crate) fn endpoint(settings: &Settings) -> Result<Endpoint, Failure> {
     let api = &settings.replica_api;
     let ca_file = api.ca_file.as_ref().map(fs::read).transpose();
     Endpoint::new(&EndpointSettings {

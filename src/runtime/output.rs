@@ -25,12 +25,12 @@ pub fn complain(text: &str) {
 }
 
 /// Text for people, line by line, with names and errors in it that come from outside.
-pub(super) fn print_words(text: &str) -> bool {
+pub(crate) fn print_words(text: &str) -> bool {
     print(&visible_lines(text))
 }
 
 /// JSON, which means the same to a program.
-pub(super) fn print_json(json: String) -> bool {
+pub(crate) fn print_json(json: String) -> bool {
     print(&visible_json(json))
 }
 

@@ -10,7 +10,7 @@ fn a_login_that_fails_ends_it() {
     let cloud = quick_cloud(|_| {});
     let password = ("OS_PASSWORD", "s3cr3t-and-wrong");
     let lines = [
-        ("WRONG login", "the login is not accepted: "),
+        ("ERROR login", "the login is not accepted: "),
         ("->", "look at user, password and domains"),
     ];
     let text = check(&cloud, &[password], &lines, "One thing is wrong.");
@@ -23,7 +23,7 @@ fn a_login_that_fails_ends_it() {
         &cloud,
         &[nowhere],
         &[
-            ("WRONG login", "Keystone cannot be reached: "),
+            ("ERROR login", "Keystone cannot be reached: "),
             ("->", "is OS_AUTH_URL right"),
         ],
         "One thing is wrong.",
@@ -39,7 +39,7 @@ fn logins_that_lead_nowhere() {
     wrong(
         &[("OS_PASSWORD", "wr0ng")],
         &[
-            ("WRONG login", "was answered with 401"),
+            ("ERROR login", "was answered with 401"),
             (
                 "->",
                 "look at user, password and domains (OS_USERNAME, OS_PASSWORD, OS_USER_DOMAIN_NAME)\n",
@@ -50,7 +50,7 @@ fn logins_that_lead_nowhere() {
         &[("OS_PROJECT_NAME", "scalers")],
         &[
             (
-                "WRONG login",
+                "ERROR login",
                 "they have no project scalers; there are: scaler; did you mean scaler?",
             ),
             (
@@ -72,7 +72,7 @@ fn logins_that_lead_nowhere() {
     wrong(
         &[("OS_AUTH_URL", &host)],
         &[
-            ("WRONG login", &format!("by 127.0.0.1:{port}")),
+            ("ERROR login", &format!("by 127.0.0.1:{port}")),
             ("->", "look at OS_AUTH_URL: it has no path before /v3"),
         ],
     );
@@ -80,7 +80,7 @@ fn logins_that_lead_nowhere() {
         &[("OS_AUTH_URL", &host.replace("http", "https"))],
         &[
             (
-                "WRONG login",
+                "ERROR login",
                 &format!("no TLS with 127.0.0.1:{port}: it answers in plain HTTP, not TLS"),
             ),
             ("->", "OS_AUTH_URL has to begin with http://"),
@@ -101,9 +101,9 @@ fn logins_that_lead_nowhere() {
     wrong(
         &[("OS_REGION_NAME", "RegionTow")],
         &[
-            ("WRONG pool", "in region RegionTow"),
+            ("ERROR pool", "in region RegionTow"),
             (
-                "WRONG pool",
+                "ERROR pool",
                 "for the same reason unknown: flavor, image, network, security groups, quota",
             ),
             ("->", "set OS_REGION_NAME to one of: RegionOne"),
@@ -116,7 +116,7 @@ fn logins_that_lead_nowhere() {
         &[("OS_REGION_NAME", "")],
         &[
             (
-                "WRONG login",
+                "ERROR login",
                 "no region is configured, and the cloud's catalog has several: RegionOne, RegionTwo",
             ),
             ("->", "set OS_REGION_NAME to one of: RegionOne, RegionTwo"),
@@ -133,9 +133,9 @@ fn a_service_that_is_down_is_told_once() {
         &cloud,
         &[("OPENSTACK_KEYPAIR", "ops")],
         &[
-            ("WRONG pool", "the servers cannot be listed: compute: GET "),
+            ("ERROR pool", "the servers cannot be listed: compute: GET "),
             (
-                "WRONG pool",
+                "ERROR pool",
                 "for the same reason unknown: flavor, keypair, quota",
             ),
             ("->", "the cloud has a fault"),
@@ -150,10 +150,10 @@ fn a_service_that_is_down_is_told_once() {
         &cloud,
         &[],
         &[
-            ("hint quota", "the quota cannot be read"),
+            ("WARNING quota", "the quota cannot be read"),
             ("->", "the cloud has a fault"),
         ],
-        "Nothing keeps the daemon from its work. One hint is worth a look.",
+        "Nothing keeps the daemon from its work. One warning is worth a look.",
     );
     assert!(!text.contains("role that may see it"), "{text}");
 }

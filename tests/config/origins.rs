@@ -139,7 +139,7 @@ fn no_file_is_told_with_the_place_where_it_was_looked_for() {
     let (code, text) = run(&directory, &["config"], &[]);
     assert_eq!(code, Some(2), "{text}");
     assert!(
-        text.contains(&looked_for) && text.contains("WRONG  OS_AUTH_URL: is not set"),
+        text.contains(&looked_for) && text.contains("ERROR   OS_AUTH_URL: is not set"),
         "{text}"
     );
     // A login without a cloud behind it: what the log begins with.
@@ -171,8 +171,8 @@ fn the_command_config() {
         "APP_PORT=9001",
         " .env, line 2\n",
         "OS_PASSWORD=***",
-        "hint   .env, line 2: APP_PORT is set again: line 1 is ignored",
-        "hint   .env, line 3: REPLICA_CAPACTIY is unknown and ignored; did you mean REPLICA_CAPACITY?",
+        "WARNING .env, line 2: APP_PORT is set again: line 1 is ignored",
+        "WARNING .env, line 3: REPLICA_CAPACTIY is unknown and ignored; did you mean REPLICA_CAPACITY?",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }

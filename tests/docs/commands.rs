@@ -240,10 +240,10 @@ fn settings_of_the_manual_are_right() {
         let output = program(&arguments, &nowhere).output().unwrap();
         let told = String::from_utf8(output.stdout).unwrap();
         let place = format!("{}, line {}: {told}", block.file, block.line);
-        // 2 would be a wrong setting, and a hint an odd one.
+        // 2 would be a wrong setting, and a warning an odd one.
         assert_eq!(output.status.code(), Some(1), "{place}");
         assert!(
-            told.contains("WRONG  login") && !told.contains("hint   settings"),
+            told.contains("ERROR   login") && !told.contains("WARNING settings"),
             "{place}"
         );
         seen += 1;

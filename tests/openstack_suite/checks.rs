@@ -137,7 +137,7 @@ pub(crate) fn cannot_work(context: &Context) {
         let _ = writeln!(all, "--- {what}");
         for line in said.split_inclusive('\n') {
             if !line.starts_with(' ') {
-                is_wrong = line.starts_with("WRONG");
+                is_wrong = line.starts_with("ERROR");
                 told |= is_wrong && line.contains(subject);
             }
             if is_wrong {
@@ -203,5 +203,5 @@ pub(crate) fn cloud_of_the_environment(context: &Context) {
     let said = String::from_utf8_lossy(&output.stdout).into_owned()
         + &String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(said.contains("ok     login"), "{said}");
+    assert!(said.contains("OK      login"), "{said}");
 }

@@ -5,7 +5,7 @@ use crate::cloud::{CloudError, CloudErrorKind};
 use openstack_sdk_blocking::{Error, ErrorKind};
 
 /// Says what was being done when the client failed.
-pub(super) fn failed(doing: &'static str) -> impl FnOnce(Error) -> CloudError {
+pub(crate) fn failed(doing: &'static str) -> impl FnOnce(Error) -> CloudError {
     move |error| CloudError {
         kind: kind(error.kind()),
         message: doing.to_owned(),

@@ -138,7 +138,7 @@ impl ServerTemplate {
     }
 
     /// That image, and the other active ones of the same name.
-    pub(super) fn find_images(
+    pub(crate) fn find_images(
         &self,
         cloud: &Cloud,
     ) -> Result<(ImageInfo, Vec<ImageInfo>), CloudError> {
@@ -172,7 +172,7 @@ impl ServerTemplate {
         Err(hinted(error, &self.image, names, "openstack image list"))
     }
 
-    pub(super) fn find_flavor(&self, cloud: &Cloud) -> Result<Flavor, CloudError> {
+    pub(crate) fn find_flavor(&self, cloud: &Cloud) -> Result<Flavor, CloudError> {
         let found = cloud
             .compute()
             .find_flavors(&self.flavor)
@@ -186,7 +186,7 @@ impl ServerTemplate {
         )
     }
 
-    pub(super) fn find_network(&self, cloud: &Cloud) -> Result<NetworkInfo, CloudError> {
+    pub(crate) fn find_network(&self, cloud: &Cloud) -> Result<NetworkInfo, CloudError> {
         let found = cloud
             .network()
             .find_networks(&self.network)
@@ -201,7 +201,7 @@ impl ServerTemplate {
         })
     }
 
-    pub(super) fn find_keypair(&self, cloud: &Cloud) -> Result<Option<Keypair>, CloudError> {
+    pub(crate) fn find_keypair(&self, cloud: &Cloud) -> Result<Option<Keypair>, CloudError> {
         let Some(name) = &self.keypair else {
             return Ok(None);
         };
@@ -217,7 +217,7 @@ impl ServerTemplate {
         }
     }
 
-    pub(super) fn find_security_groups(
+    pub(crate) fn find_security_groups(
         &self,
         cloud: &Cloud,
     ) -> Result<Vec<SecurityGroup>, CloudError> {
@@ -268,7 +268,7 @@ impl ServerTemplate {
     }
 
     /// The content of the cloud-init file, if it fits.
-    pub(super) fn cloud_init(&self) -> Result<Option<Vec<u8>>, CloudError> {
+    pub(crate) fn cloud_init(&self) -> Result<Option<Vec<u8>>, CloudError> {
         let Some(path) = &self.cloud_init_file else {
             return Ok(None);
         };
@@ -288,7 +288,7 @@ impl ServerTemplate {
     }
 }
 
-pub(super) fn is_community(image: &ImageInfo) -> bool {
+pub(crate) fn is_community(image: &ImageInfo) -> bool {
     image.visibility.as_deref() == Some("community")
 }
 

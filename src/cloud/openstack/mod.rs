@@ -1,6 +1,5 @@
 //! OpenStack as the cloud: Nova's servers, Neutron's floating IPs, Glance's images.
 
-mod check;
 mod error;
 mod lookup;
 mod marks;
@@ -8,10 +7,10 @@ mod networks;
 mod remedy;
 mod state;
 
-pub use check::{Demands, Finding, Verdict, check};
+pub(crate) use error::failed;
 pub use lookup::ServerTemplate;
+pub(crate) use lookup::is_community;
 
-use self::error::failed;
 use super::{Catalogue, Cloud, CloudError, CloudErrorKind, LookedUp, Order, Port, Sight, Standby};
 use crate::pool::{
     Accepted, CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Looked, Moment,

@@ -1,8 +1,8 @@
 //! What a new server is made of, and whether it fits together.
 
-use super::{Demands, Report};
-use crate::cloud::openstack::error::failed;
-use crate::cloud::openstack::lookup::{ServerTemplate, is_community};
+use super::report::Report;
+use crate::cloud::openstack::{ServerTemplate, failed, is_community};
+use crate::pool::Policy;
 use openstack_sdk_blocking::{Cloud, Flavor, ImageInfo, NetworkInfo, SecurityGroup, nearest};
 use std::fmt::Write as _;
 
@@ -34,7 +34,7 @@ pub(super) fn flavor(
     );
     if flavor.disabled {
         let text = format!("{text}: it is disabled, nothing can be created of it");
-        report.wrong(SUBJECT, text, "set OPENSTACK_FLAVOR to another one");
+        report.error(SUBJECT, text, "set OPENSTACK_FLAVOR to another one");
     } else {
         report.ok(SUBJECT, text);
     }
@@ -73,7 +73,7 @@ pub(super) fn image(
     let size = size.unwrap_or_default();
     report.ok(SUBJECT, format!("{}{size}, id {}", image.name, image.id));
     if is_community(&image) {
-        report.hint(
+        report.warning(
             SUBJECT,
             format!(
                 "{} is a community image of project {}: anybody can make one of any name",
@@ -88,7 +88,7 @@ pub(super) fn image(
     }
     if !others.is_empty() {
         let others: Vec<&str> = others.iter().map(|image| image.id.as_str()).collect();
-        report.hint(
+        report.warning(
             SUBJECT,
             format!(
                 "{} active images are named {}; the newest is taken, not {}",
@@ -101,7 +101,7 @@ pub(super) fn image(
     }
     if let Some(flavor) = flavor {
         for problem in too_small(flavor, &image) {
-            report.wrong(
+            report.error(
                 "flavor",
                 format!("{}: too small for {}: {problem}", flavor.name, image.name),
                 "set OPENSTACK_FLAVOR to a larger one",
@@ -136,7 +136,8 @@ pub(super) fn network(
     report: &mut Report,
     cloud: &Cloud,
     template: &ServerTemplate,
-    demands: &Demands<'_>,
+    policy: &Policy,
+    is_admin: bool,
 ) -> Option<NetworkInfo> {
     const SUBJECT: &str = "network";
     let network = match template.find_network(cloud) {
@@ -163,9 +164,9 @@ pub(super) fn network(
     let are_hidden = subnets.is_empty() && !network.subnets.is_empty();
     let has = |version| are_hidden || subnets.iter().any(|s| s.ip_version == version);
     let name = &network.name;
-    usable(report, &network, template, demands);
+    usable(report, &network, template, is_admin);
     if subnets.is_empty() && !are_hidden {
-        report.wrong(
+        report.error(
             SUBJECT,
             format!("{name} has no subnet: servers on it get no address, and Nova refuses them"),
             format!("openstack subnet create --network {name} ..., or set OPENSTACK_NETWORK to another one"),
@@ -176,14 +177,14 @@ pub(super) fn network(
         let text = format!("{}, IPv{version}, id {}", network.name, network.id);
         report.ok(SUBJECT, text);
     } else {
-        report.wrong(
+        report.error(
             SUBJECT,
             format!("OPENSTACK_IP_VERSION={version}: the network {name} has no IPv{version} subnet"),
             "set OPENSTACK_IP_VERSION to the version that it has, or OPENSTACK_NETWORK to another one",
         );
     }
-    if demands.policy.external_addresses && !has(4) {
-        report.wrong(
+    if policy.external_addresses && !has(4) {
+        report.error(
             SUBJECT,
             format!(
                 "{} has no IPv4 subnet, which a floating IP leads to",
@@ -196,24 +197,19 @@ pub(super) fn network(
 }
 
 /// Whether Nova makes ports on that network as they are wanted.
-fn usable(
-    report: &mut Report,
-    network: &NetworkInfo,
-    template: &ServerTemplate,
-    demands: &Demands<'_>,
-) {
+fn usable(report: &mut Report, network: &NetworkInfo, template: &ServerTemplate, is_admin: bool) {
     const SUBJECT: &str = "network";
     let name = &network.name;
     if network.external && !network.shared {
         report.hindered(
-            demands.is_admin,
+            is_admin,
             SUBJECT,
             format!("{name} is external and not shared: Nova refuses servers on it (403)"),
             "set OPENSTACK_NETWORK to a network of the project, or to a shared one",
         );
     }
     if network.port_security_enabled == Some(false) && !template.security_groups.is_empty() {
-        report.wrong(
+        report.error(
             SUBJECT,
             format!("{name} has no port security: Nova refuses servers with OPENSTACK_SECURITY_GROUPS on it (400)"),
             "unset OPENSTACK_SECURITY_GROUPS, or set OPENSTACK_NETWORK to one with port security",
@@ -228,7 +224,7 @@ pub(super) fn zone(report: &mut Report, cloud: &Cloud, template: &ServerTemplate
     };
     match cloud.compute().availability_zones() {
         Ok(zones) if zones.contains(wanted) => report.ok(SUBJECT, wanted.as_str()),
-        Ok(zones) => report.wrong(
+        Ok(zones) => report.error(
             SUBJECT,
             match nearest(wanted, zones.iter().map(String::as_str)) {
                 Some(name) => format!(
@@ -311,7 +307,7 @@ pub(super) fn security_groups(
     }
     // Writing to a string cannot fail.
     let _ = write!(remedy, " --remote-ip ADDRESS-OF-THIS-MACHINE {}", names[0]);
-    report.hint(
+    report.warning(
         SUBJECT,
         format!(
             "no rule of {} lets this machine in to port {port} (REPLICA_API_PORT) over IPv{version}",
@@ -343,7 +339,7 @@ pub(super) fn cloud_init(report: &mut Report, template: &ServerTemplate) {
         }
     };
     if let Some(problem) = ignored_by_cloud_init(&content) {
-        report.hint(
+        report.warning(
             SUBJECT,
             format!("cloud-init will not run it: {problem}"),
             "its first line has to be #cloud-config, or #! and the path of an interpreter",

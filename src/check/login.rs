@@ -1,7 +1,7 @@
 //! The login: who, for which project, and what that allows.
 
-use super::Report;
-use crate::cloud::openstack::error::failed;
+use super::report::Report;
+use crate::cloud::openstack::failed;
 use openstack_sdk_blocking::{Cloud, ErrorKind, TokenInfo};
 
 const SUBJECT: &str = "login";
@@ -28,7 +28,7 @@ pub(super) fn login(report: &mut Report, cloud: &Cloud) -> Option<TokenInfo> {
     };
     let who = token.user_name.as_deref().unwrap_or("(unnamed user)");
     if token.project_id.is_none() {
-        report.wrong(
+        report.error(
             SUBJECT,
             format!("user {who}, but for no project"),
             "set OS_PROJECT_ID, or OS_PROJECT_NAME with OS_PROJECT_DOMAIN_NAME",
@@ -42,7 +42,7 @@ pub(super) fn login(report: &mut Report, cloud: &Cloud) -> Option<TokenInfo> {
         format!("user {who}, project {project}, roles: {roles}"),
     );
     if may_only_read(&token.roles) {
-        report.wrong(
+        report.error(
             "permissions",
             format!("the roles ({roles}) allow to look, not to create or delete"),
             "give the user the role member in the project (openstack role add), or make an \
