@@ -85,7 +85,7 @@ MUTANTS = [
     ("Storm", ("filter(|c| c.accepted || c.under_way);", "filter(|c| c.accepted);"), ("memory.creation_under_way() {", "memory.creation_under_way().filter(|_| false) {"), UNGUARDED),
     # A list that is older than a move takes it back; addresses move on an old list of them.
     ("AddressMisplaced", ("(Some(known), Some(listed)) => known > listed,", "(Some(known), Some(listed)) => known > listed && known == 0,")),
-    ("AddressMisplaced", ("&& !self.memory.addresses_are_fresh() {", "&& !self.addresses_are_fresh() && now == Moment::START {"), UNGUARDED),
+    ("AddressMisplaced", ("&& !self.memory.addresses_are_fresh() {", "&& !self.memory.addresses_are_fresh() && now == Moment::START {"), UNGUARDED),
     ("ShrunkenListBelieved", ("missing.len() >= 2 && missing.len() * 2 > expected.len()", "missing.len() > 2_000 && expected.is_empty()")),
     # E3: what a list lacks is not asked for; or what was not answered counts as gone.
     ("Storm", ("missing.sort_unstable();", "missing.clear();")),
