@@ -4,7 +4,7 @@
 
 use simplescalevm::check;
 use simplescalevm::cli::{Command, CommandLine, ManSetting, NothingToDo, completions, man_page};
-use simplescalevm::config::{ConfigError, Environment, Section, Settings, variables};
+use simplescalevm::config::{self, ConfigError, Environment, Settings};
 use simplescalevm::runtime;
 use std::process::ExitCode;
 
@@ -83,9 +83,7 @@ fn tell(error: &ConfigError) {
 
 /// The settings of the daemon itself.
 fn man_settings() -> Vec<ManSetting> {
-    variables()
-        .iter()
-        .filter(|variable| !matches!(variable.section, Section::Image | Section::Mock))
+    config::settings()
         .map(|variable| ManSetting {
             name: variable.name,
             default: variable.default,

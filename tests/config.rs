@@ -21,9 +21,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use simplescalevm::config::{Environment, IpVersion, LogFormat, Protocol, Settings, variables};
+use simplescalevm::config::{self, Environment, Kind, LogFormat, Section, Settings, variables};
 use simplescalevm::pool::Policy;
-use simplescalevm::probe::MAX_THREADS;
+use simplescalevm::probe::{EndpointSettings, MAX_THREADS, Protocol};
 
 const PASSWORD: &str = "p@ss \"w$rd#1";
 const LOGIN: [(&str, &str); 4] = [
@@ -53,22 +53,29 @@ fn settings(more: &[(&str, &str)]) -> Result<Settings, String> {
 #[test]
 fn the_wait_after_a_start_is_no_longer_than_to_the_next_list() {
     let quick = settings(&[("SCALING_INTERVAL", "2")]).unwrap();
-    assert_eq!(quick.policy.settles_after_start, Duration::from_secs(2));
+    assert_eq!(
+        quick.pool.policy.settles_after_start,
+        Duration::from_secs(2)
+    );
 }
 
 #[test]
 fn defaults() {
     let settings = settings(&[]).unwrap();
     assert_eq!(
-        (settings.app_host.to_string(), settings.app_port),
-        ("0.0.0.0".to_owned(), 8000)
+        (
+            settings.daemon.status.host.as_str(),
+            settings.daemon.status.port
+        ),
+        ("0.0.0.0", 8000)
     );
     let policy = Policy {
         settles_after_start: Policy::SETTLES_AFTER_START,
         ..Policy::default()
     };
-    assert_eq!(settings.policy, policy);
-    let api = &settings.replica_api;
+    assert_eq!(settings.pool.policy, policy);
+    let api = &settings.pool.endpoint;
+    assert_eq!(*api, EndpointSettings::default());
     assert_eq!(
         (api.protocol, api.port.get(), api.path.as_str()),
         (Protocol::Http, 8080, "/")
@@ -78,18 +85,21 @@ fn defaults() {
         ("capacity", "termination")
     );
     assert_eq!(
-        (api.timeout, api.insecure, &api.ca_file),
+        (api.timeout, api.tls.insecure, &api.tls.ca_file),
         (Duration::from_secs(5), false, &None)
     );
     assert_eq!(
-        (settings.probe_threads.get(), settings.scaling_interval),
+        (
+            settings.daemon.probe_threads.get(),
+            settings.pool.scaling_interval
+        ),
         (MAX_THREADS, Duration::from_secs(30))
     );
     assert_eq!(
-        (settings.log_level, settings.log_format),
+        (settings.daemon.log.level, settings.daemon.log.format),
         (log::LevelFilter::Info, LogFormat::Text)
     );
-    let cloud = &settings.openstack;
+    let cloud = &settings.pool.template;
     assert_eq!(
         (cloud.flavor.as_str(), cloud.image.as_str()),
         ("d2-8", "Debian 11")
@@ -104,7 +114,7 @@ fn defaults() {
     );
     assert_eq!(
         (cloud.floating_ip_description.as_str(), cloud.ip_version),
-        ("server", IpVersion::V4)
+        ("server", 4)
     );
     assert_eq!(
         (
@@ -115,8 +125,11 @@ fn defaults() {
         (&None, &None, &None)
     );
     assert_eq!(
-        (cloud.timeout, cloud.cloud.timeout),
-        (Duration::from_secs(30), Duration::from_secs(30))
+        (
+            settings.cloud.client.timeout,
+            settings.cloud.concurrency.get()
+        ),
+        (Duration::from_secs(30), 4)
     );
     assert!(cloud.security_groups.is_empty());
     assert_eq!(settings.warnings, Vec::<String>::new());
@@ -147,13 +160,14 @@ fn values_become_types() {
         ("LOG_FORMAT", "json"),
     ])
     .unwrap();
-    assert_eq!(settings.app_host.to_string(), "127.0.0.1");
-    assert_eq!(settings.app_port, 0);
-    assert_eq!(settings.replica_api.protocol, Protocol::Https);
-    assert_eq!(settings.replica_api.path, "/status");
-    assert_eq!(settings.replica_api.ca_file, Some(ca));
-    assert_eq!(settings.replica_api.timeout, Duration::from_millis(2500));
-    let policy = &settings.policy;
+    assert_eq!(settings.daemon.status.host, "127.0.0.1");
+    assert_eq!(settings.daemon.status.port, 0);
+    let api = &settings.pool.endpoint;
+    assert_eq!(api.protocol, Protocol::Https);
+    assert_eq!(api.path, "/status");
+    assert_eq!(api.tls.ca_file, Some(fs::read(ca).unwrap()));
+    assert_eq!(api.timeout, Duration::from_millis(2500));
+    let policy = &settings.pool.policy;
     assert_eq!(
         (
             policy.floor,
@@ -167,19 +181,68 @@ fn values_become_types() {
     );
     assert_eq!(policy.unreachable_timeout, Some(Duration::from_mins(10)));
     assert!(policy.external_addresses);
-    assert_eq!(settings.openstack.ip_version, IpVersion::V6);
-    assert_eq!(settings.openstack.security_groups, ["web", "default"]);
-    assert_eq!(settings.openstack.cloud_init_file, Some(cloud_init));
-    assert_eq!(settings.log_level, log::LevelFilter::Warn);
-    assert_eq!(settings.log_format, LogFormat::Json);
+    let template = &settings.pool.template;
+    assert_eq!(template.ip_version, 6);
+    assert_eq!(template.security_groups, ["web", "default"]);
+    assert_eq!(template.cloud_init_file, Some(cloud_init));
+    assert_eq!(settings.daemon.log.level, log::LevelFilter::Warn);
+    assert_eq!(settings.daemon.log.format, LogFormat::Json);
     assert_eq!(settings.warnings, Vec::<String>::new());
+}
+
+/// What a setting changes, nothing else does: no two rows of the table lead to one place.
+#[test]
+fn every_setting_has_a_place_of_its_own() {
+    let file = scratch("place", &fs::read(root("tests/data/tls/ca.pem")).unwrap());
+    let file = file.to_str().unwrap();
+    let places = |more: &[(&str, &str)]| {
+        let Settings {
+            daemon,
+            cloud,
+            pool,
+            ..
+        } = settings(more).unwrap();
+        format!("{daemon:#?}\n{cloud:#?}\n{pool:#?}")
+    };
+    let before = places(&[]);
+    let mut changed = BTreeMap::new();
+    for variable in config::settings().filter(|v| v.section != Section::Credentials) {
+        let name = variable.name;
+        let value = match variable.kind {
+            Kind::Address => "127.0.0.9",
+            Kind::UrlPath => "/x",
+            Kind::Whole { .. } => "7",
+            Kind::Seconds { .. } => "7.5",
+            Kind::Switch if variable.default == Some("true") => "false",
+            Kind::Switch => "true",
+            Kind::File => file,
+            Kind::Choice([_]) => continue,
+            Kind::Choice([.., last]) if variable.default != Some(last) => last,
+            Kind::Choice(_) | Kind::Elsewhere => panic!("{name}"),
+            Kind::Text | Kind::MetadataKey | Kind::List => "x",
+        };
+        let mut pairs = vec![(name, value)];
+        // It is a hundred times the capacity unless it is set.
+        if name == "REPLICA_CAPACITY" {
+            pairs.push(("REPLICA_CAPACITY_LIMIT", "100"));
+        }
+        let after = places(&pairs);
+        let lines = before.lines().zip(after.lines()).enumerate();
+        let first = lines
+            .filter(|(_, (old, new))| old != new)
+            .map(|(at, _)| at)
+            .next();
+        let first = first.unwrap_or_else(|| panic!("{name} changes nothing"));
+        let other = changed.insert(first, name);
+        assert_eq!(other, None, "{name} goes where {other:?} goes");
+    }
 }
 
 #[test]
 fn aliases_give_way_to_the_name() {
     let check = |pairs: &[(&str, &str)], image: &str, warnings: usize| {
         let settings = settings(pairs).unwrap();
-        assert_eq!(settings.openstack.image, image, "{pairs:?}");
+        assert_eq!(settings.pool.template.image, image, "{pairs:?}");
         assert_eq!(settings.warnings.len(), warnings, "{:?}", settings.warnings);
     };
     let alias = ("OPENSTACK_SCALED_IMAGE", "new");
@@ -188,7 +251,7 @@ fn aliases_give_way_to_the_name() {
     check(&[alias, ("OPENSTACK_IMAGE", "new")], "new", 0);
     check(&[alias, ("OPENSTACK_IMAGE", "old")], "old", 1);
     let value = settings(&[("OPENSTACK_METADATA_SCALED_VALUE", "v")]).unwrap();
-    assert_eq!(value.openstack.metadata_value, "v");
+    assert_eq!(value.pool.template.metadata_value, "v");
 }
 
 #[test]

@@ -320,12 +320,9 @@ fn types_do_not_show_what_they_hold() {
         let environment = Environment::from_parts(env, Some((path, dotenv.as_bytes())));
         ear.hear("Environment", &format!("{environment:?}"));
         let settings = Settings::from_environment(&environment).unwrap();
-        ear.hear(
-            "Settings",
-            &format!("{settings:?} {:#?}", settings.openstack),
-        );
+        ear.hear("Settings", &format!("{settings:?} {:#?}", settings.cloud));
         ear.hear("the settings shown", &format!("{:?}", settings.shown()));
-        let config = settings.openstack.cloud.clone();
+        let config = settings.cloud.client.clone();
         ear.hear("CloudConfig", &format!("{config:?} {:?}", config.auth));
         let client = openstack_sdk_blocking::Cloud::new(config).unwrap();
         let info = client.authenticate().unwrap();

@@ -22,11 +22,8 @@ use std::process::ExitCode;
 #[must_use]
 pub fn check(settings: &Settings, json: bool) -> ExitCode {
     const SUBJECT: &str = "settings";
-    logging::start(
-        settings.log_level.min(LevelFilter::Error),
-        settings.log_format,
-        &settings.openstack.metadata_value,
-    );
+    let log = settings.daemon.log.at_most(LevelFilter::Error);
+    logging::start(log, settings.pool.label());
     let mut report = Report::default();
     report.ok(SUBJECT, settings.origin.as_str());
     for warning in &settings.warnings {
@@ -50,9 +47,9 @@ fn look(report: &mut Report, settings: &Settings) -> Result<(), Failure> {
     // Nothing is asked with settings that the replicas cannot be asked with.
     runtime::endpoint(settings)?;
     let cloud = runtime::cloud(settings)?;
-    let template = runtime::template(settings);
-    let is_listed = look_at_cloud(report, &cloud, &template, settings);
-    new_server::cloud_init(report, &template);
+    let template = &settings.pool.template;
+    let is_listed = look_at_cloud(report, &cloud, template, settings);
+    new_server::cloud_init(report, template);
     if is_listed {
         replicas::replicas(report, settings);
     }
@@ -67,7 +64,7 @@ fn look_at_cloud(
     template: &ServerTemplate,
     settings: &Settings,
 ) -> bool {
-    let policy = &settings.policy;
+    let policy = &settings.pool.policy;
     let Some(token) = login::login(report, cloud) else {
         return false;
     };
@@ -80,7 +77,7 @@ fn look_at_cloud(
     let network = new_server::network(report, cloud, template, policy, is_admin);
     new_server::zone(report, cloud, template);
     new_server::keypair(report, cloud, template);
-    let port = settings.replica_api.port.get();
+    let port = settings.pool.endpoint.port.get();
     new_server::security_groups(report, cloud, template, port, project);
     quota::quota(report, cloud, policy, flavor.as_ref(), members.as_deref());
     if policy.external_addresses {

@@ -14,7 +14,7 @@ const TOLD_ONE_BY_ONE: usize = 5;
 pub(super) fn replicas(report: &mut Report, settings: &Settings) {
     // One probe each is a verdict here.
     let mut once = settings.clone();
-    once.policy.failure_threshold = 1;
+    once.pool.policy.failure_threshold = 1;
     match observe(&once) {
         Ok(snapshot) => answers(report, &snapshot),
         Err(error) => report.error(SUBJECT, chain(error.as_ref()), ""),

@@ -5,13 +5,14 @@ use crate::local_file::{MAX_CLOUD_INIT_BYTES, read_ordinary};
 use openstack_sdk_blocking::MAX_USER_DATA_BYTES;
 use openstack_sdk_blocking::tls::certificates;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const MAX_CA_BYTES: u64 = 16 << 20;
 
-pub(super) fn cloud_init(variable: &str, path: &Path) -> Result<(), Problem> {
+/// It is read anew at each creation.
+pub(super) fn cloud_init(variable: &str, path: &Path) -> Result<PathBuf, Problem> {
     match read_ordinary(path, MAX_CLOUD_INIT_BYTES) {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(path.to_owned()),
         Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Err(problem(
             variable,
             path,
@@ -24,11 +25,11 @@ pub(super) fn cloud_init(variable: &str, path: &Path) -> Result<(), Problem> {
     }
 }
 
-pub(super) fn authorities(variable: &str, path: &Path) -> Result<(), Problem> {
+pub(super) fn authorities(variable: &str, path: &Path) -> Result<Vec<u8>, Problem> {
     let bytes =
         read_ordinary(path, MAX_CA_BYTES).map_err(|error| unreadable(variable, path, &error))?;
     match certificates(&bytes) {
-        Ok(_) => Ok(()),
+        Ok(_) => Ok(bytes),
         Err(error) => Err(problem(
             variable,
             path,

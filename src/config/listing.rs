@@ -4,7 +4,7 @@ use openstack_sdk_blocking::CloudConfig;
 
 use super::environment::{Environment, Source};
 use super::settings::{of_the_cloud, read_yaml, shown};
-use super::table::{self, Section, Variable};
+use super::table::{self, Scope, Variable};
 use super::{Settings, reader};
 
 /// A setting, for people.
@@ -14,6 +14,8 @@ pub struct Listed {
     pub name: String,
     /// Its value; secrets are hidden, and empty is unset.
     pub value: String,
+    /// What it holds for.
+    pub scope: Scope,
     /// Where it is from.
     pub origin: Origin,
 }
@@ -64,14 +66,15 @@ impl Origin {
 /// All settings of the daemon, in the order of the table.
 #[must_use]
 pub fn listing(environment: &Environment) -> Vec<Listed> {
-    let variables = table::variables()
+    let mut all: Vec<Listed> = table::variables()
         .iter()
-        .filter(|variable| !matches!(variable.section, Section::Image | Section::Mock));
-    let mut all: Vec<Listed> = variables
-        .map(|variable| Listed {
-            name: variable.name.to_owned(),
-            value: shown(variable, environment),
-            origin: origin(variable, environment),
+        .filter_map(|variable| {
+            Some(Listed {
+                name: variable.name.to_owned(),
+                value: shown(variable, environment),
+                scope: variable.scope()?,
+                origin: origin(variable, environment),
+            })
         })
         .collect();
     let vars = |name: &str| of_the_cloud(environment, name);
@@ -84,6 +87,7 @@ pub fn listing(environment: &Environment) -> Vec<Listed> {
         let new = Listed {
             name: source.variable,
             value: source.value.unwrap_or_else(|| "***".to_owned()),
+            scope: Scope::Cloud,
             origin: Origin::Cloud(source.origin),
         };
         match all.iter_mut().find(|listed| listed.name == new.name) {

@@ -17,6 +17,7 @@ mod names;
 mod reader;
 mod settings;
 mod table;
+mod value;
 mod warnings;
 
 pub use document::{env_example, markdown_table};
@@ -25,6 +26,6 @@ pub use error::{ConfigError, Problem};
 pub use kind::Kind;
 pub use listing::{Listed, Origin, listing, remarks};
 pub use settings::{
-    IpVersion, LogFormat, OpenStackSettings, Protocol, ProviderKind, ReplicaApi, Settings,
+    CloudSettings, DaemonSettings, LogFormat, LogSettings, PoolSettings, ProviderKind, Settings,
 };
-pub use table::{Section, Variable, variables};
+pub use table::{Scope, Section, Variable, settings, variables};

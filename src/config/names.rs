@@ -70,7 +70,8 @@ pub(super) fn is_known(name: &str) -> bool {
     table::of_name(name).is_some()
 }
 
-fn known_names() -> impl Iterator<Item = &'static str> {
+/// All names of settings, aliases too.
+pub(super) fn known() -> impl Iterator<Item = &'static str> {
     table::variables()
         .iter()
         .flat_map(|variable| [Some(variable.name), variable.alias])
@@ -87,7 +88,7 @@ fn nearest(name: &str) -> Option<&'static str> {
         return None;
     }
     let upper = name.to_ascii_uppercase().replace('-', "_");
-    let by_distance = known_names()
+    let by_distance = known()
         .filter_map(|known| {
             let distance = strsim::osa_distance(&upper, known);
             (distance <= allowed(&upper, known)).then_some((distance, known))
@@ -139,7 +140,7 @@ fn ending(name: &str) -> Option<&'static str> {
 
 /// The one known name that is such.
 fn only(is_such: impl Fn(&str) -> bool) -> Option<&'static str> {
-    let mut matching = known_names().filter(|known| is_such(known));
+    let mut matching = known().filter(|known| is_such(known));
     let found = matching.next()?;
     matching.next().is_none().then_some(found)
 }

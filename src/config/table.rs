@@ -1,6 +1,17 @@
 //! The one table of variables.
 
+use std::num::NonZeroU64;
+
+use log::LevelFilter;
+
+use super::error::Problem;
+use super::files;
 use super::kind::Kind;
+use super::reader::Given;
+use super::settings::{CloudSettings, DaemonSettings, LogFormat, PoolSettings, ProviderKind};
+use super::value::Words;
+use crate::pool::Policy;
+use crate::probe::Protocol;
 
 /// What a group of variables is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +73,46 @@ impl Section {
     }
 }
 
-/// One variable: everything that is known about it.
+/// What a setting holds for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// The process.
+    Daemon,
+    /// All pools on one cloud.
+    Cloud,
+    /// One pool.
+    Pool,
+}
+
+impl Scope {
+    /// A short stable word.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Daemon => "daemon",
+            Self::Cloud => "cloud",
+            Self::Pool => "pool",
+        }
+    }
+}
+
+/// Reads a value and puts it in its place.
+type Put<S> = fn(&mut S, &Given<'_>) -> Result<(), Problem>;
+
+/// Where a variable's value goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Goes {
+    Daemon(Put<DaemonSettings>),
+    Cloud(Put<CloudSettings>),
+    Pool(Put<PoolSettings>),
+    /// The cloud's client reads all of its own at once.
+    Client,
+    /// The daemon does not read it.
+    Elsewhere,
+}
+
+/// One variable: everything that is known about it.
+#[derive(Debug, Clone, Copy)]
 pub struct Variable {
     /// Its name in the environment.
     pub name: &'static str,
@@ -81,6 +130,7 @@ pub struct Variable {
     pub secret: bool,
     /// One line that says what it is.
     pub doc: &'static str,
+    pub(super) goes: Goes,
 }
 
 impl Variable {
@@ -119,7 +169,15 @@ impl Variable {
             example: None,
             secret: false,
             doc,
+            goes: match section {
+                Section::Credentials => Goes::Client,
+                _ => Goes::Elsewhere,
+            },
         }
+    }
+
+    const fn to(self, goes: Goes) -> Self {
+        Self { goes, ..self }
     }
 
     const fn alias(self, alias: &'static str) -> Self {
@@ -142,11 +200,27 @@ impl Variable {
             ..self
         }
     }
+
+    /// What it holds for; none: it is no setting of the daemon.
+    #[must_use]
+    pub const fn scope(&self) -> Option<Scope> {
+        match self.goes {
+            Goes::Daemon(_) => Some(Scope::Daemon),
+            Goes::Cloud(_) | Goes::Client => Some(Scope::Cloud),
+            Goes::Pool(_) => Some(Scope::Pool),
+            Goes::Elsewhere => None,
+        }
+    }
 }
 
 /// All variables, in the order in which they are documented and checked.
 pub const fn variables() -> &'static [Variable] {
     TABLE
+}
+
+/// The settings of the daemon among them.
+pub fn settings() -> impl Iterator<Item = &'static Variable> {
+    TABLE.iter().filter(|variable| variable.scope().is_some())
 }
 
 pub(super) fn find(name: &str) -> Option<&'static Variable> {
@@ -195,46 +269,53 @@ use Section::{
     Replacement, ReplicaApi, Rhythm,
 };
 
+/// The place of a value: a field of one of the three scopes' settings.
+macro_rules! place {
+    (daemon.$($field:ident).+) => { Goes::Daemon(|daemon, given| given.put(&mut daemon.$($field).+)) };
+    (cloud.$($field:ident).+) => { Goes::Cloud(|cloud, given| given.put(&mut cloud.$($field).+)) };
+    (pool.$($field:ident).+) => { Goes::Pool(|pool, given| given.put(&mut pool.$($field).+)) };
+}
+
 // One line per variable reads as the table that it is.
 #[rustfmt::skip]
 const TABLE: &[Variable] = &[
     Variable::new(Image, "VERSION", env!("CARGO_PKG_VERSION"), Elsewhere, "tag of the container image; not read by the program"),
 
-    Variable::old(Application, "APP_HOST", "0.0.0.0", Address, "address that the status page listens on"),
-    Variable::old(Application, "APP_PORT", "8000", PORT_OR_ANY, "its port; 0 takes any free one"),
-    Variable::new(Application, "APP_ALLOWED_HOSTS", "", List, "names and addresses, separated by commas, that the status page may be asked by (the `Host` of a request); others get 421; by default any"),
-    Variable::new(Application, "APP_SHOW_SETTINGS", "false", Switch, "show the settings, without secrets, on the status page to others than this machine"),
-    Variable::new(Application, "LOG_LEVEL", "info", Choice(LOG_LEVELS), "least weight of a message to be logged: `off`, `error`, `warn` (or `warning`), `info`, `debug` or `trace`"),
-    Variable::new(Application, "LOG_FORMAT", "text", Choice(LOG_FORMATS), "`text`, or `json` for one object per line"),
+    Variable::old(Application, "APP_HOST", "0.0.0.0", Address, "address that the status page listens on").to(place!(daemon.status.host)),
+    Variable::old(Application, "APP_PORT", "8000", PORT_OR_ANY, "its port; 0 takes any free one").to(place!(daemon.status.port)),
+    Variable::new(Application, "APP_ALLOWED_HOSTS", "", List, "names and addresses, separated by commas, that the status page may be asked by (the `Host` of a request); others get 421; by default any").to(place!(daemon.status.allowed_hosts)),
+    Variable::new(Application, "APP_SHOW_SETTINGS", "false", Switch, "show the settings, without secrets, on the status page to others than this machine").to(place!(daemon.status.show_settings)),
+    Variable::new(Application, "LOG_LEVEL", "info", Choice(LevelFilter::WORDS), "least weight of a message to be logged: `off`, `error`, `warn` (or `warning`), `info`, `debug` or `trace`").to(place!(daemon.log.level)),
+    Variable::new(Application, "LOG_FORMAT", "text", Choice(LogFormat::WORDS), "`text`, or `json` for one object per line").to(place!(daemon.log.format)),
 
-    Variable::old(Pool, "REPLICA_CAPACITY", "1", Whole { min: 1, max: MILLION }, "resources that a new replica brings"),
-    Variable::new(Pool, "REPLICA_CAPACITY_LIMIT", "", Whole { min: 1, max: u64::MAX }, "free resources of one replica above which its answer is a failed probe; by default a hundred times `REPLICA_CAPACITY`"),
-    Variable::old(Pool, "REPLICA_MIN_AVAILABLE_RESOURCES", "3", Whole { min: 0, max: MILLION }, "resources that must be available at all times"),
-    Variable::new(Pool, "REPLICA_MAX_COUNT", "0", Whole { min: 0, max: MILLION }, "replicas, of any state, that the pool may have; 0: no limit"),
-    Variable::new(Pool, "REPLICA_MAX_CREATING", "0", Whole { min: 0, max: MILLION }, "replicas that may be creating at a time; 0: no limit"),
+    Variable::old(Pool, "REPLICA_CAPACITY", "1", Whole { min: 1, max: MILLION }, "resources that a new replica brings").to(place!(pool.policy.capacity)),
+    Variable::new(Pool, "REPLICA_CAPACITY_LIMIT", "", Whole { min: 1, max: u64::MAX }, "free resources of one replica above which its answer is a failed probe; by default a hundred times `REPLICA_CAPACITY`").to(Goes::Pool(capacity_limit)),
+    Variable::old(Pool, "REPLICA_MIN_AVAILABLE_RESOURCES", "3", Whole { min: 0, max: MILLION }, "resources that must be available at all times").to(place!(pool.policy.floor)),
+    Variable::new(Pool, "REPLICA_MAX_COUNT", "0", Whole { min: 0, max: MILLION }, "replicas, of any state, that the pool may have; 0: no limit").to(place!(pool.policy.max_count)),
+    Variable::new(Pool, "REPLICA_MAX_CREATING", "0", Whole { min: 0, max: MILLION }, "replicas that may be creating at a time; 0: no limit").to(place!(pool.policy.max_creating)),
 
-    Variable::old(ReplicaApi, "REPLICA_API_PROTOCOL", "http", Choice(PROTOCOLS), "`http` or `https`"),
-    Variable::old(ReplicaApi, "REPLICA_API_PORT", "8080", PORT, "port of a replica's status API"),
-    Variable::old(ReplicaApi, "REPLICA_API_PATH", "/", UrlPath, "its path; a leading `/` may be left out"),
-    Variable::old(ReplicaApi, "REPLICA_API_CAPACITY_KEY", "capacity", Text, "key of the answer that holds the free resources; dots reach into nested objects"),
-    Variable::old(ReplicaApi, "REPLICA_API_TERMINATION_KEY", "termination", Text, "key of the answer that is true once the replica may be deleted"),
-    Variable::new(ReplicaApi, "REPLICA_API_TIMEOUT", "5", REQUEST, "seconds that one probe may take, from its first packet to the last byte of the answer"),
-    Variable::new(ReplicaApi, "REPLICA_API_CA_FILE", "", File, "file with the authorities or certificates to trust for `https` replicas, in PEM or DER"),
-    Variable::new(ReplicaApi, "REPLICA_API_INSECURE", "false", Switch, "accept any certificate of `https` replicas"),
+    Variable::old(ReplicaApi, "REPLICA_API_PROTOCOL", "http", Choice(Protocol::WORDS), "`http` or `https`").to(place!(pool.endpoint.protocol)),
+    Variable::old(ReplicaApi, "REPLICA_API_PORT", "8080", PORT, "port of a replica's status API").to(place!(pool.endpoint.port)),
+    Variable::old(ReplicaApi, "REPLICA_API_PATH", "/", UrlPath, "its path; a leading `/` may be left out").to(place!(pool.endpoint.path)),
+    Variable::old(ReplicaApi, "REPLICA_API_CAPACITY_KEY", "capacity", Text, "key of the answer that holds the free resources; dots reach into nested objects").to(place!(pool.endpoint.capacity_key)),
+    Variable::old(ReplicaApi, "REPLICA_API_TERMINATION_KEY", "termination", Text, "key of the answer that is true once the replica may be deleted").to(place!(pool.endpoint.termination_key)),
+    Variable::new(ReplicaApi, "REPLICA_API_TIMEOUT", "5", REQUEST, "seconds that one probe may take, from its first packet to the last byte of the answer").to(place!(pool.endpoint.timeout)),
+    Variable::new(ReplicaApi, "REPLICA_API_CA_FILE", "", File, "file with the authorities or certificates to trust for `https` replicas, in PEM or DER").to(Goes::Pool(|pool, given| given.put_file(&mut pool.endpoint.tls.ca_file, files::authorities))),
+    Variable::new(ReplicaApi, "REPLICA_API_INSECURE", "false", Switch, "accept any certificate of `https` replicas").to(place!(pool.endpoint.tls.insecure)),
 
-    Variable::new(Replacement, "REPLICA_FAILURE_THRESHOLD", "3", Whole { min: 1, max: 1_000 }, "failed probes in a row until a replica counts as unreachable"),
-    Variable::new(Replacement, "REPLICA_TERMINATION_CONFIRMATIONS", "2", Whole { min: 1, max: 10 }, "answers in a row, a second apart, that say that a replica is done before it is deleted; 1: the first one is enough"),
-    Variable::new(Replacement, "REPLICA_STARTUP_GRACE", "300", age("none"), "seconds after its launch for which a silent replica counts as starting"),
-    Variable::new(Replacement, "REPLICA_STARTUP_TIMEOUT", "900", age("never"), "seconds after which a replica that never answered is deleted; 0: never"),
-    Variable::new(Replacement, "REPLICA_UNREACHABLE_TIMEOUT", "0", age("never"), "seconds after which an unreachable replica is deleted, with the sessions it may hold; 0: never"),
+    Variable::new(Replacement, "REPLICA_FAILURE_THRESHOLD", "3", Whole { min: 1, max: 1_000 }, "failed probes in a row until a replica counts as unreachable").to(place!(pool.policy.failure_threshold)),
+    Variable::new(Replacement, "REPLICA_TERMINATION_CONFIRMATIONS", "2", Whole { min: 1, max: 10 }, "answers in a row, a second apart, that say that a replica is done before it is deleted; 1: the first one is enough").to(place!(pool.policy.termination_confirmations)),
+    Variable::new(Replacement, "REPLICA_STARTUP_GRACE", "300", age("none"), "seconds after its launch for which a silent replica counts as starting").to(place!(pool.policy.startup_grace)),
+    Variable::new(Replacement, "REPLICA_STARTUP_TIMEOUT", "900", age("never"), "seconds after which a replica that never answered is deleted; 0: never").to(place!(pool.policy.startup_timeout)),
+    Variable::new(Replacement, "REPLICA_UNREACHABLE_TIMEOUT", "0", age("never"), "seconds after which an unreachable replica is deleted, with the sessions it may hold; 0: never").to(place!(pool.policy.unreachable_timeout)),
 
-    Variable::new(Rhythm, "SCALING_INTERVAL", "30", INTERVAL, "seconds between two listings of the cloud"),
-    Variable::new(Rhythm, "PROBE_INTERVAL", "5", INTERVAL, "seconds between two probes of a replica"),
-    Variable::new(Rhythm, "PROBE_THREADS", "4", Whole { min: 1, max: 1_024 }, "most threads that probe replicas: event loops for thousands of them each, one per processor, and never more than 4; 64, the earlier default, means 4"),
+    Variable::new(Rhythm, "SCALING_INTERVAL", "30", INTERVAL, "seconds between two listings of the cloud").to(place!(pool.scaling_interval)),
+    Variable::new(Rhythm, "PROBE_INTERVAL", "5", INTERVAL, "seconds between two probes of a replica").to(place!(pool.policy.probe_interval)),
+    Variable::new(Rhythm, "PROBE_THREADS", "4", Whole { min: 1, max: 1_024 }, "most threads that probe replicas: event loops for thousands of them each, one per processor, and never more than 4; 64, the earlier default, means 4").to(place!(daemon.probe_threads)),
 
-    Variable::old(ExternalAddresses, "EXTERNAL_ADDRESS_MANAGEMENT", "false", Switch, "keep the pool's floating IPs on replicas that serve"),
+    Variable::old(ExternalAddresses, "EXTERNAL_ADDRESS_MANAGEMENT", "false", Switch, "keep the pool's floating IPs on replicas that serve").to(place!(pool.policy.external_addresses)),
 
-    Variable::old(Provider, "PROVIDER", "openstack", Choice(PROVIDERS), "the cloud's kind; `openstack` is the only one"),
+    Variable::old(Provider, "PROVIDER", "openstack", Choice(ProviderKind::WORDS), "the cloud's kind; `openstack` is the only one").to(place!(cloud.provider)),
 
     Variable::old(Credentials, "OS_AUTH_URL", "", Elsewhere, "URL of the identity service (Keystone)"),
     Variable::old(Credentials, "OS_USERNAME", "", Elsewhere, "user"),
@@ -293,22 +374,22 @@ const TABLE: &[Variable] = &[
     Variable::new(Credentials, "OS_CLIENT_CONFIG_FILE", "", Elsewhere, "`clouds.yaml`, if not in `.`, `~/.config/openstack` or `/etc/openstack`"),
     Variable::new(Credentials, "OS_CLIENT_SECURE_FILE", "", Elsewhere, "`secure.yaml`, likewise"),
 
-    Variable::old(OpenStack, "OPENSTACK_FLAVOR", "d2-8", Text, "flavor, by name or id").alias("OPENSTACK_SCALED_FLAVOR"),
-    Variable::old(OpenStack, "OPENSTACK_IMAGE", "Debian 11", Text, "image, by name or id").alias("OPENSTACK_SCALED_IMAGE"),
-    Variable::old(OpenStack, "OPENSTACK_IP_VERSION", "4", Choice(IP_VERSIONS), "IP version of the address that a replica is asked on: `4` or `6`"),
-    Variable::old(OpenStack, "OPENSTACK_NETWORK", "Ext-Net", Text, "network, by name or id").alias("OPENSTACK_SCALED_NETWORK"),
-    Variable::old(OpenStack, "OPENSTACK_METADATA_KEY", "group", MetadataKey, "metadata key that makes a server one of the pool"),
-    Variable::old(OpenStack, "OPENSTACK_METADATA_VALUE", "scaled", Text, "its value; no other pool of the project may have the same").alias("OPENSTACK_METADATA_SCALED_VALUE"),
-    Variable::old(OpenStack, "OPENSTACK_FLOATING_IP_DESCRIPTION", "server", Text, "description that makes a floating IP one of the pool"),
-    Variable::old(OpenStack, "OPENSTACK_KEYPAIR", "", Text, "key pair for new servers"),
-    Variable::old(OpenStack, "OPENSTACK_CLOUD_INIT_FILE", "", File, "cloud-init file for new servers, read at each creation").alias("OPENSTACK_SCALED_CLOUD_INIT_FILE"),
-    Variable::new(OpenStack, "OPENSTACK_NAME", "server", Text, "name of new servers").alias("OPENSTACK_SCALED_NAME"),
-    Variable::new(OpenStack, "OPENSTACK_UNIQUE_NAMES", "true", Switch, "whether each new server has a name and hostname of its own: `OPENSTACK_NAME` and a short random part"),
-    Variable::new(OpenStack, "OPENSTACK_SECURITY_GROUPS", "", List, "security groups for new servers, separated by commas; by default the project's own"),
-    Variable::new(OpenStack, "OPENSTACK_AVAILABILITY_ZONE", "", Text, "availability zone for new servers"),
-    Variable::new(OpenStack, "OPENSTACK_CONCURRENCY", "4", Whole { min: 1, max: 16 }, "requests to OpenStack that may be under way at a time; of them, one service takes all but one at most"),
-    Variable::new(OpenStack, "OPENSTACK_REQUESTS_PER_SECOND", "10", Whole { min: 1, max: 1000 }, "requests a second to one service of OpenStack, on average; in a burst, as many as a second brings"),
-    Variable::new(OpenStack, "OPENSTACK_TIMEOUT", "30", REQUEST, "seconds that one request to OpenStack may take; a list of several pages has ten times as long"),
+    Variable::old(OpenStack, "OPENSTACK_FLAVOR", "d2-8", Text, "flavor, by name or id").alias("OPENSTACK_SCALED_FLAVOR").to(place!(pool.template.flavor)),
+    Variable::old(OpenStack, "OPENSTACK_IMAGE", "Debian 11", Text, "image, by name or id").alias("OPENSTACK_SCALED_IMAGE").to(place!(pool.template.image)),
+    Variable::old(OpenStack, "OPENSTACK_IP_VERSION", "4", Choice(<u8>::WORDS), "IP version of the address that a replica is asked on: `4` or `6`").to(place!(pool.template.ip_version)),
+    Variable::old(OpenStack, "OPENSTACK_NETWORK", "Ext-Net", Text, "network, by name or id").alias("OPENSTACK_SCALED_NETWORK").to(place!(pool.template.network)),
+    Variable::old(OpenStack, "OPENSTACK_METADATA_KEY", "group", MetadataKey, "metadata key that makes a server one of the pool").to(place!(pool.template.metadata_key)),
+    Variable::old(OpenStack, "OPENSTACK_METADATA_VALUE", "scaled", Text, "its value; no other pool of the project may have the same").alias("OPENSTACK_METADATA_SCALED_VALUE").to(place!(pool.template.metadata_value)),
+    Variable::old(OpenStack, "OPENSTACK_FLOATING_IP_DESCRIPTION", "server", Text, "description that makes a floating IP one of the pool").to(place!(pool.template.floating_ip_description)),
+    Variable::old(OpenStack, "OPENSTACK_KEYPAIR", "", Text, "key pair for new servers").to(place!(pool.template.keypair)),
+    Variable::old(OpenStack, "OPENSTACK_CLOUD_INIT_FILE", "", File, "cloud-init file for new servers, read at each creation").alias("OPENSTACK_SCALED_CLOUD_INIT_FILE").to(Goes::Pool(|pool, given| given.put_file(&mut pool.template.cloud_init_file, files::cloud_init))),
+    Variable::new(OpenStack, "OPENSTACK_NAME", "server", Text, "name of new servers").alias("OPENSTACK_SCALED_NAME").to(place!(pool.template.name)),
+    Variable::new(OpenStack, "OPENSTACK_UNIQUE_NAMES", "true", Switch, "whether each new server has a name and hostname of its own: `OPENSTACK_NAME` and a short random part").to(place!(pool.template.unique_names)),
+    Variable::new(OpenStack, "OPENSTACK_SECURITY_GROUPS", "", List, "security groups for new servers, separated by commas; by default the project's own").to(place!(pool.template.security_groups)),
+    Variable::new(OpenStack, "OPENSTACK_AVAILABILITY_ZONE", "", Text, "availability zone for new servers").to(place!(pool.template.availability_zone)),
+    Variable::new(OpenStack, "OPENSTACK_CONCURRENCY", "4", Whole { min: 1, max: 16 }, "requests to OpenStack that may be under way at a time; of them, one service takes all but one at most").to(place!(cloud.concurrency)),
+    Variable::new(OpenStack, "OPENSTACK_REQUESTS_PER_SECOND", "10", Whole { min: 1, max: 1000 }, "requests a second to one service of OpenStack, on average; in a burst, as many as a second brings").to(place!(cloud.requests_per_second)),
+    Variable::new(OpenStack, "OPENSTACK_TIMEOUT", "30", REQUEST, "seconds that one request to OpenStack may take; a list of several pages has ten times as long").to(place!(cloud.client.timeout)),
 
     Variable::new(Mock, "MOCK_HOST", "0.0.0.0", Elsewhere, "address that the mock replica listens on"),
     Variable::new(Mock, "MOCK_PORT", "5555", Elsewhere, "its port"),
@@ -318,11 +399,19 @@ const TABLE: &[Variable] = &[
     Variable::new(Mock, "MOCK_TERMINATION_VALUE", "false", Elsewhere, "termination flag that it reports"),
 ];
 
-const PROTOCOLS: &[&str] = &["http", "https"];
-const PROVIDERS: &[&str] = &["openstack"];
-const IP_VERSIONS: &[&str] = &["4", "6"];
-const LOG_LEVELS: &[&str] = &["off", "error", "warn", "warning", "info", "debug", "trace"];
-const LOG_FORMATS: &[&str] = &["text", "json"];
+/// Nothing that a replica with the configured capacity may report is a failed probe.
+fn capacity_limit(pool: &mut PoolSettings, given: &Given<'_>) -> Result<(), Problem> {
+    let capacity = pool.policy.capacity;
+    let limit = given.value::<Option<NonZeroU64>>()?;
+    pool.policy.capacity_limit = limit.unwrap_or_else(|| Policy::capacity_limit_of(capacity));
+    match limit.filter(|limit| *limit < capacity) {
+        Some(limit) => {
+            let expected = format!("must not be below REPLICA_CAPACITY={capacity}");
+            Err(given.problem(expected).with_value(&limit.to_string()))
+        }
+        None => Ok(()),
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -6,8 +6,9 @@ use openstack_sdk_blocking::{Auth, Scope};
 
 use super::environment::{Environment, Source};
 use super::reader::lookup;
-use super::settings::{Protocol, Settings};
+use super::settings::Settings;
 use super::table;
+use crate::probe::Protocol;
 
 /// Clouds answer 429 to a client that lists much more often.
 const BUSY_LISTING: Duration = Duration::from_secs(1);
@@ -54,7 +55,7 @@ fn is_quoted(text: &str) -> bool {
 
 /// About what values mean together.
 pub(super) fn of_settings(settings: &Settings) -> Vec<String> {
-    let policy = &settings.policy;
+    let policy = &settings.pool.policy;
     let mut warnings = Vec::new();
     let mut warn = |when: bool, text: String| {
         if when {
@@ -93,30 +94,30 @@ pub(super) fn of_settings(settings: &Settings) -> Vec<String> {
         );
     }
     warn(
-        settings.scaling_interval < BUSY_LISTING,
+        settings.pool.scaling_interval < BUSY_LISTING,
         "SCALING_INTERVAL is below 1 s: clouds limit the rate of requests".to_owned(),
     );
     warn(
-        settings.probe_threads.get() > THREADS_BEFORE,
+        settings.daemon.probe_threads.get() > THREADS_BEFORE,
         format!(
             "PROBE_THREADS={} starts 4 threads at most: each is an event loop that probes thousands \
              of replicas at a time, so more of them would gain nothing",
-            settings.probe_threads
+            settings.daemon.probe_threads
         ),
     );
-    let replica_api = &settings.replica_api;
-    let https = replica_api.protocol == Protocol::Https;
+    let endpoint = &settings.pool.endpoint;
+    let (https, tls) = (endpoint.protocol == Protocol::Https, &endpoint.tls);
     warn(
-        !https && (replica_api.insecure || replica_api.ca_file.is_some()),
+        !https && (tls.insecure || tls.ca_file.is_some()),
         "REPLICA_API_CA_FILE and REPLICA_API_INSECURE are ignored, \
          because REPLICA_API_PROTOCOL is http"
             .to_owned(),
     );
     warn(
-        https && replica_api.insecure,
+        https && tls.insecure,
         "REPLICA_API_INSECURE: the certificates of the replicas are not checked".to_owned(),
     );
-    let cloud = &settings.openstack.cloud;
+    let cloud = &settings.cloud.client;
     warn(
         matches!(cloud.auth, Auth::Password { .. }) && cloud.scope == Scope::Unscoped,
         "neither OS_PROJECT_ID nor OS_PROJECT_NAME is set: \

@@ -7,9 +7,10 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 /// The protocol of the replicas' status API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Protocol {
     /// `http`.
+    #[default]
     Http,
     /// `https`.
     Https,
@@ -61,6 +62,20 @@ pub struct EndpointSettings {
     pub timeout: Duration,
     /// `REPLICA_API_CA_FILE` and `REPLICA_API_INSECURE`; only read with [`Protocol::Https`].
     pub tls: TlsSettings,
+}
+
+impl Default for EndpointSettings {
+    fn default() -> Self {
+        Self {
+            protocol: Protocol::default(),
+            port: NonZeroU16::MIN.saturating_add(8080 - 1),
+            path: "/".to_owned(),
+            capacity_key: "capacity".to_owned(),
+            termination_key: "termination".to_owned(),
+            timeout: Duration::from_secs(5),
+            tls: TlsSettings::default(),
+        }
+    }
 }
 
 /// Why replicas cannot be asked with these settings.

@@ -19,11 +19,8 @@ use std::time::Duration;
 /// Observes once and prints what would be done and why.
 #[must_use]
 pub fn plan(settings: &Settings, json: bool) -> ExitCode {
-    logging::start(
-        settings.log_level.min(LevelFilter::Warn),
-        settings.log_format,
-        &settings.openstack.metadata_value,
-    );
+    let log = settings.daemon.log.at_most(LevelFilter::Warn);
+    logging::start(log, settings.pool.label());
     let code = match observe(settings) {
         Ok(snapshot) => {
             let now = snapshot.taken;
@@ -53,10 +50,11 @@ pub(crate) fn observe(settings: &Settings) -> Result<Snapshot, Box<dyn Error>> {
     }
     /// How much longer than the slowest verdict is waited.
     const MARGIN: Duration = Duration::from_secs(5);
+    let policy = &settings.pool.policy;
     let clock = RealClock::start();
     let cloud = open_stack(settings, |_| ())?;
     let endpoint = endpoint(settings)?;
-    let probes = ProbePool::start(settings.probe_threads, &clock.shared())?;
+    let probes = ProbePool::start(settings.daemon.probe_threads, &clock.shared())?;
     let mut scaler = Scaler::new(Parts {
         calls: AtOnce::new(cloud),
         probes: ProbesOfPool::new(probes, endpoint),
@@ -65,16 +63,16 @@ pub(crate) fn observe(settings: &Settings) -> Result<Snapshot, Box<dyn Error>> {
         // What would be done is asked for, and not how soon after a start.
         policy: Policy {
             settles_after_start: Duration::ZERO,
-            ..settings.policy.clone()
+            ..policy.clone()
         },
         instance: threads::instance(),
-        scaling_interval: settings.scaling_interval,
+        scaling_interval: settings.pool.scaling_interval,
         requests_per_second: None,
         stop: Arc::new(AtomicBool::new(false)),
     });
     scaler.observe()?;
-    let round = settings.replica_api.timeout + settings.policy.probe_interval;
-    let patience = round * settings.policy.failure_threshold + MARGIN;
+    let round = settings.pool.endpoint.timeout + policy.probe_interval;
+    let patience = round * policy.failure_threshold + MARGIN;
     let deadline = clock.now() + patience;
     loop {
         let next = scaler.pump();

@@ -29,7 +29,7 @@ pub(super) fn raise(settings: &Settings) {
 /// One per replica that the settings allow or call for, whether it is being probed or its connection
 /// is kept, and what probes leave to the rest.
 fn needed(settings: &Settings) -> u64 {
-    let policy = &settings.policy;
+    let policy = &settings.pool.policy;
     let for_the_floor = policy.floor.div_ceil(policy.capacity.get());
     let replicas = policy.max_count.map_or(for_the_floor, u64::from);
     // What is left is a share of the whole.

@@ -18,8 +18,8 @@ pub fn config(environment: &Environment, json: bool) -> (String, bool) {
             .iter()
             .map(|listed| {
                 json!({
-                    "name": listed.name, "value": listed.value, "source": listed.origin.word(),
-                    "origin": listed.origin.text(),
+                    "name": listed.name, "value": listed.value, "scope": listed.scope.word(),
+                    "source": listed.origin.word(), "origin": listed.origin.text(),
                 })
             })
             .collect();

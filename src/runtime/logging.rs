@@ -1,7 +1,7 @@
 //! The log: one line per event on standard error, for people or as JSON, times in UTC.
 
 use super::log_queue::LogQueue;
-use crate::config::LogFormat;
+use crate::config::{LogFormat, LogSettings};
 use crate::pool::{
     CloudTime, LONGEST_NAME, LONGEST_TEXT, bounded, short_name, short_text, utc, visible,
     visible_json,
@@ -21,7 +21,8 @@ use time::macros::format_description;
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Sets the process's log up; each line tells the pool. Only the first call has an effect.
-pub(crate) fn start(level: LevelFilter, format: LogFormat, pool: &str) {
+pub(crate) fn start(settings: LogSettings, pool: &str) {
+    let LogSettings { level, format } = settings;
     let journal = Journal::find();
     let pool = pool.to_owned();
     let told = pool.clone();

@@ -22,19 +22,15 @@ pub use privacy::keep_memory_private;
 
 use self::calls::CallThreads;
 use self::threads::{Event, ProbesOfPool, RealClock, StatusWatcher, spawn};
-use crate::cloud::openstack::{OpenStack, ServerTemplate};
-use crate::config::{self, ProviderKind, Settings};
+use crate::cloud::openstack::OpenStack;
+use crate::config::{ProviderKind, Settings};
 use crate::pool::counted;
-use crate::probe::{
-    Endpoint, EndpointError, EndpointSettings, ProbePool, Protocol, StartError, TlsSettings,
-    WorkerDied,
-};
+use crate::probe::{Endpoint, EndpointError, ProbePool, StartError, WorkerDied};
 use crate::scaler::{Clock, Parts, Scaler};
 use crate::status::{Facts, Shared, StatusError, StatusServer};
 use crossbeam_channel::{Receiver, Select, bounded, unbounded};
 use openstack_sdk_blocking::{Cloud, RequestRecord};
 use std::fmt;
-use std::fs;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -49,7 +45,6 @@ const HEALTHY_WITHIN: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) enum Failure {
     Cloud(openstack_sdk_blocking::Error),
-    CaFile(io::Error),
     Endpoint(EndpointError),
     Probes(StartError),
     Status(StatusError),
@@ -62,7 +57,6 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Cloud(_) => f.write_str("the OpenStack client cannot be set up"),
-            Self::CaFile(_) => f.write_str("REPLICA_API_CA_FILE cannot be read"),
             Self::Endpoint(_) => f.write_str("replicas cannot be asked with these settings"),
             Self::Probes(_) => f.write_str("the probe threads cannot be started"),
             Self::Status(_) => f.write_str("the status server cannot be started"),
@@ -77,7 +71,7 @@ impl std::error::Error for Failure {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Cloud(error) => Some(error),
-            Self::CaFile(error) | Self::Signals(error) | Self::Thread(error) => Some(error),
+            Self::Signals(error) | Self::Thread(error) => Some(error),
             Self::Endpoint(error) => Some(error),
             Self::Probes(error) => Some(error),
             Self::Status(error) => Some(error),
@@ -89,10 +83,9 @@ impl std::error::Error for Failure {
 /// Runs the daemon until a signal ends it or one of its threads dies.
 #[must_use]
 pub fn run(settings: &Settings) -> ExitCode {
-    let pool = &settings.openstack.metadata_value;
     // INVARIANT: before any other thread is there, the log's too: threads inherit it.
     let held_back = signals::hold_back();
-    logging::start(settings.log_level, settings.log_format, pool);
+    logging::start(settings.daemon.log, settings.pool.label());
     log_panics();
     log::info!("{}", settings.origin);
     for warning in &settings.warnings {
@@ -143,24 +136,18 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
         }));
     })?;
     let endpoint = endpoint(settings)?;
-    let probes =
-        ProbePool::start(settings.probe_threads, &clock.shared()).map_err(Failure::Probes)?;
-    let status = StatusServer::start(
-        &settings.app_host.to_string(),
-        settings.app_port,
-        Arc::clone(&shared),
-        facts(settings),
-        clock.shared(),
-    )
-    .map_err(Failure::Status)?;
+    let probes = ProbePool::start(settings.daemon.probe_threads, &clock.shared())
+        .map_err(Failure::Probes)?;
+    let status = StatusServer::start(Arc::clone(&shared), facts(settings), clock.shared())
+        .map_err(Failure::Status)?;
     log::info!(
         "SimpleScaleVM {} keeps {} available; status on http://{}/status",
         env!("CARGO_PKG_VERSION"),
-        counted(settings.policy.floor, "resource"),
+        counted(settings.pool.policy.floor, "resource"),
         status.local_addr()
     );
     let probes = ProbesOfPool::new(probes, endpoint);
-    let concurrency = settings.openstack.concurrency.get();
+    let concurrency = settings.cloud.concurrency.get();
     let (calls, callers) =
         CallThreads::start(&cloud, concurrency, &events_in).map_err(Failure::Thread)?;
     let scaler = Scaler::new(Parts {
@@ -168,10 +155,10 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
         probes,
         clock: clock.clone(),
         watcher: StatusWatcher::new(shared),
-        policy: settings.policy.clone(),
+        policy: settings.pool.policy.clone(),
         instance: threads::instance(),
-        scaling_interval: settings.scaling_interval,
-        requests_per_second: Some(settings.openstack.requests_per_second),
+        scaling_interval: settings.pool.scaling_interval,
+        requests_per_second: Some(settings.cloud.requests_per_second),
         stop: Arc::clone(&stop),
     });
     let (wake, woken) = bounded::<()>(1);
@@ -244,58 +231,19 @@ fn wait(events: &Receiver<Event>, status: &StatusServer) -> Result<(), Failure> 
 }
 
 fn open_stack(settings: &Settings, prepare: impl FnOnce(&mut Cloud)) -> Result<OpenStack, Failure> {
-    let ProviderKind::OpenStack = settings.provider;
+    let ProviderKind::OpenStack = settings.cloud.provider;
     let mut cloud = cloud(settings)?;
     prepare(&mut cloud);
-    Ok(OpenStack::new(cloud, template(settings)))
+    Ok(OpenStack::new(cloud, settings.pool.template.clone()))
 }
 
 pub(crate) fn cloud(settings: &Settings) -> Result<Cloud, Failure> {
-    Cloud::new(settings.openstack.cloud.clone()).map_err(Failure::Cloud)
-}
-
-pub(crate) fn template(settings: &Settings) -> ServerTemplate {
-    let openstack = &settings.openstack;
-    ServerTemplate {
-        name: openstack.name.clone(),
-        unique_names: openstack.unique_names,
-        image: openstack.image.clone(),
-        flavor: openstack.flavor.clone(),
-        network: openstack.network.clone(),
-        ip_version: match openstack.ip_version {
-            config::IpVersion::V4 => 4,
-            config::IpVersion::V6 => 6,
-        },
-        metadata_key: openstack.metadata_key.clone(),
-        metadata_value: openstack.metadata_value.clone(),
-        floating_ip_description: openstack.floating_ip_description.clone(),
-        keypair: openstack.keypair.clone(),
-        cloud_init_file: openstack.cloud_init_file.clone(),
-        security_groups: openstack.security_groups.clone(),
-        availability_zone: openstack.availability_zone.clone(),
-    }
+    Cloud::new(settings.cloud.client.clone()).map_err(Failure::Cloud)
 }
 
 /// How the pool's replicas are asked.
 pub(crate) fn endpoint(settings: &Settings) -> Result<Endpoint, Failure> {
-    let api = &settings.replica_api;
-    let ca_file = api.ca_file.as_ref().map(fs::read).transpose();
-    Endpoint::new(&EndpointSettings {
-        protocol: match api.protocol {
-            config::Protocol::Http => Protocol::Http,
-            config::Protocol::Https => Protocol::Https,
-        },
-        port: api.port,
-        path: api.path.clone(),
-        capacity_key: api.capacity_key.clone(),
-        termination_key: api.termination_key.clone(),
-        timeout: api.timeout,
-        tls: TlsSettings {
-            ca_file: ca_file.map_err(Failure::CaFile)?,
-            insecure: api.insecure,
-        },
-    })
-    .map_err(Failure::Endpoint)
+    Endpoint::new(&settings.pool.endpoint).map_err(Failure::Endpoint)
 }
 
 fn facts(settings: &Settings) -> Facts {
@@ -306,10 +254,9 @@ fn facts(settings: &Settings) -> Facts {
         settings: shown
             .map(|(name, value)| ((*name).to_owned(), value.clone()))
             .collect(),
-        allowed_hosts: settings.allowed_hosts.clone(),
-        show_settings: settings.show_settings,
+        server: settings.daemon.status.clone(),
         max_connections: descriptors::for_clients(),
-        pool: settings.openstack.metadata_value.clone(),
+        pool: settings.pool.label().to_owned(),
         wall_clock: logging::wall_clock,
         log_lines_dropped: log_queue::dropped,
         healthy_within: HEALTHY_WITHIN,

@@ -33,6 +33,19 @@ pub use view::{status_view, summary_view};
 use crate::pool::CloudTime;
 use std::time::Duration;
 
+/// What the status server is told at start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StatusSettings {
+    /// `APP_HOST`: a name or an address to listen on.
+    pub host: String,
+    /// `APP_PORT`; 0 takes any free one.
+    pub port: u16,
+    /// `APP_ALLOWED_HOSTS`: by which hosts the server may be asked; empty: any.
+    pub allowed_hosts: Vec<String>,
+    /// `APP_SHOW_SETTINGS`: whether the settings are shown to others than this machine.
+    pub show_settings: bool,
+}
+
 /// What does not change while the daemon runs.
 #[derive(Debug, Clone)]
 pub struct Facts {
@@ -44,10 +57,8 @@ pub struct Facts {
     pub settings: Vec<(String, String)>,
     /// The daemon is unhealthy when the scaler's loop has made no turn for so long.
     pub healthy_within: Duration,
-    /// By which hosts the server may be asked; empty: any.
-    pub allowed_hosts: Vec<String>,
-    /// Whether the settings are shown to others than this machine.
-    pub show_settings: bool,
+    /// The server's own settings.
+    pub server: StatusSettings,
     /// How many connections the server may have.
     pub max_connections: usize,
     /// The pool's name: the value of its servers' metadata.

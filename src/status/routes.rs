@@ -40,7 +40,7 @@ pub(super) fn answer(
     facts: &Facts,
     now: Moment,
 ) -> Answer {
-    if !hosts::is_allowed(request, peer, &facts.allowed_hosts) {
+    if !hosts::is_allowed(request, peer, &facts.server.allowed_hosts) {
         let text = "this server is not asked by that name; see APP_ALLOWED_HOSTS";
         return Answer::Ready(error(421, text));
     }
@@ -66,7 +66,7 @@ pub(super) fn answer(
             facts,
             now,
             accept: &request.accept,
-            with_settings: facts.show_settings || hosts::is_from_here(request, peer),
+            with_settings: facts.server.show_settings || hosts::is_from_here(request, peer),
         }),
         Method::Other => Answer::Ready(error(405, "only GET and HEAD are answered")),
     }

@@ -59,15 +59,9 @@ impl StatusServer {
 
     /// Listens on the first of the host's addresses that can be listened on (IPv4 first, `::`
     /// for both) and answers from then on.
-    pub fn start(
-        host: &str,
-        port: u16,
-        shared: Arc<Shared>,
-        facts: Facts,
-        clock: Clock,
-    ) -> Result<Self, StatusError> {
+    pub fn start(shared: Arc<Shared>, facts: Facts, clock: Clock) -> Result<Self, StatusError> {
         let cannot = |source| StatusError::Thread { source };
-        let (listener, local_address) = listen_on_host(host, port)?;
+        let (listener, local_address) = listen_on_host(&facts.server.host, facts.server.port)?;
         let mut listener = TcpListener::from_std(listener.into());
         let poll = Poll::new().map_err(cannot)?;
         let waker = Arc::new(Waker::new(poll.registry(), BELL).map_err(cannot)?);

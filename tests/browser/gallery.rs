@@ -6,7 +6,7 @@ use simplescalevm::pool::{
     ProbeResult, ReplicaId, Server, ServerState, Snapshot, Supply, plan,
 };
 use simplescalevm::pool::{BackoffCause, CreateFailure};
-use simplescalevm::status::{Facts, Shared, StatusServer};
+use simplescalevm::status::{Facts, Shared, StatusServer, StatusSettings};
 use std::net::IpAddr;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -421,8 +421,10 @@ pub(crate) fn serve(day: Day) -> StatusServer {
         settings: settings
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
-        allowed_hosts: Vec::new(),
-        show_settings: false,
+        server: StatusSettings {
+            host: "127.0.0.1".to_owned(),
+            ..StatusSettings::default()
+        },
         max_connections: 64,
         healthy_within: Duration::from_secs(150),
         pool: "gateway".to_owned(),
@@ -430,5 +432,5 @@ pub(crate) fn serve(day: Day) -> StatusServer {
         log_lines_dropped: || 0,
     };
     let clock = Arc::new(move || at(end + 3));
-    StatusServer::start("127.0.0.1", 0, shared, facts, clock).unwrap()
+    StatusServer::start(shared, facts, clock).unwrap()
 }

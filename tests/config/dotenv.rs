@@ -71,10 +71,10 @@ fn a_file_as_users_of_the_reference_have_it() {
             let settings = Settings::from_environment(&environment).unwrap();
             assert_eq!(environment.get("OS_PASSWORD"), Some(PASSWORD), "{quoting}");
             assert_eq!(environment.get("OS_USERNAME"), Some("me too"));
-            assert_eq!(settings.openstack.image, "Debian 11");
-            assert_eq!(settings.openstack.network, "Ext Net");
-            assert_eq!(settings.openstack.keypair, None);
-            assert_eq!(settings.policy.capacity.get(), 2);
+            assert_eq!(settings.pool.template.image, "Debian 11");
+            assert_eq!(settings.pool.template.network, "Ext Net");
+            assert_eq!(settings.pool.template.keypair, None);
+            assert_eq!(settings.pool.policy.capacity.get(), 2);
             assert_eq!(settings.warnings, Vec::<String>::new());
         }
     }
@@ -90,10 +90,10 @@ fn the_environment_wins_over_the_file() {
         .chain([("APP_PORT", "2"), ("OPENSTACK_KEYPAIR", "")]);
     let environment = Environment::from_parts(process, Some((Path::new(".env"), file)));
     let settings = Settings::from_environment(&environment).unwrap();
-    assert_eq!(settings.app_port, 2);
-    assert_eq!(settings.openstack.image, "file");
-    assert_eq!(settings.openstack.keypair, None);
-    assert_eq!(settings.openstack.name, "name");
+    assert_eq!(settings.daemon.status.port, 2);
+    assert_eq!(settings.pool.template.image, "file");
+    assert_eq!(settings.pool.template.keypair, None);
+    assert_eq!(settings.pool.template.name, "name");
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn proxies_may_stand_in_the_file_and_the_environment_wins() {
             "{:?}",
             settings.warnings
         );
-        let proxies = settings.openstack.cloud.proxies;
+        let proxies = settings.cloud.client.proxies;
         let found = proxies.of("https://cloud.example/v3");
         found.map(|url| url.expose().to_owned())
     };

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use simplescalevm::config::{Environment, Section, Settings, variables};
+use simplescalevm::config::{self, Environment, Section, Settings};
 use simplescalevm::probe::MAX_THREADS;
 
 use super::{LOGIN, PASSWORD, scratch, settings};
@@ -84,15 +84,15 @@ fn every_setting_wrong_at_once() {
     }
     assert_eq!(message.lines().count(), wrong.len() + 1, "{message}");
     assert!(!message.contains(PASSWORD), "{message}");
-    let own = variables().iter().filter(|variable| {
-        !matches!(
-            variable.section,
-            Section::Image | Section::Mock | Section::Credentials
-        )
-    });
-    for variable in own {
+    let own = || config::settings().filter(|variable| variable.section != Section::Credentials);
+    for variable in own() {
         assert!(told(variable.name), "the test lacks {}", variable.name);
     }
+    let names = message
+        .lines()
+        .filter_map(|line| Some(line.trim().split_once('=')?.0));
+    let in_order = own().map(|variable| variable.name);
+    assert!(names.eq(in_order), "not in the table's order:\n{message}");
 }
 
 #[test]

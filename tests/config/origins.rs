@@ -190,6 +190,7 @@ fn the_command_config() {
         .iter()
         .find(|one| one["name"] == "APP_PORT");
     assert_eq!(port.unwrap()["source"], "file");
+    assert_eq!(port.unwrap()["scope"], "daemon");
     let exposed = "can be read by every user of this machine (mode 644), and OS_PASSWORD is in it: chmod 600 .env";
     assert!(body["warnings"].to_string().contains(exposed), "{text}");
 }

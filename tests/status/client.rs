@@ -25,22 +25,23 @@ impl Daemon {
     }
 
     pub(crate) fn start_on(host: &str, port: u16) -> Result<Self, StatusError> {
-        Self::start_as(host, port, crate::pool::facts())
+        let mut facts = crate::pool::facts();
+        host.clone_into(&mut facts.server.host);
+        facts.server.port = port;
+        Self::start_as(facts)
     }
 
     pub(crate) fn start_with(change: impl FnOnce(&mut Facts)) -> Self {
         let mut facts = crate::pool::facts();
         change(&mut facts);
-        Self::start_as("127.0.0.1", 0, facts).unwrap()
+        Self::start_as(facts).unwrap()
     }
 
-    fn start_as(host: &str, port: u16, facts: Facts) -> Result<Self, StatusError> {
+    fn start_as(facts: Facts) -> Result<Self, StatusError> {
         let shared = Arc::new(Shared::default());
         let seconds = Arc::new(AtomicU64::new(0));
         let told = Arc::clone(&seconds);
         let server = StatusServer::start(
-            host,
-            port,
             Arc::clone(&shared),
             facts,
             Arc::new(move || Moment(Duration::from_secs(told.load(Ordering::Relaxed)))),

@@ -174,7 +174,8 @@ fn what_does_not_end_in_time_is_ended() {
 
 #[test]
 fn only_allowed_hosts_are_answered_and_settings_stay_here() {
-    let daemon = Daemon::start_with(|facts| facts.allowed_hosts = vec!["status.lan".to_owned()]);
+    let daemon =
+        Daemon::start_with(|facts| facts.server.allowed_hosts = vec!["status.lan".to_owned()]);
     daemon.shared.publish(Arc::new(Snapshot::default()));
     let ask = |path: &str, lines: &str| {
         let head = format!("GET {path} HTTP/1.1\r\n{lines}\r\n");
@@ -205,7 +206,7 @@ fn only_allowed_hosts_are_answered_and_settings_stay_here() {
     assert!(!settings(
         "Host: localhost\r\nX-Forwarded-For: 192.0.2.1\r\n"
     ));
-    let daemon = Daemon::start_with(|facts| facts.show_settings = true);
+    let daemon = Daemon::start_with(|facts| facts.server.show_settings = true);
     let forwarded = b"GET /status HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n";
     let status = daemon.send(forwarded).json();
     assert_eq!(status["settings"]["APP_PORT"], "8000");

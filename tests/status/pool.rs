@@ -6,7 +6,7 @@ use simplescalevm::pool::{
     Incident, Listing, Lists, Memory, Moment, MoveReason, Numbers, Outcome, Policy, ProbeFailure,
     ProbeResult, ReplicaId, Server, ServerState, Snapshot, Supply, plan,
 };
-use simplescalevm::status::Facts;
+use simplescalevm::status::{Facts, StatusSettings};
 use std::net::IpAddr;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -23,8 +23,10 @@ pub(crate) fn facts() -> Facts {
             ("OS_PASSWORD".to_owned(), "(secret)".to_owned()),
             ("APP_PORT".to_owned(), "8000".to_owned()),
         ],
-        allowed_hosts: Vec::new(),
-        show_settings: false,
+        server: StatusSettings {
+            host: "127.0.0.1".to_owned(),
+            ..StatusSettings::default()
+        },
         max_connections: 64,
         healthy_within: Duration::from_secs(60),
         pool: "gateway".to_owned(),

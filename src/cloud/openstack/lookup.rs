@@ -16,7 +16,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// What new servers are like, in the words of the configuration.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServerTemplate {
     /// The name; Nova adds a number to it where several are made at once.
     pub name: String,

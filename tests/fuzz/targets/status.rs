@@ -1,7 +1,7 @@
 //! Bytes to the status server, over a socket.
 
 use simplescalevm::pool::{CloudTime, Moment};
-use simplescalevm::status::{Facts, Shared, StatusServer};
+use simplescalevm::status::{Facts, Shared, StatusServer, StatusSettings};
 use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -34,8 +34,10 @@ fn start() -> StatusServer {
         provider: "openstack",
         settings: Vec::new(),
         healthy_within: Duration::from_secs(1 << 40),
-        allowed_hosts: Vec::new(),
-        show_settings: false,
+        server: StatusSettings {
+            host: "127.0.0.1".to_owned(),
+            ..StatusSettings::default()
+        },
         max_connections: 32,
         pool: String::new(),
         wall_clock: || CloudTime(0),
@@ -43,7 +45,7 @@ fn start() -> StatusServer {
     };
     let start = Instant::now();
     let clock = Arc::new(move || Moment(start.elapsed()));
-    StatusServer::start("127.0.0.1", 0, Arc::new(Shared::default()), facts, clock).unwrap()
+    StatusServer::start(Arc::new(Shared::default()), facts, clock).unwrap()
 }
 
 fn exchange(server: &StatusServer, bytes: &[u8]) -> Vec<u8> {
