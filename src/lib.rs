@@ -12,6 +12,7 @@ pub mod cli;
 pub mod cloud;
 pub mod config;
 mod local_file;
+pub mod logging;
 pub mod probe;
 pub mod runtime;
 pub mod scaler;

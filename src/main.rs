@@ -7,6 +7,7 @@ use simplescalevm::cli::{Command, CommandLine, ManSetting, NothingToDo, completi
 use simplescalevm::config::{self, ConfigError, Environment, Settings};
 use simplescalevm::runtime;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// The command line or a setting is wrong.
 const USAGE: u8 = 2;
@@ -33,11 +34,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn with_settings(line: &CommandLine, go_on: impl FnOnce(&Settings) -> ExitCode) -> ExitCode {
+fn with_settings(line: &CommandLine, go_on: impl FnOnce(&Arc<Settings>) -> ExitCode) -> ExitCode {
     let settings = Environment::read(line.env_file.as_deref())
         .and_then(|environment| Settings::from_environment(&environment));
     match settings {
-        Ok(settings) => go_on(&settings),
+        Ok(settings) => go_on(&Arc::new(settings)),
         Err(error) => {
             tell(&error);
             ExitCode::from(USAGE)

@@ -37,9 +37,11 @@ fn may_import(module: &str) -> Option<&'static [&'static str]> {
         "scaler" => Some(&["scaler", "pool", "cloud"]),
         "cli" => Some(&["cli", "text"]),
         // It stands on the runtime, which knows nothing of it.
-        "check" => Some(&["check", "cloud", "config", "pool", "runtime", "scaler"]),
+        "check" => Some(&[
+            "check", "cloud", "config", "logging", "pool", "runtime", "scaler",
+        ]),
         "runtime" => Some(&[
-            "cloud", "config", "pool", "probe", "runtime", "scaler", "status",
+            "cloud", "config", "logging", "pool", "probe", "runtime", "scaler", "status",
         ]),
         "main" | "lib" => None,
         // A new module has no rights before somebody has written its rule down here.

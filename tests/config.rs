@@ -21,7 +21,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proptest::prelude::*;
-use simplescalevm::config::{self, Environment, Kind, LogFormat, Section, Settings, variables};
+use simplescalevm::config::{self, Environment, Kind, Section, Settings, variables};
+use simplescalevm::logging::LogFormat;
 use simplescalevm::pool::Policy;
 use simplescalevm::probe::{EndpointSettings, MAX_THREADS, Protocol};
 

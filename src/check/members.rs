@@ -2,7 +2,7 @@
 
 use super::report::Report;
 use crate::cloud::openstack::{ServerTemplate, failed};
-use crate::runtime::logging;
+use crate::logging;
 use openstack_sdk_blocking::{Cloud, Server, ServerQuery};
 
 /// The servers of the pool. Their list also tells the cloud's clock.

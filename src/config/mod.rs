@@ -25,7 +25,5 @@ pub use environment::Environment;
 pub use error::{ConfigError, Problem};
 pub use kind::Kind;
 pub use listing::{Listed, Origin, listing, remarks};
-pub use settings::{
-    CloudSettings, DaemonSettings, LogFormat, LogSettings, PoolSettings, ProviderKind, Settings,
-};
+pub use settings::{CloudSettings, DaemonSettings, PoolSettings, ProviderKind, Settings};
 pub use table::{Scope, Section, Variable, settings, variables};

@@ -7,7 +7,6 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use log::LevelFilter;
 use openstack_sdk_blocking::{Auth, CloudConfig, ConfigProblem, Scope, Secret};
 
 use super::environment::Environment;
@@ -17,6 +16,7 @@ use super::table::{self, Goes, Variable};
 use super::{files, mask, names, warnings};
 use crate::cloud::openstack::ServerTemplate;
 use crate::local_file;
+use crate::logging::LogSettings;
 use crate::pool::Policy;
 use crate::probe::EndpointSettings;
 use crate::status::StatusSettings;
@@ -100,44 +100,6 @@ impl PoolSettings {
 pub enum ProviderKind {
     /// The only one.
     OpenStack,
-}
-
-/// What the log is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LogSettings {
-    /// `LOG_LEVEL`.
-    pub level: LevelFilter,
-    /// `LOG_FORMAT`.
-    pub format: LogFormat,
-}
-
-impl LogSettings {
-    /// The same with fewer messages.
-    #[must_use]
-    pub fn at_most(self, level: LevelFilter) -> Self {
-        Self {
-            level: self.level.min(level),
-            ..self
-        }
-    }
-}
-
-impl Default for LogSettings {
-    fn default() -> Self {
-        Self {
-            level: LevelFilter::Info,
-            format: LogFormat::Text,
-        }
-    }
-}
-
-/// `LOG_FORMAT`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// A line for people.
-    Text,
-    /// An object per line.
-    Json,
 }
 
 impl Settings {

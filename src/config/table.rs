@@ -8,8 +8,9 @@ use super::error::Problem;
 use super::files;
 use super::kind::Kind;
 use super::reader::Given;
-use super::settings::{CloudSettings, DaemonSettings, LogFormat, PoolSettings, ProviderKind};
+use super::settings::{CloudSettings, DaemonSettings, PoolSettings, ProviderKind};
 use super::value::Words;
+use crate::logging::LogFormat;
 use crate::pool::Policy;
 use crate::probe::Protocol;
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use log::LevelFilter;
 
 use super::kind::Kind;
-use super::settings::{LogFormat, ProviderKind};
+use super::settings::ProviderKind;
+use crate::logging::LogFormat;
 use crate::probe::Protocol;
 
 /// A type that settings have.

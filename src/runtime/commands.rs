@@ -2,9 +2,10 @@
 
 use super::output::{complain, print_json, print_words};
 use super::threads::{ProbesOfPool, RealClock};
-use super::{endpoint, facts, logging, open_stack, threads};
+use super::{endpoint, facts, open_stack, threads};
 use crate::cloud::AtOnce;
 use crate::config::Settings;
+use crate::logging;
 use crate::pool::{Moment, Policy, Snapshot, Words, surplus_in_words};
 use crate::probe::ProbePool;
 use crate::scaler::{Clock, Parts, Scaler, Watcher, chain};
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 /// Observes once and prints what would be done and why.
 #[must_use]
-pub fn plan(settings: &Settings, json: bool) -> ExitCode {
+pub fn plan(settings: &Arc<Settings>, json: bool) -> ExitCode {
     let log = settings.daemon.log.at_most(LevelFilter::Warn);
     logging::start(log, settings.pool.label());
     let code = match observe(settings) {

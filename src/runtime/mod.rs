@@ -5,8 +5,6 @@ mod commands;
 mod descriptors;
 mod healthcheck;
 mod listing;
-mod log_queue;
-pub(crate) mod logging;
 mod output;
 mod privacy;
 mod signals;
@@ -24,6 +22,7 @@ use self::calls::CallThreads;
 use self::threads::{Event, ProbesOfPool, RealClock, StatusWatcher, spawn};
 use crate::cloud::openstack::OpenStack;
 use crate::config::{ProviderKind, Settings};
+use crate::logging;
 use crate::pool::counted;
 use crate::probe::{Endpoint, EndpointError, ProbePool, StartError, WorkerDied};
 use crate::scaler::{Clock, Parts, Scaler};
@@ -82,7 +81,7 @@ impl std::error::Error for Failure {
 
 /// Runs the daemon until a signal ends it or one of its threads dies.
 #[must_use]
-pub fn run(settings: &Settings) -> ExitCode {
+pub fn run(settings: &Arc<Settings>) -> ExitCode {
     // INVARIANT: before any other thread is there, the log's too: threads inherit it.
     let held_back = signals::hold_back();
     logging::start(settings.daemon.log, settings.pool.label());
@@ -258,7 +257,7 @@ fn facts(settings: &Settings) -> Facts {
         max_connections: descriptors::for_clients(),
         pool: settings.pool.label().to_owned(),
         wall_clock: logging::wall_clock,
-        log_lines_dropped: log_queue::dropped,
+        log_lines_dropped: logging::dropped,
         healthy_within: HEALTHY_WITHIN,
     }
 }

@@ -65,7 +65,7 @@ pub(super) fn watch(events: &Sender<Event>) -> Result<(), Failure> {
             if !ENDING.contains(&signal) {
                 ignored(signal);
             } else if is_ending {
-                super::logging::flush();
+                crate::logging::flush();
                 signal_hook::low_level::exit(128 + signal);
             } else {
                 is_ending = true;

@@ -20,7 +20,7 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_millis(20);
 static DROPPED: AtomicU64 = AtomicU64::new(0);
 
 /// The lines that were dropped since the process started.
-pub(super) fn dropped() -> u64 {
+pub(crate) fn dropped() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
 

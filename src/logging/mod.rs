@@ -1,7 +1,12 @@
 //! The log: one line per event on standard error, for people or as JSON, times in UTC.
 
-use super::log_queue::LogQueue;
-use crate::config::{LogFormat, LogSettings};
+mod queue;
+mod settings;
+
+pub(crate) use queue::dropped;
+pub use settings::{LogFormat, LogSettings};
+
+use self::queue::LogQueue;
 use crate::pool::{
     CloudTime, LONGEST_NAME, LONGEST_TEXT, bounded, short_name, short_text, utc, visible,
     visible_json,
