@@ -8,26 +8,25 @@ mod chores;
 mod fold;
 mod jobs;
 mod journal;
+mod log;
 mod look;
 mod lookout;
-mod oddities;
 mod pace;
 mod parts;
-mod telling;
 
 pub use journal::chain;
 pub use parts::{Clock, Parts, Probes, Watcher};
 
 use crate::cloud::{Calls, Catalogue, CloudError, NetworkNames, Port, Request, Service};
 use crate::pool::{
-    Action, CycleStep, Lists, Memory, Moment, Note, Phase, Plan, ProbeFailure, ReplicaId, Snapshot,
-    Supply, Words, plan,
+    Action, CycleStep, Lists, Measure, Memory, Moment, Phase, Plan, ProbeFailure, ReplicaId,
+    Snapshot, Supply, Words, plan,
 };
 use act::{Agenda, Ground, Object, Unanswered};
 use addresses::AddressService;
 use chores::Chores;
 use jobs::{Errand, Jobs, OncePerTurn};
-use journal::{Journal, When};
+use journal::{Context, Journal, When};
 use look::Look;
 use lookout::Lookout;
 use pace::{LOOK_AGAIN_AFTER, Pace};
@@ -195,8 +194,8 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         while let Some(result) = self.parts.probes.finished() {
             let result = result.believed(&self.parts.policy);
             let failure = result.outcome.as_ref().err().map(ProbeFailure::name);
-            let note = Note::Probed(result.latency, failure);
-            self.parts.watcher.note(&note);
+            let measure = Measure::Probe(result.latency, failure);
+            self.parts.watcher.measured(&measure);
             let heard = self.memory.probed(&self.parts.policy, &result);
             self.pace.heard(&self.parts.policy, heard);
             Journal::probed(&self.memory, &result);
@@ -238,13 +237,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             let now = self.parts.clock.now();
             let new = plan(&self.parts.policy, &self.memory, now);
             let mut journal = std::mem::take(&mut self.journal);
-            journal.planned(
-                self.when(),
-                (&self.parts.policy, &self.memory),
-                &self.words_of(&new),
-                &new,
-                &self.parts.watcher,
-            );
+            journal.planned(&self.context(&new), &self.plan.assessment, &new);
             self.journal = journal;
             self.pace.planned(&new, now, self.parts.clock.now());
             self.plan = new;
@@ -409,7 +402,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
 
     fn stepped(&self, step: CycleStep, began: Moment) {
         let took = self.parts.clock.now().since(began);
-        self.parts.watcher.note(&Note::Stepped(step, took));
+        self.parts.watcher.measured(&Measure::Step(step, took));
     }
 
     fn publish(&mut self, now: Moment) {
@@ -435,6 +428,24 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             clocks,
         )
         .with_fault(self.memory.last_fault().map(AsRef::as_ref))
+    }
+
+    fn context<'a>(&'a self, plan: &'a Plan) -> Context<'a> {
+        Context {
+            when: self.when(),
+            words: self.words_of(plan),
+            policy: &self.parts.policy,
+            memory: &self.memory,
+            watcher: &self.parts.watcher,
+        }
+    }
+
+    /// Writes into the journal, in the words of the last plan.
+    fn tell<T>(&mut self, write: impl FnOnce(&mut Journal, &Context<'_>) -> T) -> T {
+        let mut journal = std::mem::take(&mut self.journal);
+        let told = write(&mut journal, &self.context(&self.plan));
+        self.journal = journal;
+        told
     }
 
     fn when(&self) -> When {

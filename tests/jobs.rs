@@ -494,7 +494,7 @@ fn at_the_end_nothing_is_begun_and_what_is_under_way_is_taken_in() {
     assert!(!bench.scaler.is_idle());
     bench.answer("create 1");
     assert!(bench.scaler.is_idle());
-    assert_eq!(bench.scaler.snapshot().created, 1);
+    assert_eq!(bench.scaler.snapshot().counters.created, 1);
     bench.wait(1_200);
     bench.under_way(&[]);
 }

@@ -11,8 +11,8 @@ mod support;
 use openstack_sdk_blocking::{Auth, Cloud, CloudConfig, DomainRef, ProjectRef, Scope, UserRef};
 use serde_json::{Value, json};
 use simplescalevm::cloud::openstack::{OpenStack, ServerTemplate};
-use simplescalevm::cloud::{Catalogue, Cloud as _, CloudError, CloudErrorKind, NameChange};
-use simplescalevm::pool::EventKind;
+use simplescalevm::cloud::{Catalogue, Cloud as _, CloudError, CloudErrorKind};
+use simplescalevm::pool::{NameChange, NamedThing};
 use simplescalevm_mock::MockCloud;
 use support::{Daemon, counter, quick_cloud, requests};
 
@@ -92,7 +92,7 @@ fn the_newest_active_image_is_used_from_the_next_look_on() {
     let new = make(&cloud, "images", &json!({ "name": "Debian 11" }));
     let changes = pool.look_up().unwrap();
     let change = NameChange {
-        kind: EventKind::ImageChanged,
+        thing: NamedThing::Image,
         setting: "OPENSTACK_IMAGE=Debian 11".to_owned(),
         old,
         new: new.clone(),
@@ -111,8 +111,8 @@ fn the_newest_active_image_is_used_from_the_next_look_on() {
         &json!({ "name": "internal", "external": false, "shared": false }),
     );
     let changes = pool.look_up().unwrap();
-    let kinds: Vec<EventKind> = changes.iter().map(|change| change.kind).collect();
-    assert_eq!(kinds, [EventKind::NetworkChanged]);
+    let things: Vec<NamedThing> = changes.iter().map(|change| change.thing).collect();
+    assert_eq!(things, [NamedThing::Network]);
 }
 
 #[test]

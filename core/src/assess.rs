@@ -85,6 +85,8 @@ pub struct Assessed {
     pub counts: u64,
     /// The operator's lock.
     pub locked: bool,
+    /// Whether it has ever answered that it is not done.
+    pub has_served: bool,
     /// Its age.
     pub age: Duration,
     /// Where it is probed.
@@ -94,6 +96,8 @@ pub struct Assessed {
 /// The pool, assessed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Assessment {
+    /// When it was made.
+    pub at: Moment,
     /// The replicas, in the order of their ids.
     pub replicas: Arc<Vec<Assessed>>,
     /// Servers of accepted creations that no list has shown yet.
@@ -154,6 +158,7 @@ pub fn assess(policy: &Policy, memory: &Memory, now: Moment) -> Assessment {
                 counts: count(policy, &phase),
                 phase,
                 locked: record.server.locked,
+                has_served: record.has_served,
                 age: memory.age(record, now),
                 address: match record.server.state {
                     ServerState::Running(address) => Some(address),
@@ -170,6 +175,7 @@ pub fn assess(policy: &Policy, memory: &Memory, now: Moment) -> Assessment {
     let ready = replicas.iter().map(|r| ready(&r.phase));
     let ready = ready.fold(0, u64::saturating_add);
     Assessment {
+        at: now,
         replicas: Arc::new(replicas),
         awaited,
         available,

@@ -1,93 +1,348 @@
-//! What happened, as it is told in the log and kept for the status page; and what is measured.
+//! What happened: one closed type from the decision to the log, the rings, the metrics and the page.
 
-use super::{BackoffCause, CloudTime, DeleteReason, Moment, MoveReason, ReplicaId};
+use super::{
+    Action, BackoffCause, Blocked, CloudTime, DeleteReason, Moment, OddClock, Phase, ReplicaId,
+};
 use crate::names;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What kind of thing happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EventKind {
-    /// The pool as it was found at the start.
-    Found,
-    /// A list has a replica for the first time.
-    New,
-    /// A replica's state is another one.
-    State,
-    /// No list has the replica any more.
-    Gone,
-    /// Replicas were asked for.
-    Create,
-    /// Of the replicas that were asked for, only a part was made.
-    CutShort,
-    /// A replica's deletion was asked for.
-    Delete,
-    /// An external address was moved.
-    Move,
-    /// Something is wanted and not done.
-    Blocked,
-    /// Something failed.
-    Error,
-    /// What failed before works again.
-    Recovered,
-    /// A list lacks too much to be believed at once.
-    Doubted,
-    /// A list lacks servers that are there, or of which nothing is known.
-    Incomplete,
-    /// A list contradicts itself.
-    Contradiction,
-    /// Servers of the pool were created, and not by this daemon.
-    Foreign,
-    /// The image's name stands for another image.
-    ImageChanged,
-    /// The flavor's name stands for another flavor.
-    FlavorChanged,
-    /// The network's name stands for another network.
-    NetworkChanged,
-    /// The security groups' names stand for others.
-    SecurityGroupsChanged,
-    /// Most of the replicas say at once that they are done.
-    MassTermination,
-    /// The cloud has been deleting a server for too long.
-    StuckDeleting,
-    /// A replica reports more than `REPLICA_CAPACITY`.
-    OverCapacity,
-    /// The cloud's clock jumped, or is wrong.
-    ClockJump,
+/// The replica that an event is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// Its id.
+    pub id: ReplicaId,
+    /// Its name then.
+    pub name: Arc<str>,
 }
 
-names!(EventKind {
-    Self::Found => "found",
-    Self::New => "replica-new",
-    Self::State => "replica-state",
-    Self::Gone => "replica-gone",
-    Self::Create => "create",
-    Self::CutShort => "create-partial",
-    Self::Delete => "delete",
-    Self::Move => "move-address",
-    Self::Blocked => "blocked",
-    Self::Error => "error",
-    Self::Recovered => "recovered",
-    Self::Doubted => "list-doubted",
-    Self::Incomplete => "list-incomplete",
-    Self::Contradiction => "contradiction",
-    Self::Foreign => "foreign-creation",
-    Self::ImageChanged => "image-changed",
-    Self::FlavorChanged => "flavor-changed",
-    Self::NetworkChanged => "network-changed",
-    Self::SecurityGroupsChanged => "security-groups-changed",
-    Self::MassTermination => "mass-termination",
-    Self::StuckDeleting => "stuck-deleting",
-    Self::OverCapacity => "over-capacity",
-    Self::ClockJump => "clock-jump",
+/// What a replica has become.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Became {
+    /// Its state.
+    pub phase: Phase,
+    /// What belongs to the state, in words: why it failed, what its last probe came to. Empty: nothing.
+    pub detail: String,
+}
+
+/// Something that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The kind: one of a few stable words.
+    pub kind: &'static str,
+    /// The error in words, with its causes and what mends it.
+    pub error: String,
+}
+
+/// What fails, where it is no action on an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Doing {
+    /// Listing the servers.
+    List,
+    /// Listing the external addresses by themselves.
+    ListAddresses,
+    /// Looking up what the names in the settings stand for.
+    LookUpNames,
+    /// Checking the plan against the promises.
+    Plan,
+}
+
+/// What works again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovery {
+    /// Listing the servers, after so many failures in so long a time.
+    List(u64, Duration),
+    /// Looking up the names in the settings.
+    Names,
+}
+
+/// A setting that names something in the cloud.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NamedThing {
+    /// `OPENSTACK_IMAGE`.
+    Image,
+    /// `OPENSTACK_FLAVOR`.
+    Flavor,
+    /// `OPENSTACK_NETWORK`.
+    Network,
+    /// `OPENSTACK_SECURITY_GROUPS`.
+    SecurityGroups,
+}
+
+/// A name in the settings that stands for something else than before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameChange {
+    /// What is named.
+    pub thing: NamedThing,
+    /// The setting, with its value.
+    pub setting: String,
+    /// What it stood for.
+    pub old: String,
+    /// What it stands for now.
+    pub new: String,
+}
+
+/// Why an action of a plan is not begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SkipReason {
+    /// The daemon is stopping.
+    Stopping,
+    /// An earlier request to the same service failed in a way that concerns all of them.
+    CloudFailed,
+    /// The cloud asked to be left alone for a while.
+    AskedToWait,
+    /// The last requests for this object got no answer.
+    Unanswered,
+    /// The list that the plan rests on is too old.
+    OldList,
+    /// The external addresses could not be listed.
+    OldAddresses,
+    /// It was tried after the list was asked for.
+    TriedSince,
+    /// A newer answer, or the time that has passed, rules it out.
+    Outdated,
+    /// The move that it waits for was not made.
+    AddressNotMoved,
+    /// Creations have begun to wait since the plan was made.
+    CreationFailed,
+}
+
+names!(SkipReason {
+    Self::Stopping => "stopping",
+    Self::CloudFailed => "cloud-failed",
+    Self::AskedToWait => "asked-to-wait",
+    Self::Unanswered => "unanswered",
+    Self::OldList => "old-list",
+    Self::OldAddresses => "old-addresses",
+    Self::TriedSince => "tried-since",
+    Self::Outdated => "outdated",
+    Self::AddressNotMoved => "address-not-moved",
+    Self::CreationFailed => "creation-failed",
 });
 
-impl EventKind {
-    /// Whether it tells what became of one replica, not what was decided.
+/// Something that happened, with its cause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The pool as it was found at the start: how many replicas are in each state.
+    Found(Vec<(&'static str, usize)>),
+    /// A list has a replica for the first time.
+    New(Subject, Became),
+    /// A replica's state is another one than that before.
+    State(Subject, &'static str, Became),
+    /// No list has the replica any more.
+    Gone {
+        /// The replica.
+        replica: Subject,
+        /// Its last state.
+        state: &'static str,
+        /// Why its deletion was asked for; `None`: this daemon did not ask for it.
+        deleted: Option<DeleteReason>,
+        /// How old it was.
+        age: Duration,
+    },
+    /// An action was answered.
+    Acted {
+        /// The action.
+        action: Action,
+        /// The action and its reason in words, with the names of then.
+        sentence: String,
+        /// The replica that it is about.
+        replica: Option<Subject>,
+        /// For how long the holder of a moved address had been unreachable.
+        outage: Option<Duration>,
+        /// What came of it.
+        result: Result<(), Failure>,
+    },
+    /// A list shows that a move of unknown outcome was made.
+    MoveConfirmed {
+        /// The address.
+        address: String,
+        /// The replica that has it.
+        to: Subject,
+    },
+    /// An action of a plan was not begun.
+    Skipped {
+        /// The action.
+        action: Action,
+        /// The action and its reason in words.
+        sentence: String,
+        /// The replica that it is about.
+        replica: Option<Subject>,
+        /// Why not.
+        why: SkipReason,
+    },
+    /// Of the replicas that were asked for, only a part was made.
+    CutShort {
+        /// How many were made.
+        made: u64,
+        /// How many were asked for.
+        ordered: u64,
+    },
+    /// Something is wanted and not done, and has been so for a while.
+    Blocked(Blocked, Option<Subject>, Duration),
+    /// Something failed.
+    Failed(Doing, Failure),
+    /// What failed before works again.
+    Recovered(Recovery),
+    /// A list lacks too much to be believed at once.
+    Doubted {
+        /// How many replicas it lacks.
+        missing: usize,
+        /// How many the last believed list had.
+        previous: usize,
+    },
+    /// A list lacks servers that are there, or of which nothing is known.
+    Incomplete(Failure),
+    /// A list contradicts itself, and has done so for a while.
+    Contradiction(String, Duration),
+    /// Servers of the pool were created, and not by this daemon.
+    Foreign {
+        /// How many.
+        count: u64,
+        /// One of them carries the mark of another daemon.
+        is_marked: bool,
+        /// Some of them.
+        servers: Vec<Subject>,
+    },
+    /// A name in the settings stands for something else.
+    NameChanged(NameChange),
+    /// Most of the replicas report at once that they are done.
+    MassTermination {
+        /// How many have turned.
+        turned: usize,
+        /// Of how many.
+        of: usize,
+    },
+    /// The cloud has been deleting a server for too long. Whether a limit of the pool's size counted it until now.
+    StuckDeleting(Subject, bool),
+    /// A replica reports more free resources than it is meant to have.
+    OverCapacity {
+        /// The replica.
+        replica: Subject,
+        /// What it reports.
+        free: u64,
+        /// `REPLICA_CAPACITY`.
+        capacity: u64,
+    },
+    /// The cloud's clock jumped, or is wrong.
+    ClockJump(OddClock),
+}
+
+names!(Event {
+    Self::Found(_) => "found",
+    Self::New(..) => "replica-new",
+    Self::State(..) => "replica-state",
+    Self::Gone { .. } => "replica-gone",
+    Self::Acted { action: Action::Create { .. }, .. } => "create",
+    Self::CutShort { .. } => "create-partial",
+    Self::Acted { action: Action::Delete { .. }, .. } => "delete",
+    Self::Acted { action: Action::MoveAddress { .. }, .. } | Self::MoveConfirmed { .. } => "move-address",
+    Self::Skipped { .. } => "skipped",
+    Self::Blocked(..) => "blocked",
+    Self::Failed(..) => "error",
+    Self::Recovered(_) => "recovered",
+    Self::Doubted { .. } => "list-doubted",
+    Self::Incomplete(_) => "list-incomplete",
+    Self::Contradiction(..) => "contradiction",
+    Self::Foreign { .. } => "foreign-creation",
+    Self::NameChanged(NameChange { thing: NamedThing::Image, .. }) => "image-changed",
+    Self::NameChanged(NameChange { thing: NamedThing::Flavor, .. }) => "flavor-changed",
+    Self::NameChanged(NameChange { thing: NamedThing::Network, .. }) => "network-changed",
+    Self::NameChanged(NameChange { thing: NamedThing::SecurityGroups, .. }) => "security-groups-changed",
+    Self::MassTermination { .. } => "mass-termination",
+    Self::StuckDeleting(..) => "stuck-deleting",
+    Self::OverCapacity { .. } => "over-capacity",
+    Self::ClockJump(_) => "clock-jump",
+});
+
+impl Event {
+    /// The word for a creation's reason.
+    pub const BELOW_FLOOR: &'static str = "below-floor";
+
+    /// Whether it shows what became of one replica, not what was decided.
     #[must_use]
-    pub fn is_change(self) -> bool {
-        matches!(self, Self::New | Self::State | Self::Gone)
+    pub fn is_change(&self) -> bool {
+        matches!(self, Self::New(..) | Self::State(..) | Self::Gone { .. })
+    }
+
+    /// The replica that it is about.
+    #[must_use]
+    pub fn replica(&self) -> Option<&Subject> {
+        match self {
+            Self::New(replica, _)
+            | Self::State(replica, ..)
+            | Self::Gone { replica, .. }
+            | Self::MoveConfirmed { to: replica, .. }
+            | Self::StuckDeleting(replica, _)
+            | Self::OverCapacity { replica, .. } => Some(replica),
+            Self::Acted { replica, .. }
+            | Self::Skipped { replica, .. }
+            | Self::Blocked(_, replica, _) => replica.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Why: a stable word.
+    #[must_use]
+    pub fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Gone { deleted, .. } => deleted.as_ref().map(DeleteReason::name),
+            Self::Acted { action, .. } => Some(match action {
+                Action::MoveAddress { reason, .. } => reason.name(),
+                Action::Delete { reason, .. } => reason.name(),
+                Action::Create { .. } => Self::BELOW_FLOOR,
+            }),
+            Self::Skipped { why, .. } => Some(why.name()),
+            Self::CutShort { .. } => Some("quota"),
+            Self::Blocked(blocked, ..) => Some(blocked.name()),
+            Self::Failed(_, failure) | Self::Incomplete(failure) => Some(failure.kind),
+            Self::Foreign { is_marked, .. } => Some(if *is_marked {
+                "another-daemon"
+            } else {
+                "unmarked"
+            }),
+            Self::MassTermination { .. }
+            | Self::StuckDeleting(..)
+            | Self::OverCapacity { .. }
+            | Self::ClockJump(_) => Some(self.name()),
+            _ => None,
+        }
+    }
+
+    /// What came of it: `done` or `failed`.
+    #[must_use]
+    pub fn outcome(&self) -> Option<&'static str> {
+        match self {
+            Self::Acted { result: Ok(()), .. } | Self::MoveConfirmed { .. } => Some("done"),
+            Self::Acted { result: Err(_), .. } => Some("failed"),
+            _ => None,
+        }
+    }
+
+    /// What failed, if it did.
+    #[must_use]
+    pub fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Acted {
+                result: Err(failure),
+                ..
+            }
+            | Self::Failed(_, failure)
+            | Self::Incomplete(failure) => Some(failure),
+            _ => None,
+        }
+    }
+
+    /// The replica's state before and after.
+    #[must_use]
+    pub fn states(&self) -> (Option<&'static str>, Option<&'static str>) {
+        match self {
+            Self::New(_, became) => (None, Some(became.phase.name())),
+            Self::State(_, before, became) => (Some(before), Some(became.phase.name())),
+            Self::Gone { state, .. } => (Some(state), None),
+            _ => (None, None),
+        }
     }
 }
 
@@ -108,65 +363,31 @@ pub struct Numbers {
     pub floor: u64,
 }
 
-/// Something that happened, with its cause.
+/// An event as it is logged and kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Event {
-    /// Rises by one from event to event.
+pub struct Entry {
+    /// Rises by one from entry to entry.
     pub number: u64,
     /// When.
     pub at: Moment,
     /// When, on the cloud's clock.
     pub time: Option<CloudTime>,
-    /// What kind of thing.
-    pub kind: EventKind,
-    /// The replica that it is about.
-    pub replica: Option<ReplicaId>,
-    /// The replica's name then.
-    pub name: Option<Arc<str>>,
-    /// Why: a stable word.
-    pub reason: Option<&'static str>,
-    /// What came of it: `done` or `failed`.
-    pub outcome: Option<&'static str>,
-    /// The replica's state before and after.
-    pub states: (Option<&'static str>, Option<&'static str>),
-    /// All of it in a sentence.
+    /// What happened.
+    pub event: Event,
+    /// The same in a sentence.
     pub text: String,
-    /// The error in words, with its causes.
-    pub error: Option<String>,
     /// How often it happened in a row.
     pub times: u64,
     /// The numbers, where they are known.
     pub numbers: Option<Numbers>,
 }
 
-impl Event {
-    /// An event of which only the sentence is known.
-    #[must_use]
-    pub fn new(kind: EventKind, text: String) -> Self {
-        Self {
-            number: 0,
-            at: Moment::START,
-            time: None,
-            kind,
-            replica: None,
-            name: None,
-            reason: None,
-            outcome: None,
-            states: (None, None),
-            text,
-            error: None,
-            times: 1,
-            numbers: None,
-        }
-    }
-}
-
 /// The last events. Decisions have a ring of their own, so that no number of changes of state
 /// pushes the answer to "why was this deleted" out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Events {
-    decisions: VecDeque<Arc<Event>>,
-    changes: VecDeque<Arc<Event>>,
+    decisions: VecDeque<Arc<Entry>>,
+    changes: VecDeque<Arc<Entry>>,
     count: u64,
 }
 
@@ -175,11 +396,11 @@ impl Events {
     pub const KEPT: usize = 1_000;
 
     /// Keeps an event, gives it its number, and forgets the oldest one of its kind if need be.
-    pub fn keep(&mut self, mut event: Event) -> Arc<Event> {
+    pub fn keep(&mut self, mut entry: Entry) -> Arc<Entry> {
         self.count += 1;
-        event.number = self.count;
-        let event = Arc::new(event);
-        let ring = if event.kind.is_change() {
+        entry.number = self.count;
+        let entry = Arc::new(entry);
+        let ring = if entry.event.is_change() {
             &mut self.changes
         } else {
             &mut self.decisions
@@ -187,12 +408,12 @@ impl Events {
         if ring.len() == Self::KEPT {
             ring.pop_front();
         }
-        ring.push_back(Arc::clone(&event));
-        event
+        ring.push_back(Arc::clone(&entry));
+        entry
     }
 
     /// Those that are kept, the newest first.
-    pub fn newest_first(&self) -> impl Iterator<Item = &Arc<Event>> {
+    pub fn newest_first(&self) -> impl Iterator<Item = &Arc<Entry>> {
         let mut decisions = self.decisions.iter().rev().peekable();
         let mut changes = self.changes.iter().rev().peekable();
         std::iter::from_fn(move || match (decisions.peek(), changes.peek()) {
@@ -232,32 +453,17 @@ pub struct Quota {
     pub ram_mib: (Option<u64>, Option<u64>),
 }
 
-/// Something to be counted or measured. Nothing here names a replica: what is counted must have
-/// a bounded number of names.
+/// Something that is measured, and is no event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Note {
+pub enum Measure {
     /// A step of a cycle has ended.
-    Stepped(CycleStep, Duration),
-    /// Something failed; the kind is one of a few words.
-    Failed(&'static str),
-    /// The cloud accepted a creation of so many servers.
-    Created(u64),
-    /// A creation came to nothing.
-    CreateFailed(BackoffCause),
-    /// So many servers of the pool were created, and not by this daemon.
-    Foreign(u64),
-    /// The cloud accepted a deletion.
-    Deleted(DeleteReason),
-    /// An external address was moved, so long after its holder was found unreachable.
-    Moved(MoveReason, Option<Duration>),
+    Step(CycleStep, Duration),
     /// A probe has ended, in a failure of this kind if it failed.
-    Probed(Duration, Option<&'static str>),
-    /// A replica that was created here serves for the first time, so long after its creation.
-    Ready(Duration),
-    /// A replica is gone, at this age.
-    Gone(Duration),
-    /// Most of the replicas said at once that they are done.
-    MassTermination,
+    Probe(Duration, Option<&'static str>),
+    /// A replica that was created here has served for the first time, so long after its creation.
+    CameUp(Duration),
+    /// Creations have come to nothing, and wait.
+    CreationFailed(BackoffCause),
     /// What the cloud allows.
     Quota(Quota),
 }
@@ -269,17 +475,38 @@ mod tests {
     #[test]
     fn changes_do_not_push_decisions_out() {
         let mut events = Events::default();
-        let event = |kind| Event::new(kind, String::new());
-        events.keep(event(EventKind::Delete));
+        let replica = Subject {
+            id: ReplicaId::new("a"),
+            name: "a".into(),
+        };
+        let became = Became {
+            phase: Phase::Starting,
+            detail: String::new(),
+        };
+        let entry = |event| Entry {
+            number: 0,
+            at: Moment::START,
+            time: None,
+            event,
+            text: String::new(),
+            times: 1,
+            numbers: None,
+        };
+        let decision = Event::Recovered(Recovery::Names);
+        events.keep(entry(decision.clone()));
         for _ in 0..3 * Events::KEPT {
-            events.keep(event(EventKind::State));
+            events.keep(entry(Event::State(
+                replica.clone(),
+                "checking",
+                became.clone(),
+            )));
         }
-        events.keep(event(EventKind::Create));
+        events.keep(entry(decision));
         let numbers: Vec<u64> = events.newest_first().map(|e| e.number).collect();
         assert_eq!(numbers.len(), Events::KEPT + 2);
         assert!(numbers.is_sorted_by(|a, b| a > b), "{numbers:?}");
-        let kinds: Vec<EventKind> = events.newest_first().map(|e| e.kind).collect();
-        assert_eq!(kinds.first(), Some(&EventKind::Create));
-        assert_eq!(kinds.last(), Some(&EventKind::Delete));
+        let words: Vec<&str> = events.newest_first().map(|e| e.event.name()).collect();
+        assert_eq!(words.first(), Some(&"recovered"));
+        assert_eq!(words.last(), Some(&"recovered"));
     }
 }

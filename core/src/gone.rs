@@ -1,7 +1,7 @@
 //! Replicas that went from the lists of late. One that a list had only left out comes back as what
 //! it was, and not as a new one.
 
-use super::{Moment, Record, ReplicaId};
+use super::{DeleteReason, Moment, Record, ReplicaId};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ pub(super) struct Past {
     /// The newest creation that it may stem from: it is not one of the servers that are being waited
     /// for, and does not show that the last creation succeeded.
     pub(super) creation: u64,
+    /// Why its deletion was asked for.
+    pub(super) deleted_for: Option<DeleteReason>,
     /// It may hold a session.
     pub(super) may_have_run: bool,
     /// The cloud has not said that it is gone: nothing was known of it for long, and it may come back.
@@ -44,10 +46,16 @@ impl Gone {
         let past = Past {
             at: now,
             creation: record.creation,
+            deleted_for: record.deleted_for,
             may_have_run: record.may_have_run,
             given_up,
         };
         self.0.insert(record.server.id.clone(), past);
+    }
+
+    /// Why the deletion of one that went was asked for.
+    pub(super) fn deleted_for(&self, id: &ReplicaId) -> Option<DeleteReason> {
+        self.0.get(id)?.deleted_for
     }
 
     pub(super) fn came_back(&mut self, id: &ReplicaId) -> Option<Past> {

@@ -11,6 +11,7 @@ mod answers;
 mod assess;
 mod backoff;
 mod builds;
+mod changes;
 mod clocks;
 mod cloud_error;
 mod contradictions;
@@ -40,11 +41,15 @@ pub use answer::{Answer, ProbeFailure, ProbeResult};
 pub use assess::{Assessed, Assessment, Phase, assess};
 pub use backoff::{Backoff, BackoffCause, CreateFailure};
 pub use builds::Builds;
+pub use changes::changes;
 pub use clocks::{ClockOddity, OddClock};
 pub use cloud_error::CloudErrorKind;
 pub use contradictions::take_out_contradictions;
 pub use creations::Accepted;
-pub use event::{CycleStep, Event, EventKind, Events, Note, Numbers, Quota};
+pub use event::{
+    Became, CycleStep, Doing, Entry, Event, Events, Failure, Measure, NameChange, NamedThing,
+    Numbers, Quota, Recovery, SkipReason, Subject,
+};
 pub use foreign::{
     LONGEST_NAME, LONGEST_TEXT, bounded, is_unseen, short_name, short_text, shown, visible,
     visible_json, visible_lines,
@@ -65,7 +70,7 @@ pub use policy::Policy;
 pub use promises::{Violation, violations};
 pub use record::Record;
 pub use severity::{BLOCKED_FOR, Finding, Health, NOTHING_READY_FOR, Reason, Severity};
-pub use snapshot::{ActionReport, CycleReport, Incident, Outcome, Snapshot};
+pub use snapshot::{Counters, Incident, Snapshot};
 pub use supply::{Boots, Lists, Supply};
 pub use terminations::MassTermination;
 pub use time::{CloudTime, Moment};

@@ -247,13 +247,28 @@ impl Memory {
     }
 
     /// Notes that a replica's deletion is asked for.
-    pub fn deletion_sent(&mut self, id: &ReplicaId) {
-        self.change(id, |record| record.delete_under_way = true);
+    pub fn deletion_sent(&mut self, id: &ReplicaId, reason: DeleteReason) {
+        self.change(id, |record| {
+            record.delete_under_way = true;
+            record.deleted_for = Some(reason);
+        });
     }
 
     /// Takes in that a replica's deletion came to nothing.
     pub fn deletion_failed(&mut self, id: &ReplicaId) {
-        self.change(id, |record| record.delete_under_way = false);
+        self.change(id, |record| {
+            record.delete_under_way = false;
+            record.deleted_for = None;
+        });
+    }
+
+    /// Why the deletion of a replica was asked for that is there, or that went of late; `None`: it was not.
+    #[must_use]
+    pub fn deleted_for(&self, id: &ReplicaId) -> Option<DeleteReason> {
+        match self.record(id) {
+            Some(record) => record.deleted_for,
+            None => self.gone.deleted_for(id),
+        }
     }
 
     /// Takes in that the cloud accepted a replica's deletion, or no longer knows it.
@@ -261,6 +276,7 @@ impl Memory {
         let creation = self.change(id, |record| {
             record.delete_under_way = false;
             record.delete_accepted = Some(now);
+            record.deleted_for.get_or_insert(reason);
             record.leaving_since.get_or_insert(now);
             record.creation
         });

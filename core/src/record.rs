@@ -1,11 +1,14 @@
 //! What is remembered of one replica, and how a list and an answer change it.
 
+mod shown;
+
 use super::clocks::Clocks;
 use super::trial::Trial;
 use super::{
-    Answer, CloudTime, Creating, Instance, Moment, Policy, ProbeFailure, ProbeResult, Server,
+    Answer, Creating, DeleteReason, Instance, Moment, Policy, ProbeFailure, ProbeResult, Server,
     ServerState,
 };
+pub(super) use shown::{Launch, ShownCreating};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +24,8 @@ pub struct Record {
     pub server: Server,
     /// Its name, as plans share it.
     pub(super) name: Arc<str>,
+    /// Why its deletion was asked for.
+    pub(super) deleted_for: Option<DeleteReason>,
     /// The last list that had it, by its number.
     pub(super) listed: u64,
     /// When a list first had it.
@@ -105,36 +110,6 @@ pub struct Record {
     pub(super) denied: Option<(Moment, u32)>,
 }
 
-/// When a server became active, as it was when a list first told.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Launch {
-    pub(super) time: CloudTime,
-    pub(super) ago: Duration,
-    pub(super) seen: Moment,
-}
-
-/// How lists have shown a replica being created, without a break.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ShownCreating {
-    why: Creating,
-    last: Moment,
-    /// For how long, until the last list.
-    time: Duration,
-    /// For how long, until the list before it.
-    time_before: Duration,
-}
-
-impl ShownCreating {
-    fn first(why: Creating, at: Moment) -> Self {
-        Self {
-            why,
-            last: at,
-            time: Duration::ZERO,
-            time_before: Duration::ZERO,
-        }
-    }
-}
-
 /// When a replica is asked next, or the round in which it is being asked.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NextProbe {
@@ -143,6 +118,12 @@ pub(super) struct NextProbe {
 }
 
 impl Record {
+    /// Why its deletion was asked for; `None`: it was not, or that came to nothing.
+    #[must_use]
+    pub fn deleted_for(&self) -> Option<DeleteReason> {
+        self.deleted_for
+    }
+
     pub(super) fn is_probed(&self) -> bool {
         self.probe_address().is_some() && self.delete_accepted.is_none()
     }

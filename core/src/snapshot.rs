@@ -1,45 +1,12 @@
 //! What the scaler shows to the rest of the daemon.
 
 use super::{
-    Action, Backoff, CloudTime, Events, ExternalAddress, Lists, Moment, Plan, Record, ShrunkenList,
-    Supply,
+    Action, Backoff, CloudTime, Doing, Event, Events, ExternalAddress, Lists, Moment, Plan, Record,
+    ShrunkenList, Supply,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What came of an action.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// The cloud accepted it.
-    Done,
-    /// The cloud did not accept it; the error in words.
-    Failed(String),
-    /// It was not tried, because of what came before it in the cycle.
-    Skipped(&'static str),
-}
-
-/// A cycle that had something to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CycleReport {
-    /// When its list was taken.
-    pub taken: Moment,
-    /// Available resources before it.
-    pub available: u64,
-    /// What was planned, in order, and what came of it.
-    pub actions: Vec<ActionReport>,
-}
-
-/// One action of a cycle.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ActionReport {
-    /// The action.
-    pub action: Action,
-    /// The action and its reason in words, with the names of then.
-    pub sentence: String,
-    /// What came of it.
-    pub outcome: Outcome,
-}
 
 /// An error that did not end the daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +21,42 @@ pub struct Incident {
     pub kind: &'static str,
     /// The error in words, with its causes.
     pub error: String,
+}
+
+/// What has been done since the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// Complete lists.
+    pub cycles: u64,
+    /// Lists that failed.
+    pub failed_cycles: u64,
+    /// Servers asked for and accepted.
+    pub created: u64,
+    /// Deletions accepted.
+    pub deleted: u64,
+    /// External addresses moved.
+    pub moved: u64,
+}
+
+impl Counters {
+    /// Counts an event.
+    pub fn count(&mut self, event: &Event) {
+        let (counter, by) = match event {
+            Event::Failed(Doing::List, _) => (&mut self.failed_cycles, 1),
+            Event::MoveConfirmed { .. } => (&mut self.moved, 1),
+            Event::Acted {
+                action,
+                result: Ok(()),
+                ..
+            } => match action {
+                Action::MoveAddress { .. } => (&mut self.moved, 1),
+                Action::Delete { .. } => (&mut self.deleted, 1),
+                Action::Create { count } => (&mut self.created, count.get()),
+            },
+            _ => return,
+        };
+        *counter = counter.saturating_add(by);
+    }
 }
 
 /// The scaler's state at one moment, complete and immutable.
@@ -93,22 +96,12 @@ pub struct Snapshot {
     pub last_fault: Option<Arc<str>>,
     /// The list that waits to be confirmed.
     pub shrunken_list: Option<ShrunkenList>,
-    /// The last cycles that had something to do, the newest last.
-    pub history: Arc<VecDeque<Arc<CycleReport>>>,
     /// The last errors, the newest last.
     pub incidents: Arc<VecDeque<Incident>>,
     /// The last decisions and changes of state.
     pub events: Arc<Events>,
-    /// Complete lists so far.
-    pub cycles: u64,
-    /// Lists that failed so far.
-    pub failed_cycles: u64,
-    /// Servers asked for and accepted so far.
-    pub created: u64,
-    /// Deletions accepted so far.
-    pub deleted: u64,
-    /// External addresses moved so far.
-    pub moved: u64,
+    /// What has been done so far.
+    pub counters: Counters,
     /// Servers of the pool that were created since the start, and not by this daemon.
     pub foreign: u64,
 }

@@ -7,7 +7,7 @@ pub use calls::{AtOnce, Calls, JobId, Reply, Request, Service, perform};
 
 pub use crate::pool::CloudErrorKind;
 use crate::pool::{
-    Accepted, CreateFailure, CreationMark, EventKind, ExternalAddress, Listing, Looked, Moment,
+    Accepted, CreateFailure, CreationMark, ExternalAddress, Listing, Looked, Moment, NameChange,
     Quota, ReplicaId,
 };
 use std::collections::BTreeSet;
@@ -174,19 +174,6 @@ pub struct LookedUp {
     pub catalogue: Catalogue,
     /// Those that stood for something else before.
     pub changes: Vec<NameChange>,
-}
-
-/// A configured name that stands for something else than before.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NameChange {
-    /// What it is a name of.
-    pub kind: EventKind,
-    /// The setting and its value.
-    pub setting: String,
-    /// The id that it stood for.
-    pub old: String,
-    /// The id that it stands for.
-    pub new: String,
 }
 
 /// A failed request to the cloud.

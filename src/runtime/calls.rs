@@ -1,6 +1,6 @@
 //! The threads that make the requests to the cloud, and block in them.
 
-use super::threads::{Event, spawn};
+use super::threads::{Notice, spawn};
 use crate::cloud::{Calls, Cloud, JobId, Reply, Request, perform};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::io;
@@ -38,7 +38,7 @@ impl CallThreads {
     pub(super) fn start(
         cloud: &(impl Cloud + Clone + 'static),
         places: usize,
-        events: &Sender<Event>,
+        events: &Sender<Notice>,
     ) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
         let (jobs, begun) = bounded::<(JobId, Request)>(places);
         let (ended, outcomes) = bounded(places);

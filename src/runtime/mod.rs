@@ -19,7 +19,7 @@ pub(crate) use output::{print_json, print_words};
 pub use privacy::keep_memory_private;
 
 use self::calls::CallThreads;
-use self::threads::{Event, ProbesOfPool, RealClock, StatusWatcher, spawn};
+use self::threads::{Notice, ProbesOfPool, RealClock, StatusWatcher, spawn};
 use crate::cloud::openstack::OpenStack;
 use crate::config::{ProviderKind, Settings};
 use crate::logging;
@@ -212,17 +212,17 @@ fn scale(
 }
 
 /// Waits for what ends the daemon.
-fn wait(events: &Receiver<Event>, status: &StatusServer) -> Result<(), Failure> {
+fn wait(events: &Receiver<Notice>, status: &StatusServer) -> Result<(), Failure> {
     /// The status server tells nobody of its end.
     const LOOK_EVERY: Duration = Duration::from_secs(1);
     loop {
         match events.recv_timeout(LOOK_EVERY) {
-            Ok(Event::Signal(signal)) => {
+            Ok(Notice::Signal(signal)) => {
                 let name = signals::name(signal);
                 log::info!("{name}: no new action is begun; a second signal ends at once");
                 return Ok(());
             }
-            Ok(Event::Ended(thread)) => return Err(Failure::Died(thread.to_owned())),
+            Ok(Notice::Ended(thread)) => return Err(Failure::Died(thread.to_owned())),
             Err(_) if status.is_finished() => return Err(Failure::Died("status".to_owned())),
             Err(_) => {}
         }

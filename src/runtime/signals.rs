@@ -4,7 +4,7 @@
 //! then be known to nobody.
 
 use super::Failure;
-use super::threads::{Event, spawn};
+use super::threads::{Notice, spawn};
 use crossbeam_channel::Sender;
 use nix::sys::signal::{SigSet, Signal};
 use signal_hook::consts::{
@@ -48,7 +48,7 @@ fn refused(error: nix::Error) -> Failure {
 }
 
 /// Sends the first signal that ends the daemon on; the second one ends the process at once.
-pub(super) fn watch(events: &Sender<Event>) -> Result<(), Failure> {
+pub(super) fn watch(events: &Sender<Notice>) -> Result<(), Failure> {
     let mut signals = Signals::new(ENDING.into_iter().chain(IGNORED)).map_err(Failure::Signals)?;
     for number in IGNORED_BY_NUMBER.into_iter().chain(REAL_TIME) {
         // One that this system does not have cannot come either.
@@ -70,7 +70,7 @@ pub(super) fn watch(events: &Sender<Event>) -> Result<(), Failure> {
             } else {
                 is_ending = true;
                 // There is no receiver any more: the process is ending.
-                let _ = sender.send(Event::Signal(signal));
+                let _ = sender.send(Notice::Signal(signal));
             }
         }
     })

@@ -1,6 +1,8 @@
 //! What ties the threads together: the clock, the channels, and the news of a thread's end.
 
-use crate::pool::{Instance, Moment, Note, ProbeResult, ProbeTarget, ReplicaId, Snapshot};
+use crate::pool::{
+    Event, Instance, Measure, Moment, ProbeResult, ProbeTarget, ReplicaId, Snapshot,
+};
 use crate::probe::{Endpoint, ProbeJob, ProbePool, Report, WorkerDied};
 use crate::scaler::{Clock, Probes, Watcher};
 use crate::status::Shared;
@@ -20,7 +22,7 @@ pub(super) fn instance() -> Instance {
 
 /// News for the main thread.
 #[derive(Debug)]
-pub(super) enum Event {
+pub(super) enum Notice {
     /// A signal has come.
     Signal(i32),
     /// A thread has ended without having been asked to.
@@ -30,14 +32,14 @@ pub(super) enum Event {
 /// Starts a named thread whose end, be it by a panic, is told to the main thread.
 pub(super) fn spawn(
     name: &'static str,
-    events: &Sender<Event>,
+    events: &Sender<Notice>,
     body: impl FnOnce() + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
-    struct Farewell(&'static str, Sender<Event>);
+    struct Farewell(&'static str, Sender<Notice>);
     impl Drop for Farewell {
         fn drop(&mut self) {
             // There is no receiver any more: the process is ending.
-            let _ = self.1.send(Event::Ended(self.0));
+            let _ = self.1.send(Notice::Ended(self.0));
         }
     }
     let farewell = Farewell(name, events.clone());
@@ -163,7 +165,11 @@ impl Watcher for StatusWatcher {
         self.shared.publish(snapshot);
     }
 
-    fn note(&self, note: &Note) {
-        self.shared.note(note);
+    fn happened(&self, event: &Event) {
+        self.shared.metrics().happened(event);
+    }
+
+    fn measured(&self, measure: &Measure) {
+        self.shared.metrics().measured(measure);
     }
 }

@@ -4,14 +4,13 @@
 mod creation;
 mod hindrance;
 
-use self::hindrance::Hindrance;
 use super::jobs::Errand;
+use super::journal::failure;
 use super::{Clock, Probes, Scaler, Watcher, chain};
 use crate::cloud::{Calls, CloudError, CloudErrorKind, Order, Request, Service};
 use crate::pool::{
-    Action, ActionReport, Assessed, CycleReport, CycleStep, DeleteReason, ExternalAddressId,
-    Holder, Moment, MoveFailure, MoveReason, Note, Outcome, Plan, ReplicaId, short_text,
-    violations,
+    Action, Assessed, CycleStep, DeleteReason, ExternalAddressId, Holder, Moment, MoveFailure,
+    MoveReason, Plan, ReplicaId, SkipReason, Subject, short_text, violations,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -84,8 +83,8 @@ pub(super) enum Ground {
 struct Planned {
     action: Action,
     ground: Ground,
-    /// The report that it belongs to.
-    report: u64,
+    /// The plan that it belongs to.
+    plan: u64,
 }
 
 /// An action under way.
@@ -95,13 +94,22 @@ pub(super) struct Begun {
     pub(super) sentence: String,
     /// What its replica was worth then.
     pub(super) assessed: Option<Assessed>,
-    report: u64,
+    plan: u64,
 }
 
-/// A report whose actions have not all ended.
+impl Begun {
+    /// The replica that it is about.
+    pub(super) fn subject(&self) -> Option<Subject> {
+        self.assessed.as_ref().map(|assessed| Subject {
+            id: assessed.id.clone(),
+            name: Arc::clone(&assessed.name),
+        })
+    }
+}
+
+/// A plan whose actions have not all ended.
 #[derive(Debug)]
-struct OpenReport {
-    report: CycleReport,
+struct OpenPlan {
     left: usize,
     began: Moment,
 }
@@ -117,8 +125,8 @@ pub(super) struct Agenda {
     failed: BTreeSet<Service>,
     /// The names were looked up for the creation of this plan.
     names_are_new: bool,
-    reports: BTreeMap<u64, OpenReport>,
-    last_report: u64,
+    open: BTreeMap<u64, OpenPlan>,
+    last_plan: u64,
 }
 
 impl Agenda {
@@ -170,7 +178,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let queue = std::mem::take(&mut self.agenda.queue);
         for planned in queue {
             if is_dropped(&planned.action) {
-                self.report(planned.report, None);
+                self.count_off(planned.plan);
             } else {
                 self.agenda.queue.push_back(planned);
             }
@@ -178,34 +186,24 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     }
 
     fn add(&mut self, plan: Plan, ground: Ground) {
-        let Some(taken) = self.memory.listed_at().filter(|_| !plan.actions.is_empty()) else {
+        if plan.actions.is_empty() {
             return;
-        };
+        }
         let began = self.parts.clock.now();
         let broken = violations(&self.parts.policy, &self.memory, &plan, began);
         if !broken.is_empty() {
-            let when = self.when();
-            return self.journal.refused(when, &broken, &self.parts.watcher);
+            return self.tell(|journal, context| journal.refused(context, &broken));
         }
-        self.agenda.last_report += 1;
-        let number = self.agenda.last_report;
-        let report = CycleReport {
-            taken,
-            available: plan.assessment.available,
-            actions: Vec::with_capacity(plan.actions.len()),
-        };
+        self.journal.accepted();
+        self.agenda.last_plan += 1;
+        let number = self.agenda.last_plan;
         let left = plan.actions.len();
-        let open = OpenReport {
-            report,
-            left,
-            began,
-        };
-        self.agenda.reports.insert(number, open);
+        self.agenda.open.insert(number, OpenPlan { left, began });
         for action in &plan.actions {
             self.agenda.queue.push_back(Planned {
                 action: action.clone(),
                 ground,
-                report: number,
+                plan: number,
             });
         }
         self.agenda.plan = plan;
@@ -213,24 +211,20 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
 
     /// Whether nothing is to be done any more, or being done.
     pub(super) fn agenda_is_over(&self) -> bool {
-        self.agenda.queue.is_empty() && self.agenda.reports.is_empty()
+        self.agenda.queue.is_empty() && self.agenda.open.is_empty()
     }
 
-    /// Notes what an action came to; none: a newer plan has taken its place.
-    fn report(&mut self, number: u64, action: Option<ActionReport>) {
-        let Some(open) = self.agenda.reports.get_mut(&number) else {
+    /// An action of a plan has ended, or a newer plan has taken its place.
+    fn count_off(&mut self, plan: u64) {
+        let Some(open) = self.agenda.open.get_mut(&plan) else {
             return;
         };
-        open.report.actions.extend(action);
         open.left = open.left.saturating_sub(1);
         if open.left > 0 {
             return;
         }
-        if let Some(open) = self.agenda.reports.remove(&number) {
+        if let Some(open) = self.agenda.open.remove(&plan) {
             self.stepped(CycleStep::Apply, open.began);
-            if !open.report.actions.is_empty() {
-                self.journal.applied(open.report);
-            }
         }
     }
 
@@ -306,7 +300,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             sentence: self.sentence(&self.agenda.plan, &planned.action),
             assessed: self.assessed(&planned.action),
             action: planned.action,
-            report: planned.report,
+            plan: planned.plan,
         }
     }
 
@@ -334,21 +328,17 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         self.agenda.plan.assessment.replica(replica).cloned()
     }
 
-    fn leave_out(&mut self, begun: Begun, why: Hindrance) {
+    fn leave_out(&mut self, begun: Begun, why: SkipReason) {
         if !self.wants_a_list(why, &begun.action) {
             self.failed.insert(Object::of(&begun.action));
         }
-        self.end(begun, Outcome::Skipped(why.text()));
+        let (plan, is_creation) = (begun.plan, matches!(begun.action, Action::Create { .. }));
+        self.tell(|journal, context| journal.skipped(context, begun, why));
+        self.end(plan, is_creation);
     }
 
-    fn end(&mut self, begun: Begun, outcome: Outcome) {
-        let report = ActionReport {
-            action: begun.action,
-            sentence: begun.sentence,
-            outcome,
-        };
-        let is_creation = matches!(report.action, Action::Create { .. });
-        self.report(begun.report, Some(report));
+    fn end(&mut self, plan: u64, is_creation: bool) {
+        self.count_off(plan);
         if is_creation || self.agenda_is_over() {
             self.pace.changed();
         }
@@ -387,8 +377,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                 replica, reason, ..
             } => {
                 let request = Request::Delete(replica.clone());
-                self.memory.deletion_sent(replica);
-                self.journal.deletion_sent(replica, *reason);
+                self.memory.deletion_sent(replica, *reason);
                 self.begin_at(now, Errand::Action(begun), request);
             }
             Action::Create { count } => {
@@ -412,6 +401,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let now = self.parts.clock.now();
         let service = service_of(&begun.action);
         let object = Object::of(&begun.action);
+        let mut outage = None;
         match &begun.action {
             Action::MoveAddress {
                 address,
@@ -419,7 +409,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                 to,
                 reason,
             } => match &result {
-                Ok(()) => self.address_moved(&address.id, from.as_ref(), to, *reason),
+                Ok(()) => outage = self.address_moved(&address.id, from.as_ref(), to, *reason),
                 Err(error) => self.move_failed(&address.id, from.as_ref(), to, error),
             },
             Action::Delete {
@@ -429,7 +419,6 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                     self.memory.deletion_accepted(replica, *reason, now);
                 } else {
                     self.memory.deletion_failed(replica);
-                    self.journal.deletion_failed(replica);
                 }
             }
             Action::Create { .. } => {}
@@ -442,16 +431,11 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             self.unanswered
                 .ended(object.clone(), got_no_answer, now, interval);
         }
-        let when = self.when();
-        self.journal.ended(
-            when,
-            &self.parts.policy,
-            &begun,
-            &result,
-            &self.parts.watcher,
-        );
+        let (plan, is_creation) = (begun.plan, object == Object::Creation);
+        let told = result.as_ref().copied().map_err(failure);
+        self.tell(|journal, context| journal.ended(context, begun, outage, told));
         let Err(error) = result else {
-            return self.end(begun, Outcome::Done);
+            return self.end(plan, is_creation);
         };
         self.obey(service, &error);
         if error.kind.concerns_the_cloud() {
@@ -461,24 +445,24 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         if !matches!(object, Object::Address(_)) {
             self.failed.insert(object);
         }
-        self.end(begun, Outcome::Failed(chain(&error)));
+        self.end(plan, is_creation);
     }
 
+    /// Takes in that an address was moved. Returns for how long its holder had been unreachable.
     fn address_moved(
         &mut self,
         address: &ExternalAddressId,
         from: Option<&ReplicaId>,
         to: &ReplicaId,
         reason: MoveReason,
-    ) {
+    ) -> Option<Duration> {
         let now = self.parts.clock.now();
         self.memory.address_moved(address, to, now);
         self.agenda.moved.insert(address.clone());
         let silent_since = from
             .filter(|_| reason == MoveReason::HolderUnreachable)
             .and_then(|id| self.memory.record(id)?.unreachable_since);
-        let outage = silent_since.map(|since| now.since(since));
-        self.parts.watcher.note(&Note::Moved(reason, outage));
+        silent_since.map(|since| now.since(since))
     }
 
     fn move_failed(

@@ -1,10 +1,13 @@
 //! Lists that two services answer, and moves of external addresses while that of the servers fails.
 
 use super::act::Ground;
+use super::journal::{failure, subject};
 use super::look::Look;
 use super::{Clock, LIST_ON_DEMAND_AT_MOST_EVERY, Probes, Scaler, Watcher, wait_after};
 use crate::cloud::{Calls, CloudError, Service};
-use crate::pool::{Action, ExternalAddress, Moment, MoveReason, ReplicaId, short_name};
+use crate::pool::{
+    Action, Doing, Event, ExternalAddress, Moment, MoveReason, ReplicaId, short_name,
+};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -38,15 +41,18 @@ fn is_rescue(action: &Action) -> bool {
 impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// Takes in a list of the external addresses.
     pub(super) fn take_addresses_in(&mut self, asked: Moment, addresses: Vec<ExternalAddress>) {
-        let when = self.when();
-        let confirmed = self.memory.addresses_listed(addresses, asked, when.0);
+        let now = self.parts.clock.now();
+        let confirmed = self.memory.addresses_listed(addresses, asked, now);
         self.address_lists.succeeded();
         self.journal.addresses_listed();
         for (address, to) in confirmed {
-            let words = self.words_of(&self.plan);
-            let (address, name) = (words.external_address(&address), words.replica(&to));
-            let text = format!("{address} is on {name}: the move of unknown outcome was made");
-            self.journal.move_confirmed(when, to, text);
+            let Some(to) = subject(&self.plan.assessment, &to) else {
+                continue;
+            };
+            self.tell(|journal, context| {
+                let address = context.words.external_address(&address);
+                journal.note(context, Event::MoveConfirmed { address, to });
+            });
         }
     }
 
@@ -129,8 +135,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         self.address_lists.failed(asked);
         self.addresses.next_list = now + wait_after(&self.address_lists);
         self.obey(Service::Network, error);
-        let when = self.when();
-        let watcher = &self.parts.watcher;
-        self.journal.addresses_failed(when, error, watcher);
+        let event = Event::Failed(Doing::ListAddresses, failure(error));
+        self.tell(|journal, context| journal.note(context, event));
     }
 }

@@ -1,12 +1,11 @@
 //! What is done when nothing else is to be: names are looked up, replicas marked, moves prepared, the quota read.
 
 use super::jobs::Errand;
+use super::journal::failure;
 use super::{Clock, Probes, STANDBYS_PREPARED, Scaler, Watcher, chain};
-use crate::cloud::{
-    Calls, CloudError, CloudErrorKind, LookedUp, NameChange, Port, Request, Service, Standby,
-};
+use crate::cloud::{Calls, CloudError, CloudErrorKind, LookedUp, Port, Request, Service, Standby};
 use crate::pool::{
-    Event, EventKind, Moment, Note, Quota, Record, ReplicaId, SERVED_KEY, standbys, utc,
+    Doing, Event, Measure, Moment, Quota, Record, Recovery, ReplicaId, SERVED_KEY, standbys, utc,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -77,24 +76,14 @@ impl Chores {
     /// What there is to tell of names that were looked up: a failure once, and its end.
     fn names_ended(&mut self, result: Result<(), &CloudError>) -> Option<Event> {
         match result {
-            Ok(()) => self.told.take().map(|_| {
-                let text = "the names in the settings can be looked up again".to_owned();
-                Event::new(EventKind::Recovered, text)
-            }),
+            Ok(()) => self.told.take().map(|_| Event::Recovered(Recovery::Names)),
             Err(error) => {
                 let now = Some((error.kind, error.message.clone()));
                 if self.told == now {
                     return None;
                 }
                 self.told = now;
-                Some(Event {
-                    reason: Some(error.kind.name()),
-                    error: Some(chain(error)),
-                    ..Event::new(
-                        EventKind::Error,
-                        "look up the names in the settings".to_owned(),
-                    )
-                })
+                Some(Event::Failed(Doing::LookUpNames, failure(error)))
             }
         }
     }
@@ -273,9 +262,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             Ok(_) => self.chores.names_ended(Ok(())),
         };
         if let Some(event) = told {
-            let when = self.when();
-            self.journal
-                .names_looked_up(when, event, &self.parts.watcher);
+            self.tell(|journal, context| journal.names_looked_up(context, event));
         }
         match names {
             Ok(names) => self.learn_names(names),
@@ -291,23 +278,15 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// Takes in what names stand for, and tells which of them stood for something else.
     pub(super) fn learn_names(&mut self, names: LookedUp) {
         self.catalogue = Some(Arc::new(names.catalogue));
-        for NameChange {
-            kind,
-            setting,
-            old,
-            new,
-        } in names.changes
-        {
-            let text = format!("{setting} stands for {new} from now on, no more for {old}");
-            let when = self.when();
-            self.journal
-                .names_looked_up(when, Event::new(kind, text), &self.parts.watcher);
+        for change in names.changes {
+            let event = Event::NameChanged(change);
+            self.tell(|journal, context| journal.names_looked_up(context, event));
         }
     }
 
     pub(super) fn quota_read(&mut self, quota: Result<Option<Quota>, CloudError>) {
         match quota {
-            Ok(Some(quota)) => self.parts.watcher.note(&Note::Quota(quota)),
+            Ok(Some(quota)) => self.parts.watcher.measured(&Measure::Quota(quota)),
             Ok(None) => {}
             Err(error) => {
                 log::debug!("the quota cannot be read: {}", chain(&error));

@@ -1,7 +1,7 @@
 //! Errors that repeat: how often in a row, and which of the times are told.
 
 use super::act::Object;
-use crate::pool::Moment;
+use crate::pool::{Doing, Event, Moment};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -13,18 +13,34 @@ const ROW_ENDS_AFTER: Duration = Duration::from_secs(3600);
 /// What fails.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum About {
-    /// The list of the pool.
-    List,
-    /// The list of the external addresses, made by itself.
-    Addresses,
-    /// Looking up the names in the settings.
-    Names,
-    /// The plan: it breaks a promise.
-    Plan,
+    /// What the loop does again and again.
+    Doing(Doing),
     /// A list lacks what is there.
     Incomplete,
     /// What is done about an object.
     Object(Object),
+    /// What is not done about one.
+    Skipped(Object),
+}
+
+impl About {
+    /// What an event repeats, and in which way; `None`: it is told each time.
+    pub(super) fn of(event: &Event) -> Option<(Self, &'static str)> {
+        let about = match event {
+            Event::Failed(doing, _) => Self::Doing(*doing),
+            Event::Incomplete(_) => Self::Incomplete,
+            Event::Acted {
+                action,
+                result: Err(_),
+                ..
+            } => Self::Object(Object::of(action)),
+            Event::Skipped { action, why, .. } => {
+                return Some((Self::Skipped(Object::of(action)), why.name()));
+            }
+            _ => return None,
+        };
+        Some((about, event.failure()?.kind))
+    }
 }
 
 /// The failures of one thing since it last went well.
@@ -120,7 +136,7 @@ mod tests {
     fn told(folds: &mut Folds, kind: &'static str, seconds: std::ops::Range<u64>) -> Vec<u64> {
         seconds
             .step_by(30)
-            .map(|second| folds.failed(About::List, kind, at(second)))
+            .map(|second| folds.failed(About::Doing(Doing::List), kind, at(second)))
             .filter(|again| again.is_told)
             .map(|again| again.times)
             .collect()
@@ -141,7 +157,7 @@ mod tests {
         let mut folds = Folds::default();
         let first = told(&mut folds, "server", 0..300);
         assert_eq!(first, [1, 2, 4, 8]);
-        assert_eq!(folds.ended(&About::List), 10);
+        assert_eq!(folds.ended(&About::Doing(Doing::List)), 10);
         assert_eq!(told(&mut folds, "server", 600..900), first);
         let creation = About::Object(Object::Creation);
         let other = folds.failed(creation, "server", at(900));
@@ -153,7 +169,7 @@ mod tests {
         let mut folds = Folds::default();
         let kinds = ["timeout", "connection"].into_iter().cycle().take(16);
         let told: Vec<u64> = kinds
-            .map(|kind| folds.failed(About::Plan, kind, at(1)))
+            .map(|kind| folds.failed(About::Doing(Doing::Plan), kind, at(1)))
             .filter(|again| again.is_told)
             .map(|again| again.times)
             .collect();
@@ -164,9 +180,9 @@ mod tests {
     fn a_row_ends_by_itself_after_an_hour() {
         let mut folds = Folds::default();
         for second in 0..3 {
-            folds.failed(About::List, "server", at(second));
+            folds.failed(About::Doing(Doing::List), "server", at(second));
         }
-        let again = folds.failed(About::List, "server", at(2 + 3600));
+        let again = folds.failed(About::Doing(Doing::List), "server", at(2 + 3600));
         assert_eq!((again.times, again.of_its_kind), (1, 1));
     }
 

@@ -1,35 +1,28 @@
-//! What the scaler tells people: log lines, counters, and the last cycles, errors and events.
+//! The journal: what happened goes to the log, the metrics and the snapshots, once each; what repeats is folded.
 
-pub(super) mod oddities;
-mod replicas;
-
-use self::replicas::{acted, changed};
 use super::Watcher;
 use super::act::{Begun, Object};
 use super::blocked::{key_of, tried_again};
 use super::fold::{About, Folds, Lasting};
-use super::oddities::{Told, ToldOfAll};
-use super::telling::tell;
+use super::log::write;
 use crate::cloud::CloudError;
 use crate::pool::{
-    Action, Assessed, Blocked, Boots, CloudTime, CycleReport, DeleteReason, Event, EventKind,
-    Events, Incident, Memory, Moment, Note, Numbers, Phase, Plan, Policy, ProbeResult, Record,
-    ReplicaId, Snapshot, Violation, Words, counted, delete_reason, short_name, short_text,
+    Action, Assessment, Blocked, Boots, CloudTime, Counters, Doing, Entry, Event, Events, Failure,
+    Incident, Inquiry, Measure, Memory, Moment, Numbers, Phase, Plan, Policy, ProbeResult, Record,
+    Recovery, ReplicaId, Server, SkipReason, Snapshot, Subject, Violation, Words, changes,
+    short_text,
 };
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How many cycles are kept.
-const HISTORY: usize = 100;
 /// How many errors are kept.
 const INCIDENTS: usize = 50;
 /// Among how many of the last errors one is looked for that is the same again.
 const FOLDED_AMONG: usize = 10;
-
-/// More replicas than this are told as one line at the start.
-const TOLD_ONE_BY_ONE: usize = 10;
+/// How many foreign servers are named.
+const NAMED: usize = 10;
 
 /// An error and all its causes, in one line, whatever stands in them, and what to do about it.
 pub fn chain(error: &(dyn Error + 'static)) -> String {
@@ -53,32 +46,44 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     }
 }
 
+/// A cloud's error, as an event has it.
+pub(super) fn failure(error: &CloudError) -> Failure {
+    Failure {
+        kind: error.kind.name(),
+        error: chain(error),
+    }
+}
+
 /// Both clocks at the moment of an event.
 pub(super) type When = (Moment, Option<CloudTime>);
 
-/// What was last told of a replica.
-#[derive(Debug)]
-pub(super) struct Known {
-    phase: &'static str,
-    name: Arc<str>,
-    /// Its age at a moment.
-    aged: (Duration, Moment),
-    has_served: bool,
-    /// Why its deletion was asked for.
-    deleted: Option<DeleteReason>,
-    /// What was told of it once, and is not told again.
-    pub(super) told: Told,
+/// What an entry needs besides the event.
+pub(super) struct Context<'a> {
+    pub(super) when: When,
+    pub(super) words: Words<'a>,
+    pub(super) policy: &'a Policy,
+    pub(super) memory: &'a Memory,
+    pub(super) watcher: &'a dyn Watcher,
+}
+
+/// What is told once of a replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Once {
+    StuckDeleting,
+    OverCapacity,
 }
 
 /// Speaks only of what changed, and folds what repeats.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
-    pub(super) known: BTreeMap<ReplicaId, Known>,
-    pub(super) told: ToldOfAll,
     blocked: Lasting,
     contradictions: Lasting,
-    foreign: u64,
     folds: Folds,
+    told_once: BTreeSet<(ReplicaId, Once)>,
+    /// The numbers of the last mass termination and of the last oddity of the clock that were told.
+    mass_terminations: u64,
+    odd_clocks: u64,
+    foreign: u64,
     /// The numbers as last told.
     numbers: Numbers,
     /// When the list began to fail.
@@ -86,28 +91,18 @@ pub(super) struct Journal {
     creation_failures: u32,
     boots: Boots,
     // Shared with the snapshots, and copied only when something is added.
-    history: Arc<VecDeque<Arc<CycleReport>>>,
     incidents: Arc<VecDeque<Incident>>,
     events: Arc<Events>,
-    cycles: u64,
-    failed_cycles: u64,
-    created: u64,
-    deleted: u64,
-    moved: u64,
+    counters: Counters,
 }
 
 impl Journal {
     /// The part of a snapshot that is kept here.
     pub(super) fn as_snapshot(&self) -> Snapshot {
         Snapshot {
-            history: Arc::clone(&self.history),
             incidents: Arc::clone(&self.incidents),
             events: Arc::clone(&self.events),
-            cycles: self.cycles,
-            failed_cycles: self.failed_cycles,
-            created: self.created,
-            deleted: self.deleted,
-            moved: self.moved,
+            counters: self.counters,
             foreign: self.foreign,
             ..Snapshot::default()
         }
@@ -140,71 +135,36 @@ impl Journal {
         }
     }
 
-    pub(super) fn listed(&mut self, when: When) {
-        self.cycles += 1;
-        let failures = self.folds.ended(&About::List);
+    /// The servers have been listed.
+    pub(super) fn listed(&mut self, context: &Context<'_>) {
+        self.counters.cycles += 1;
+        let failures = self.folds.ended(&About::Doing(Doing::List));
         if let Some(since) = self.failing_since.take() {
-            let text = format!(
-                "the cloud can be listed again, after {} in {} s",
-                counted(failures.max(1), "failure"),
-                when.0.since(since).as_secs()
-            );
-            self.keep(when, Event::new(EventKind::Recovered, text));
+            let lasted = context.when.0.since(since);
+            self.note(context, Event::Recovered(Recovery::List(failures, lasted)));
         }
     }
 
-    /// Names of the settings were looked up: what came of it.
-    pub(super) fn names_looked_up(&mut self, when: When, event: Event, watcher: &dyn Watcher) {
-        // What comes here is news: it is told whatever was told before.
-        self.folds.ended(&About::Names);
-        match event.reason.filter(|_| event.kind == EventKind::Error) {
-            Some(kind) => self.fold(when, About::Names, event, kind, watcher),
-            None => self.keep(when, event),
-        }
-    }
-
-    pub(super) fn list_failed(&mut self, when: When, error: &CloudError, watcher: &dyn Watcher) {
-        self.failed_cycles += 1;
-        self.failing_since.get_or_insert(when.0);
-        let event = Event {
-            reason: Some(error.kind.name()),
-            error: Some(chain(error)),
-            ..Event::new(EventKind::Error, "list the pool".to_owned())
-        };
-        self.fold(when, About::List, event, error.kind.name(), watcher);
+    /// The servers could not be listed.
+    pub(super) fn list_failed(&mut self, context: &Context<'_>, error: &CloudError) {
+        self.failing_since.get_or_insert(context.when.0);
+        self.note(context, Event::Failed(Doing::List, failure(error)));
     }
 
     /// The external addresses have been listed.
     pub(super) fn addresses_listed(&mut self) {
-        self.folds.ended(&About::Addresses);
+        self.folds.ended(&About::Doing(Doing::ListAddresses));
     }
 
-    /// The external addresses could not be listed.
-    pub(super) fn addresses_failed(
-        &mut self,
-        when: When,
-        error: &CloudError,
-        watcher: &dyn Watcher,
-    ) {
-        let event = Event {
-            reason: Some(error.kind.name()),
-            error: Some(chain(error)),
-            ..Event::new(EventKind::Error, "list the external addresses".to_owned())
-        };
-        self.fold(when, About::Addresses, event, error.kind.name(), watcher);
+    /// Names of the settings were looked up: what is new about that, whatever was told before.
+    pub(super) fn names_looked_up(&mut self, context: &Context<'_>, event: Event) {
+        self.folds.ended(&About::Doing(Doing::LookUpNames));
+        self.note(context, event);
     }
 
     /// Tells what the new plan sees otherwise than the last one.
-    pub(super) fn planned(
-        &mut self,
-        when: When,
-        (policy, memory): (&Policy, &Memory),
-        words: &Words<'_>,
-        plan: &Plan,
-        watcher: &dyn Watcher,
-    ) {
-        let replicas = &plan.assessment.replicas;
-        let now = numbers(policy, plan);
+    pub(super) fn planned(&mut self, context: &Context<'_>, before: &Assessment, plan: &Plan) {
+        let now = numbers(context.policy, plan);
         let is_first = self.numbers == Numbers::default();
         let numbers = Numbers {
             available: if is_first {
@@ -219,294 +179,263 @@ impl Journal {
             },
             ..now
         };
-        if self.known.is_empty() && replicas.len() > TOLD_ONE_BY_ONE {
-            let by_phase = plan.assessment.by_phase();
-            let told: Vec<String> = by_phase.iter().map(|(p, n)| format!("{n} {p}")).collect();
-            let text = format!("{} replicas are there: {}", replicas.len(), told.join(", "));
-            let event = Event {
-                numbers: Some(numbers),
-                ..Event::new(EventKind::Found, text)
-            };
-            self.keep(when, event);
-            for (record, assessed) in memory.records().zip(replicas.iter()) {
-                self.known_now(when.0, record, assessed, watcher);
+        self.tell_foreign(context, before);
+        let (changes, came_up) = changes(before, &plan.assessment, context.memory);
+        for age in came_up {
+            self.boots.measured(age);
+            context.watcher.measured(&Measure::CameUp(age));
+        }
+        for event in changes {
+            if let Event::Gone { replica, .. } = &event {
+                let object = Object::Replica(replica.id.clone());
+                self.folds.ended(&About::Skipped(object.clone()));
+                self.folds.ended(&About::Object(object));
+                self.told_once.retain(|(id, _)| *id != replica.id);
             }
+            self.note_with(context, event, Some(numbers));
         }
-        self.tell_foreign(when, memory, watcher);
-        let unchanged = self.skip_unchanged(replicas);
-        for (record, assessed) in memory.records().zip(replicas.iter()).skip(unchanged) {
-            let before = self.known_now(when.0, record, assessed, watcher);
-            if before != Some(assessed.phase.name()) {
-                let name = words.replica(&assessed.id);
-                self.keep(when, changed(before, &name, record, assessed, numbers));
-            }
-        }
-        if self.known.len() > replicas.len() {
-            self.tell_gone(when, plan, numbers, watcher);
-        }
-        self.tell_blocked(when, words, plan, numbers);
-        self.tell_oddities(when, (policy, memory), words, plan, watcher);
+        self.tell_blocked(context, plan, numbers);
+        self.tell_oddities(context, plan);
         self.numbers = now;
-        let failures = memory.backoff().map_or(0, |backoff| backoff.failures);
-        if let Some(backoff) = memory
-            .backoff()
-            .filter(|_| failures > self.creation_failures)
-        {
-            watcher.note(&Note::CreateFailed(backoff.cause));
+        let backoff = context.memory.backoff();
+        let failures = backoff.map_or(0, |backoff| backoff.failures);
+        if let Some(backoff) = backoff.filter(|_| failures > self.creation_failures) {
+            let measure = Measure::CreationFailed(backoff.cause);
+            context.watcher.measured(&measure);
         }
         self.creation_failures = failures;
     }
 
-    /// How many replicas, from the first on, are what they were: two walks in the same order are
-    /// cheaper than looking each of them up.
-    fn skip_unchanged(&self, replicas: &[Assessed]) -> usize {
-        let same = |((id, known), assessed): &((&ReplicaId, &Known), &Assessed)| {
-            let is_new_here = !known.has_served && matches!(assessed.phase, Phase::Serving { .. });
-            **id == assessed.id
-                && known.phase == assessed.phase.name()
-                && Arc::ptr_eq(&known.name, &assessed.name)
-                && !is_new_here
-        };
-        self.known.iter().zip(replicas).take_while(same).count()
-    }
-
-    /// Remembers a replica as it is now, and returns the phase as it was.
-    fn known_now(
-        &mut self,
-        now: Moment,
-        record: &Record,
-        assessed: &Assessed,
-        watcher: &dyn Watcher,
-    ) -> Option<&'static str> {
-        let phase = assessed.phase.name();
-        let known = self.known.get_mut(&assessed.id);
-        let is_new = known.is_none();
-        let known = match known {
-            Some(known) => known,
-            None => self.known.entry(assessed.id.clone()).or_insert(Known {
-                phase,
-                name: Arc::clone(&assessed.name),
-                aged: (assessed.age, now),
-                // Of one that was here before, the first answer says nothing.
-                has_served: !record.born_here,
-                deleted: None,
-                told: Told::default(),
-            }),
-        };
-        if !known.has_served && matches!(assessed.phase, Phase::Serving { .. }) {
-            known.has_served = true;
-            self.boots.measured(assessed.age);
-            watcher.note(&Note::Ready(assessed.age));
-        }
-        if !Arc::ptr_eq(&known.name, &assessed.name) {
-            known.name = Arc::clone(&assessed.name);
-        }
-        let before = std::mem::replace(&mut known.phase, phase);
-        (!is_new).then_some(before)
-    }
-
-    fn tell_gone(&mut self, when: When, plan: &Plan, numbers: Numbers, watcher: &dyn Watcher) {
-        let gone: Vec<ReplicaId> = self
-            .known
-            .keys()
-            .filter(|id| plan.assessment.phase(id).is_none())
-            .cloned()
-            .collect();
-        for id in gone {
-            let Some(known) = self.known.remove(&id) else {
-                continue;
-            };
-            self.folds
-                .ended(&About::Object(Object::Replica(id.clone())));
-            let why = match known.deleted {
-                Some(reason) => format!(
-                    " (it was deleted, {}: {})",
-                    reason.name(),
-                    delete_reason(reason)
-                ),
-                None => " (not deleted by this daemon)".to_owned(),
-            };
-            let (age, at) = known.aged;
-            watcher.note(&Note::Gone(age.saturating_add(when.0.since(at))));
-            let name = short_name(&known.name);
-            let event = Event {
-                replica: Some(id.clone()),
-                name: Some(known.name),
-                reason: known.deleted.as_ref().map(DeleteReason::name),
-                states: (Some(known.phase), None),
-                numbers: Some(numbers),
-                ..Event::new(EventKind::Gone, format!("replica {name} [{id}]: gone{why}"))
-            };
-            self.keep(when, event);
-        }
-    }
-
-    fn tell_blocked(&mut self, when: When, words: &Words<'_>, plan: &Plan, numbers: Numbers) {
+    fn tell_blocked(&mut self, context: &Context<'_>, plan: &Plan, numbers: Numbers) {
         // What is tried again now is not told anew if that fails as before.
         let mut keys: BTreeSet<String> = tried_again(plan).collect();
-        let now = when.0;
         for blocked in &plan.blocked {
-            let Some(key) = key_of(words, blocked) else {
+            let Some(key) = key_of(&context.words, blocked) else {
                 continue;
             };
             // Replicas that are missing are callers that may be lost.
             let repeats = matches!(blocked, Blocked::Create { .. });
-            if let Some(lasts) = self.blocked.is_so(&key, now, repeats) {
+            if let Some(lasts) = self.blocked.is_so(&key, context.when.0, repeats) {
                 let replica = match blocked {
-                    Blocked::Delete { replica, .. } => Some(replica),
+                    Blocked::Delete { replica, .. } => subject(&plan.assessment, replica),
                     _ => None,
                 };
-                let event = Event {
-                    name: replica.and_then(|id| words.name(id)).map(Arc::from),
-                    replica: replica.cloned(),
-                    reason: Some(blocked.name()),
-                    numbers: Some(numbers),
-                    ..Event::new(EventKind::Blocked, still(words.blocked(blocked), lasts))
-                };
-                self.keep(when, event);
+                let event = Event::Blocked(blocked.clone(), replica, lasts);
+                self.note_with(context, event, Some(numbers));
             }
             keys.insert(key);
         }
         self.blocked.keep(|key| keys.contains(key));
     }
 
+    /// What is odd in the pool or its cloud is told once each.
+    fn tell_oddities(&mut self, context: &Context<'_>, plan: &Plan) {
+        let (memory, policy) = (context.memory, context.policy);
+        let mass = memory.mass_termination();
+        if let Some(mass) = mass.filter(|mass| mass.number > self.mass_terminations) {
+            self.mass_terminations = mass.number;
+            let (turned, of) = (mass.turned, mass.of);
+            self.note(context, Event::MassTermination { turned, of });
+        }
+        let odd = memory.odd_clock();
+        if let Some(odd) = odd.filter(|odd| odd.number > self.odd_clocks) {
+            self.odd_clocks = odd.number;
+            self.note(context, Event::ClockJump(odd));
+        }
+        for (record, assessed) in memory.records().zip(plan.assessment.replicas.iter()) {
+            let (once, event) = match assessed.phase {
+                Phase::Leaving if record.is_stuck_leaving(context.when.0) => {
+                    let was_counted = policy.max_count.is_some();
+                    let event = Event::StuckDeleting(of_record(record), was_counted);
+                    (Once::StuckDeleting, event)
+                }
+                Phase::Serving { free } if free > policy.capacity.get() => {
+                    let event = Event::OverCapacity {
+                        replica: of_record(record),
+                        free,
+                        capacity: policy.capacity.get(),
+                    };
+                    (Once::OverCapacity, event)
+                }
+                _ => continue,
+            };
+            if self.told_once.insert((assessed.id.clone(), once)) {
+                self.note(context, event);
+            }
+        }
+    }
+
+    /// Servers of the pool were created that this daemon has not ordered.
+    fn tell_foreign(&mut self, context: &Context<'_>, before: &Assessment) {
+        let count = context.memory.foreign().saturating_sub(self.foreign);
+        if count == 0 {
+            return;
+        }
+        self.foreign = context.memory.foreign();
+        let is_new =
+            |record: &&Arc<Record>| record.foreign && before.replica(&record.server.id).is_none();
+        let new: Vec<&Arc<Record>> = context.memory.records().filter(is_new).collect();
+        let is_marked = |record: &&Arc<Record>| record.server.marks.creation.is_some();
+        let event = Event::Foreign {
+            count,
+            is_marked: new.iter().any(is_marked),
+            servers: new.iter().take(NAMED).map(|r| of_record(r)).collect(),
+        };
+        self.note(context, event);
+    }
+
+    /// What a list contradicts itself in is told when it begins, and now and then while it lasts.
+    pub(super) fn contradicted(&mut self, context: &Context<'_>, contradictions: &[String]) {
+        for text in contradictions {
+            if let Some(lasts) = self.contradictions.is_so(text, context.when.0, true) {
+                self.note(context, Event::Contradiction(text.clone(), lasts));
+            }
+        }
+        self.contradictions
+            .keep(|text| contradictions.iter().any(|other| other == text));
+    }
+
+    /// Tells that a list lacks what is there, or what is not known to be gone. One good list between two such is no
+    /// end of that.
+    pub(super) fn asked(&mut self, context: &Context<'_>, inquiry: &Inquiry) {
+        let memory = context.memory;
+        let is_known = |server: &&Server| memory.record(&server.id).is_some();
+        let found = inquiry.found().filter(is_known).count();
+        let new = inquiry.found().count() - found;
+        let (not_known, denied) = (inquiry.not_known(), memory.denied(inquiry));
+        if (found, new, not_known, denied) == (0, 0, 0, 0) {
+            return;
+        }
+        let stay = match denied {
+            0 => String::new(),
+            denied => format!(
+                "; {denied} answer, although the cloud knows no such server: they stay until it has said so for a minute"
+            ),
+        };
+        let failure = Failure {
+            kind: "list-incomplete",
+            error: format!(
+                "asked for by their ids, {found} of the pool and {new} of the last creation are there, and of \
+                 {not_known} nothing is known{stay}"
+            ),
+        };
+        self.note(context, Event::Incomplete(failure));
+    }
+
     /// The list lacks too much to be believed.
-    pub(super) fn disbelieved(&mut self, when: When, memory: &Memory) {
-        if let Some(list) = memory.shrunken_list() {
-            let text = format!(
-                "the list lacks {} of {} replicas: nothing is created or deleted until the next \
-                 list confirms it",
-                list.missing.len(),
-                list.previous
-            );
-            self.keep(when, Event::new(EventKind::Doubted, text));
+    pub(super) fn disbelieved(&mut self, context: &Context<'_>) {
+        if let Some(list) = context.memory.shrunken_list() {
+            let (missing, previous) = (list.missing.len(), list.previous);
+            self.note(context, Event::Doubted { missing, previous });
         }
     }
 
-    /// The quota let only a part of a creation through.
-    pub(super) fn cut_short(&mut self, when: When, (made, ordered): (u64, u64)) {
-        let text = format!(
-            "{made} of {ordered} replicas that were asked for have been made: the project's quota lets no more through"
-        );
-        let event = Event {
-            reason: Some("quota"),
-            ..Event::new(EventKind::CutShort, text)
+    /// The plan breaks promises and is not carried out.
+    pub(super) fn refused(&mut self, context: &Context<'_>, broken: &BTreeSet<Violation>) {
+        let failure = Failure {
+            kind: "broken-promise",
+            error: format!("the plan breaks its promises and is not applied: {broken:?}"),
         };
-        self.keep(when, event);
+        self.note(context, Event::Failed(Doing::Plan, failure));
     }
 
-    pub(super) fn refused(
-        &mut self,
-        when: When,
-        broken: &BTreeSet<Violation>,
-        watcher: &dyn Watcher,
-    ) {
-        let text = format!("the plan breaks its promises and is not applied: {broken:?}");
-        let event = Event {
-            reason: Some("broken-promise"),
-            error: Some(text),
-            ..Event::new(EventKind::Error, "plan".to_owned())
+    /// A plan keeps its promises.
+    pub(super) fn accepted(&mut self) {
+        self.folds.ended(&About::Doing(Doing::Plan));
+    }
+
+    /// An action is not begun.
+    pub(super) fn skipped(&mut self, context: &Context<'_>, begun: Begun, why: SkipReason) {
+        let event = Event::Skipped {
+            replica: begun.subject(),
+            action: begun.action,
+            sentence: begun.sentence,
+            why,
         };
-        self.fold(when, About::Plan, event, "broken-promise", watcher);
-    }
-
-    /// A replica's deletion is asked for: should it go before that is answered, that is why.
-    pub(super) fn deletion_sent(&mut self, id: &ReplicaId, reason: DeleteReason) {
-        if let Some(known) = self.known.get_mut(id) {
-            known.deleted = Some(reason);
-        }
-    }
-
-    /// It came to nothing.
-    pub(super) fn deletion_failed(&mut self, id: &ReplicaId) {
-        if let Some(known) = self.known.get_mut(id) {
-            known.deleted = None;
-        }
+        self.note(context, event);
     }
 
     /// Tells what came of an action.
     pub(super) fn ended(
         &mut self,
-        when: When,
-        policy: &Policy,
-        begun: &Begun,
-        result: &Result<(), CloudError>,
-        watcher: &dyn Watcher,
+        context: &Context<'_>,
+        begun: Begun,
+        outage: Option<Duration>,
+        result: Result<(), Failure>,
     ) {
         let before = self.numbers;
-        let action = &begun.action;
-        let mut event = acted(begun);
         let mut numbers = Numbers {
             available: before.available_after,
             replicas: before.replicas_after,
             ..before
         };
-        let about = About::Object(Object::of(action));
-        let Err(error) = result else {
-            self.folds.ended(&about);
-            match action {
-                Action::MoveAddress { .. } => self.moved += 1,
-                Action::Delete { reason, .. } => {
-                    self.deleted += 1;
+        if result.is_ok() {
+            let object = Object::of(&begun.action);
+            self.folds.ended(&About::Skipped(object.clone()));
+            self.folds.ended(&About::Object(object));
+            match &begun.action {
+                Action::MoveAddress { .. } => {}
+                Action::Delete { .. } => {
                     let counted = begun.assessed.as_ref().map_or(0, |r| r.counts);
                     numbers.available_after = numbers.available.saturating_sub(counted);
                     numbers.replicas_after = numbers.replicas.saturating_sub(1);
-                    watcher.note(&Note::Deleted(*reason));
                 }
                 Action::Create { count } => {
-                    self.created = self.created.saturating_add(count.get());
-                    let more = count.get().saturating_mul(policy.capacity.get());
+                    let more = count.get().saturating_mul(context.policy.capacity.get());
                     numbers.available_after = numbers.available.saturating_add(more);
                     numbers.replicas_after = numbers.replicas.saturating_add(count.get());
-                    watcher.note(&Note::Created(count.get()));
                 }
             }
-            event.outcome = Some("done");
-            event.numbers = Some(numbers);
             self.numbers = numbers;
-            self.keep(when, event);
+        }
+        let event = Event::Acted {
+            replica: begun.subject(),
+            action: begun.action,
+            sentence: begun.sentence,
+            outage,
+            result,
+        };
+        self.note_with(context, event, Some(numbers));
+    }
+
+    /// Something has happened.
+    pub(super) fn note(&mut self, context: &Context<'_>, event: Event) {
+        self.note_with(context, event, None);
+    }
+
+    /// The same, with the pool in numbers. It is counted; and it is kept and logged, unless it repeats what was told of
+    /// late.
+    fn note_with(&mut self, context: &Context<'_>, event: Event, numbers: Option<Numbers>) {
+        context.watcher.happened(&event);
+        self.counters.count(&event);
+        let (at, time) = context.when;
+        let mut entry = Entry {
+            number: 0,
+            at,
+            time,
+            text: context.words.event(&event),
+            event,
+            times: 1,
+            numbers,
+        };
+        if let Some((about, kind)) = About::of(&entry.event) {
+            let again = self.folds.failed(about, kind, at);
+            entry.times = again.times;
+            self.note_incident(&entry, again.of_its_kind);
+            if !again.is_told {
+                return;
+            }
+        }
+        write(&Arc::make_mut(&mut self.events).keep(entry));
+    }
+
+    /// Keeps an error, in the place of the same one before.
+    fn note_incident(&mut self, entry: &Entry, times: u64) {
+        let Some(failure) = entry.event.failure() else {
             return;
         };
-        event.outcome = Some("failed");
-        event.error = Some(chain(error));
-        event.numbers = Some(numbers);
-        self.fold(when, about, event, error.kind.name(), watcher);
-    }
-
-    /// A list shows that a move was made of which that was not known.
-    pub(super) fn move_confirmed(&mut self, when: When, to: ReplicaId, text: String) {
-        self.moved += 1;
-        let event = Event {
-            replica: Some(to),
-            outcome: Some("done"),
-            ..Event::new(EventKind::Move, text)
-        };
-        self.keep(when, event);
-    }
-
-    pub(super) fn applied(&mut self, report: CycleReport) {
-        self.folds.ended(&About::Plan);
-        let history = Arc::make_mut(&mut self.history);
-        if history.len() == HISTORY {
-            history.pop_front();
-        }
-        history.push_back(Arc::new(report));
-    }
-
-    /// Keeps an error. One that repeats is not told each time.
-    fn fold(
-        &mut self,
-        when: When,
-        about: About,
-        mut event: Event,
-        kind: &'static str,
-        watcher: &dyn Watcher,
-    ) {
-        watcher.note(&Note::Failed(kind));
-        let again = self.folds.failed(about, kind, when.0);
-        event.times = again.times;
         let is_the_same = |past: &Incident| {
-            past.doing == event.text && past.kind == kind && past.times + 1 == again.of_its_kind
+            past.doing == entry.text && past.kind == failure.kind && past.times + 1 == times
         };
         let incidents = Arc::make_mut(&mut self.incidents);
         let last = incidents.len().saturating_sub(FOLDED_AMONG);
@@ -519,35 +448,33 @@ impl Journal {
             incidents.pop_front();
         }
         incidents.push_back(Incident {
-            last: when.0,
-            times: again.of_its_kind,
-            doing: event.text.clone(),
-            kind,
-            error: event.error.clone().unwrap_or_default(),
+            last: entry.at,
+            times,
+            doing: entry.text.clone(),
+            kind: failure.kind,
+            error: failure.error.clone(),
         });
-        if again.is_told {
-            self.keep(when, event);
-        }
-    }
-
-    pub(super) fn keep(&mut self, when: When, event: Event) {
-        let (at, time) = when;
-        let events = Arc::make_mut(&mut self.events);
-        tell(&events.keep(Event { at, time, ..event }));
     }
 }
 
-/// A sentence about what has been so for a while.
-fn still(sentence: String, lasts: Duration) -> String {
-    match lasts.as_secs() / 60 {
-        0 => sentence,
-        minutes => format!("{sentence}; it has been so for {minutes} min"),
+/// A replica of the pool, as an event names it.
+pub(super) fn subject(assessment: &Assessment, id: &ReplicaId) -> Option<Subject> {
+    assessment.replica(id).map(|assessed| Subject {
+        id: id.clone(),
+        name: Arc::clone(&assessed.name),
+    })
+}
+
+fn of_record(record: &Record) -> Subject {
+    Subject {
+        id: record.server.id.clone(),
+        name: record.server.name.as_str().into(),
     }
 }
 
 fn numbers(policy: &Policy, plan: &Plan) -> Numbers {
     let assessment = &plan.assessment;
-    let is_there = |r: &&Assessed| r.phase != Phase::Leaving;
+    let is_there = |r: &&crate::pool::Assessed| r.phase != Phase::Leaving;
     let replicas = assessment.replicas.iter().filter(is_there).count();
     let replicas = u64::try_from(replicas).unwrap_or(u64::MAX);
     let replicas = replicas.saturating_add(assessment.awaited);

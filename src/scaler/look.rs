@@ -1,12 +1,12 @@
 //! Lists of the pool: the servers, their external addresses, and what is asked beside them.
 
 use super::jobs::Errand;
-use super::journal::oddities::Asked;
+use super::journal::Journal;
 use super::{Clock, LIST_ON_DEMAND_AT_MOST_EVERY, Probes, Scaler, Watcher, chain, wait_after};
 use crate::cloud::{Calls, CloudError, Request, Service, Sight};
 use crate::pool::{
-    CycleStep, ExternalAddress, Failed, Inquiry, Listing, Looked, Moment, ReplicaId, ServerState,
-    take_out_contradictions,
+    CycleStep, Event, ExternalAddress, Failed, Inquiry, Listing, Looked, Moment, ReplicaId,
+    ServerState, take_out_contradictions,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -176,8 +176,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let arrived = self.parts.clock.now();
         let memory = &self.memory;
         let contradictions = take_out_contradictions(&mut listing, |id| memory.address_of(id));
-        let when = self.when();
-        self.journal.contradicted(when, &contradictions);
+        self.tell(|journal, context| journal.contradicted(context, &contradictions));
         let mut questions: VecDeque<ReplicaId> = self.memory.questions(&listing).into();
         let left_out = questions.split_off(questions.len().min(Inquiry::AT_ONCE));
         let mut inquiry = Inquiry::default();
@@ -311,9 +310,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         } = asking;
         let now = self.parts.clock.now();
         if !inquiry.0.is_empty() {
-            let told = Asked::of(&self.memory, &inquiry);
-            let when = self.when();
-            self.journal.asked(when, told, &self.parts.watcher);
+            self.tell(|journal, context| journal.asked(context, &inquiry));
         }
         if has_more && goes_on {
             self.next_list = self.next_list.min(now + ASK_ON_AFTER);
@@ -332,12 +329,11 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             .memory
             .observe_asked(policy, &listing, &inquiry, arrived)
         {
-            let when = self.when();
-            self.journal.disbelieved(when, &self.memory);
+            self.tell(Journal::disbelieved);
         }
-        if let Some(part) = self.memory.creation_cut_short() {
-            let when = self.when();
-            self.journal.cut_short(when, part);
+        if let Some((made, ordered)) = self.memory.creation_cut_short() {
+            let event = Event::CutShort { made, ordered };
+            self.tell(|journal, context| journal.note(context, event));
         }
         let memory = &self.memory;
         let known = memory.records().map(|record| record.server.id.clone());
@@ -348,8 +344,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         self.image = self.image_of_new_servers();
         self.tell_several_addresses();
         self.pace.changed();
-        let when = self.when();
-        self.journal.listed(when);
+        self.tell(Journal::listed);
         let until = self.parts.clock.now() + FAULTS_ARE_WAITED_FOR;
         self.look = Some(Look {
             asked,
@@ -410,8 +405,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         self.next_list = now + wait_after(&self.lists);
         self.jobs.leave_alone(service, self.next_list);
         self.obey(service, &error);
-        let when = self.when();
-        self.journal.list_failed(when, &error, &self.parts.watcher);
+        self.tell(|journal, context| journal.list_failed(context, &error));
         self.list_error = Some(error);
     }
 }

@@ -1,6 +1,8 @@
 //! What a scaler is made of.
 
-use crate::pool::{Instance, Moment, Note, Policy, ProbeResult, ProbeTarget, ReplicaId, Snapshot};
+use crate::pool::{
+    Event, Instance, Measure, Moment, Policy, ProbeResult, ProbeTarget, ReplicaId, Snapshot,
+};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -28,8 +30,10 @@ pub trait Watcher {
     fn beat(&self, now: Moment);
     /// The newest snapshot.
     fn publish(&self, snapshot: Arc<Snapshot>);
-    /// Something to be counted or measured.
-    fn note(&self, _: &Note) {}
+    /// Something has happened, whether it is logged or not.
+    fn happened(&self, _: &Event) {}
+    /// Something was measured.
+    fn measured(&self, _: &Measure) {}
 }
 
 /// The scaler's parts.

@@ -4,8 +4,8 @@
 use super::Facts;
 use super::gauges::{Label, Real, gauges, real};
 use crate::pool::{
-    BackoffCause, CloudErrorKind, DeleteReason, Moment, MoveReason, Note, ProbeFailure, Quota,
-    Snapshot,
+    Action, BackoffCause, CloudErrorKind, DeleteReason, Event, Measure, Moment, MoveReason,
+    ProbeFailure, Quota, Snapshot,
 };
 use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::metrics::counter::Counter;
@@ -202,42 +202,56 @@ impl Metrics {
         }
     }
 
-    /// Counts or measures what the scaler tells.
-    pub fn note(&self, note: &Note) {
-        match note {
-            Note::Stepped(step, took) => {
+    /// Counts what happened.
+    pub fn happened(&self, event: &Event) {
+        if let Some(failure) = event.failure() {
+            self.errors.get_or_create(&[("kind", failure.kind)]).inc();
+        }
+        match event {
+            Event::Acted {
+                action,
+                outage,
+                result: Ok(()),
+                ..
+            } => match action {
+                Action::Create { count } => {
+                    self.created.inc_by(count.get());
+                }
+                Action::Delete { reason: why, .. } => reason(&self.deleted, why.name(), 1),
+                Action::MoveAddress { reason: why, .. } => {
+                    reason(&self.moves, why.name(), 1);
+                    if let Some(outage) = outage {
+                        self.failover.observe(outage.as_secs_f64());
+                    }
+                }
+            },
+            Event::Gone { age, .. } => self.lifetime.observe(age.as_secs_f64()),
+            Event::Foreign { count, .. } => {
+                self.foreign.inc_by(*count);
+            }
+            Event::MassTermination { .. } => {
+                self.mass_terminations.inc();
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes in what was measured.
+    pub fn measured(&self, measure: &Measure) {
+        match measure {
+            Measure::Step(step, took) => {
                 let times = self.steps.get_or_create(&[("phase", step.name())]);
                 times.observe(took.as_secs_f64());
             }
-            Note::Failed(kind) => {
-                self.errors.get_or_create(&[("kind", *kind)]).inc();
-            }
-            Note::Created(count) => {
-                self.created.inc_by(*count);
-            }
-            Note::CreateFailed(cause) => reason(&self.create_failures, cause.name(), 1),
-            Note::Foreign(count) => {
-                self.foreign.inc_by(*count);
-            }
-            Note::Deleted(why) => reason(&self.deleted, why.name(), 1),
-            Note::MassTermination => {
-                self.mass_terminations.inc();
-            }
-            Note::Moved(why, outage) => {
-                reason(&self.moves, why.name(), 1);
-                if let Some(outage) = outage {
-                    self.failover.observe(outage.as_secs_f64());
-                }
-            }
-            Note::Probed(took, failure) => {
+            Measure::Probe(took, failure) => {
                 self.probes.observe(took.as_secs_f64());
                 if let Some(kind) = failure {
                     reason(&self.probe_failures, kind, 1);
                 }
             }
-            Note::Ready(after) => self.ready.observe(after.as_secs_f64()),
-            Note::Gone(age) => self.lifetime.observe(age.as_secs_f64()),
-            Note::Quota(quota) => self.note_quota(*quota),
+            Measure::CameUp(after) => self.ready.observe(after.as_secs_f64()),
+            Measure::CreationFailed(cause) => reason(&self.create_failures, cause.name(), 1),
+            Measure::Quota(quota) => self.note_quota(*quota),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::history::{self, History};
 use super::metrics::Metrics;
-use crate::pool::{Moment, Note, Snapshot};
+use crate::pool::{Moment, Snapshot};
 use serde_json::Value;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -29,11 +29,6 @@ impl Shared {
         drop(latest);
         // INVARIANT: freed only after the lock, since a large snapshot takes its time.
         drop(previous);
-    }
-
-    /// Counts or measures something.
-    pub fn note(&self, note: &Note) {
-        self.metrics.note(note);
     }
 
     /// What is counted and measured.

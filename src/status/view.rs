@@ -2,11 +2,11 @@
 
 use super::Facts;
 use super::view_events::{IN_STATUS, event_view};
-use super::view_plan::{action_view, blocked_view, going_because, plan_view};
+use super::view_plan::{blocked_view, going_because, plan_view};
 use crate::pool::{
-    Backoff, Blocked, Creating, CycleReport, DeleteReason, ExternalAddress, Failed, Finding,
-    Health, Holder, Incident, Moment, Outcome, Phase, ProbeFailure, Record, ReplicaId, ServerState,
-    Snapshot, Words, delete_reason, shown, surplus_in_words, utc, visible,
+    Backoff, Blocked, Creating, DeleteReason, ExternalAddress, Failed, Finding, Health, Holder,
+    Incident, Moment, Phase, ProbeFailure, Record, ReplicaId, ServerState, Snapshot, Words,
+    delete_reason, shown, surplus_in_words, utc, visible,
 };
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -132,18 +132,15 @@ impl StatusBody<'_> {
                 "missing": list.missing.iter().map(ReplicaId::as_str).collect::<Vec<_>>(),
                 "previous": list.previous,
             })),
-            "history": snapshot.history.iter().rev()
-                .map(|report| cycle_view(report, words, now))
-                .collect::<Vec<_>>(),
             "incidents": snapshot.incidents.iter().rev()
                 .map(|incident| incident_view(incident, words, now))
                 .collect::<Vec<_>>(),
             "counters": {
-                "cycles": snapshot.cycles,
-                "failed_cycles": snapshot.failed_cycles,
-                "created": snapshot.created,
-                "deleted": snapshot.deleted,
-                "moved": snapshot.moved,
+                "cycles": snapshot.counters.cycles,
+                "failed_cycles": snapshot.counters.failed_cycles,
+                "created": snapshot.counters.created,
+                "deleted": snapshot.counters.deleted,
+                "moved": snapshot.counters.moved,
                 "seconds_watched": seconds(snapshot.supply.watched),
                 "seconds_below_floor": seconds(snapshot.supply.below),
                 "seconds_without_ready_resource": seconds(snapshot.supply.none),
@@ -377,27 +374,6 @@ fn backoff_view(backoff: Backoff, words: &Words<'_>, now: Moment) -> Value {
         "text": words.cause(backoff.cause),
         "until_seconds": seconds_until(backoff.until, now),
         "until": words.utc(backoff.until),
-    })
-}
-
-fn cycle_view(report: &CycleReport, words: &Words<'_>, now: Moment) -> Value {
-    let actions = report.actions.iter().map(|done| {
-        let mut view = object(action_view(&done.action, words));
-        let (word, why) = match &done.outcome {
-            Outcome::Done => ("done", None),
-            Outcome::Failed(error) => ("failed", Some(error.as_str())),
-            Outcome::Skipped(why) => ("skipped", Some(*why)),
-        };
-        view.insert("text".to_owned(), json!(done.sentence));
-        view.insert("outcome".to_owned(), json!(word));
-        view.insert("outcome_text".to_owned(), json!(why));
-        Value::Object(view)
-    });
-    json!({
-        "seconds_ago": seconds(now.since(report.taken)),
-        "at": words.utc(report.taken),
-        "available": report.available,
-        "actions": actions.collect::<Vec<_>>(),
     })
 }
 

@@ -1,29 +1,31 @@
 //! Events as JSON.
 
 use super::view::seconds;
-use crate::pool::{Event, Moment, ReplicaId, shown, utc};
+use crate::pool::{Entry, Moment, shown, utc};
 use serde_json::{Value, json};
 
 /// How many events `/status` has; `/events` has all that are kept.
 pub(super) const IN_STATUS: usize = 100;
 
 /// One event.
-pub(super) fn event_view(event: &Event, now: Moment) -> Value {
-    let numbers = event.numbers;
+pub(super) fn event_view(entry: &Entry, now: Moment) -> Value {
+    let (event, numbers) = (&entry.event, entry.numbers);
+    let replica = event.replica();
+    let (from_state, to_state) = event.states();
     json!({
-        "number": event.number,
-        "at": event.time.map(utc),
-        "seconds_ago": seconds(now.since(event.at)),
-        "event": event.kind.name(),
-        "replica": event.replica.as_ref().map(ReplicaId::as_str),
-        "name": event.name.as_deref().map(shown),
-        "reason": event.reason,
-        "outcome": event.outcome,
-        "from_state": event.states.0,
-        "to_state": event.states.1,
-        "text": event.text,
-        "error": event.error,
-        "times": event.times,
+        "number": entry.number,
+        "at": entry.time.map(utc),
+        "seconds_ago": seconds(now.since(entry.at)),
+        "event": event.name(),
+        "replica": replica.map(|replica| replica.id.as_str()),
+        "name": replica.map(|replica| shown(&replica.name)),
+        "reason": event.reason(),
+        "outcome": event.outcome(),
+        "from_state": from_state,
+        "to_state": to_state,
+        "text": entry.text,
+        "error": event.failure().map(|failure| &failure.error),
+        "times": entry.times,
         "ready": numbers.map(|n| n.ready),
         "available": numbers.map(|n| n.available),
         "available_after": numbers.map(|n| n.available_after),

@@ -2,8 +2,8 @@
 
 use super::view::{object, seconds_until};
 use crate::pool::{
-    Action, Blocked, CreateBlock, DeleteReason, Moment, MoveBlock, MoveReason, Outcome, Plan,
-    ReplicaId, Snapshot, Words,
+    Action, Blocked, CreateBlock, DeleteReason, Moment, MoveBlock, MoveReason, Plan, ReplicaId,
+    Snapshot, Words,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -104,22 +104,21 @@ pub(super) fn blocked_view(blocked: &Blocked, words: &Words<'_>, now: Moment) ->
 
 /// Why each replica that is to go, or was told to, goes.
 pub(super) fn going_because(snapshot: &Snapshot) -> BTreeMap<&ReplicaId, DeleteReason> {
-    let accepted = snapshot
-        .history
+    let leaving = snapshot.records.iter().filter_map(|record| {
+        let reason = record.deleted_for()?;
+        Some((&record.server.id, reason))
+    });
+    let planned = snapshot
+        .plan
+        .actions
         .iter()
-        .flat_map(|report| &report.actions)
-        .filter(|done| done.outcome == Outcome::Done)
-        .map(|done| &done.action)
-        .filter(|action| is_leaving(snapshot, action));
-    let mut going = BTreeMap::new();
-    for action in accepted.chain(&snapshot.plan.actions) {
-        if let Action::Delete {
-            replica, reason, ..
-        } = action
-        {
-            going.insert(replica, *reason);
-        }
-    }
+        .filter_map(|action| match action {
+            Action::Delete {
+                replica, reason, ..
+            } => Some((replica, *reason)),
+            _ => None,
+        });
+    let mut going: BTreeMap<&ReplicaId, DeleteReason> = leaving.chain(planned).collect();
     for blocked in &snapshot.plan.blocked {
         if let Blocked::Delete {
             replica, reason, ..
@@ -129,14 +128,6 @@ pub(super) fn going_because(snapshot: &Snapshot) -> BTreeMap<&ReplicaId, DeleteR
         }
     }
     going
-}
-
-fn is_leaving(snapshot: &Snapshot, action: &Action) -> bool {
-    let Action::Delete { replica, .. } = action else {
-        return false;
-    };
-    let phase = snapshot.plan.assessment.phase(replica);
-    phase == Some(&crate::pool::Phase::Leaving)
 }
 
 fn holder_goes(reason: MoveReason) -> Option<&'static str> {

@@ -1,11 +1,11 @@
 //! Pools to look at: a status server with a clock of its own, and hours of made-up life.
 
 use simplescalevm::pool::{
-    Answer, CloudTime, Creating, Event, EventKind, Events, ExternalAddress, ExternalAddressId,
-    Failed, Holder, Incident, Listing, Lists, Memory, Moment, Numbers, Policy, ProbeFailure,
-    ProbeResult, ReplicaId, Server, ServerState, Snapshot, Supply, plan,
+    Action, Answer, BackoffCause, Became, Blocked, CloudTime, Counters, CreateBlock, CreateFailure,
+    Creating, DeleteReason, Entry, Event, Events, ExternalAddress, ExternalAddressId, Failed,
+    Failure, Holder, Incident, Listing, Lists, Memory, Moment, MoveReason, Numbers, Phase, Policy,
+    ProbeFailure, ProbeResult, ReplicaId, Server, ServerState, Snapshot, Subject, Supply, plan,
 };
-use simplescalevm::pool::{BackoffCause, CreateFailure};
 use simplescalevm::status::{Facts, Shared, StatusServer, StatusSettings};
 use std::net::IpAddr;
 use std::num::NonZeroU64;
@@ -230,9 +230,12 @@ fn snapshot(day: Day, second: u64, count: u64) -> Snapshot {
         } else {
             Arc::default()
         },
-        cycles: 840,
-        created: 34,
-        deleted: 29,
+        counters: Counters {
+            cycles: 840,
+            created: 34,
+            deleted: 29,
+            ..Counters::default()
+        },
         ..Snapshot::default()
     }
 }
@@ -252,16 +255,21 @@ fn incidents(day: Day, second: u64) -> Vec<Incident> {
     }]
 }
 
+#[expect(clippy::too_many_lines, reason = "it is a list")]
 fn events(day: Day, second: u64) -> Events {
-    use EventKind::{Blocked, Create, Delete, Move, New, State};
+    const QUOTA: &str = "the servers cannot be created: POST /servers: 403 Quota exceeded for instances: Requested 2, but already used 10 of 10 instances";
     let mut events = Events::default();
-    let mut keep = |ago: u64, replica: Option<u64>, available: (u64, u64), event: Event| {
+    let subject = |number: u64| Subject {
+        id: id(number),
+        name: name(number).into(),
+    };
+    let mut keep = |ago: u64, available: (u64, u64), event: Event, text: &str| {
         let moment = second - ago;
-        events.keep(Event {
+        events.keep(Entry {
+            number: 0,
             at: at(moment),
             time: Some(CloudTime(CLOUD_START + moment)),
-            replica: replica.map(id),
-            name: replica.map(|n| name(n).into()),
+            times: if ago == 120 { 2 } else { 1 },
             numbers: Some(Numbers {
                 ready: available.0,
                 available: available.0,
@@ -270,80 +278,112 @@ fn events(day: Day, second: u64) -> Events {
                 replicas_after: 6,
                 floor: 16,
             }),
-            ..event
+            event,
+            text: text.to_owned(),
         });
     };
-    let done = |kind, text: &str| Event {
-        outcome: Some("done"),
-        ..Event::new(kind, text.to_owned())
+    let acted = |action, replica: Option<u64>, result| Event::Acted {
+        action,
+        sentence: String::new(),
+        replica: replica.map(subject),
+        outage: None,
+        result,
     };
-    let done_itself = "(termination: it says itself that it is done)";
+    let create = |count| Action::Create {
+        count: NonZeroU64::new(count).unwrap(),
+    };
+    let delete = |number| {
+        let action = Action::Delete {
+            replica: id(number),
+            reason: DeleteReason::Termination,
+            after: Vec::new(),
+        };
+        acted(action, Some(number), Ok(()))
+    };
+    let became = |phase| Became {
+        phase,
+        detail: String::new(),
+    };
+    let created = "the floor is 16)";
     keep(
         9_200,
-        None,
         (14, 22),
-        done(
-            Create,
-            "create 1 replica (14 resources available, the floor is 16)",
-        ),
+        acted(create(1), None, Ok(())),
+        &format!("create 1 replica (14 resources available, {created}"),
     );
     keep(
         9_198,
-        Some(5),
         (22, 22),
-        Event::new(New, "replica gateway-5: new, creating".to_owned()),
+        Event::New(subject(5), became(Phase::Creating(Creating::Building))),
+        "replica gateway-5: new, creating",
     );
     keep(
         9_150,
-        Some(5),
         (22, 22),
-        Event::new(
-            State,
-            "replica gateway-5: starting -> serving (8 free)".to_owned(),
-        ),
+        Event::State(subject(5), "starting", became(Phase::Serving { free: 8 })),
+        "replica gateway-5: starting -> serving (8 free)",
     );
+    let done_itself = "(termination: it says itself that it is done)";
     keep(
         4_020,
-        Some(31),
         (25, 25),
-        done(Delete, &format!("delete gateway-31 {done_itself}")),
+        delete(31),
+        &format!("delete gateway-31 {done_itself}"),
     );
+    let moved = Action::MoveAddress {
+        address: addresses(day)[0].clone(),
+        from: Some(id(31)),
+        to: id(2),
+        reason: MoveReason::HolderGoes(DeleteReason::Termination),
+    };
     keep(
         2_411,
-        Some(2),
         (25, 25),
-        done(
-            Move,
-            "move 198.51.100.22 from gateway-31 to gateway-2 (its holder is to be deleted, termination: it says itself that it is done)",
-        ),
+        acted(moved, Some(2), Ok(())),
+        "move 198.51.100.22 from gateway-31 to gateway-2 (its holder is to be deleted, termination: it says itself that it is done)",
     );
     keep(
         2_410,
-        Some(30),
         (25, 25),
-        done(Delete, &format!("delete gateway-30 {done_itself}")),
+        delete(30),
+        &format!("delete gateway-30 {done_itself}"),
     );
     keep(
         1_310,
-        None,
         (15, 23),
-        done(
-            Create,
-            "create 1 replica (15 resources available, the floor is 16)",
-        ),
+        acted(create(1), None, Ok(())),
+        &format!("create 1 replica (15 resources available, {created}"),
     );
     if day == Day::Bad {
-        keep(300, Some(1), (18, 10), Event::new(State, "replica gateway-1: serving -> unreachable (3 probes failed: no whole answer within REPLICA_API_TIMEOUT)".to_owned()));
-        keep(120, None, (9, 9), Event {
-            outcome: Some("failed"),
-            error: Some("the servers cannot be created: POST /servers: 403 Quota exceeded for instances: Requested 2, but already used 10 of 10 instances".to_owned()),
-            times: 2,
-            ..Event::new(Create, "create 2 replicas (9 resources available, the floor is 12)".to_owned())
-        });
-        keep(118, None, (9, 9), Event {
-            reason: Some("backoff"),
-            ..Event::new(Blocked, "2 replicas are missing and are not created before 14:59:48Z: the project's quota is used up (failure 2 in a row)".to_owned())
-        });
+        let silent = Phase::Unreachable {
+            since: at(second - 300),
+        };
+        keep(
+            300,
+            (18, 10),
+            Event::State(subject(1), "serving", became(silent)),
+            "replica gateway-1: serving -> unreachable (3 probes failed: no whole answer within REPLICA_API_TIMEOUT)",
+        );
+        let failure = Failure {
+            kind: "quota",
+            error: QUOTA.to_owned(),
+        };
+        keep(
+            120,
+            (9, 9),
+            acted(create(2), None, Err(failure)),
+            "create 2 replicas (9 resources available, the floor is 12)",
+        );
+        let why = CreateBlock::Backoff {
+            cause: BackoffCause::Quota,
+            until: at(second + 95),
+        };
+        keep(
+            118,
+            (9, 9),
+            Event::Blocked(Blocked::Create { count: 2, why }, None, Duration::ZERO),
+            "2 replicas are missing and are not created before 14:59:48Z: the project's quota is used up (failure 2 in a row)",
+        );
     }
     events
 }

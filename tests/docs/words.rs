@@ -3,7 +3,7 @@
 use crate::{read, root};
 use simplescalevm::config::variables;
 use simplescalevm::pool::{
-    BackoffCause, Blocked, CloudErrorKind, DeleteReason, EventKind, Phase, ProbeFailure,
+    BackoffCause, Blocked, CloudErrorKind, DeleteReason, Event, Phase, ProbeFailure, SkipReason,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -79,9 +79,10 @@ fn every_kind_has_its_row() {
     check("## Errors of the cloud: the kinds", &kinds);
     check("## Failed probes: the kinds", &ProbeFailure::NAMES);
     check("### States of a replica", &Phase::NAMES);
+    check("### Not begun: the reasons", &SkipReason::NAMES);
     let lines = section(&text, "## Lines of the pool");
     let lines = lines.split("### ").next().unwrap().to_owned();
-    same("events", rows(&lines), owned(&EventKind::NAMES));
+    same("events", rows(&lines), owned(&Event::NAMES));
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn texts(snapshot: &Snapshot, kind: &str) -> Vec<String> {
     let of_kind = events
         .iter()
         .rev()
-        .filter(|event| event.kind.name() == kind);
+        .filter(|event| event.event.name() == kind);
     of_kind.map(|event| event.text.clone()).collect()
 }
 
@@ -153,7 +153,7 @@ fn a_move_of_unknown_outcome_is_decided_by_a_list_that_is_asked_for_soon() {
         told.last().unwrap().contains("of unknown outcome was made"),
         "{told:?}"
     );
-    assert_eq!(bench.snapshot().moved, 2);
+    assert_eq!(bench.snapshot().counters.moved, 2);
     // In truth the other writer was the last.
     let mut bench = holder();
     bench.leave_next_move_open("a");

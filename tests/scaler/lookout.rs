@@ -51,7 +51,7 @@ fn a_creation_of_which_the_quota_lets_a_part_through_tells_the_part() {
     let told = bench.snapshot().events;
     let parts = told
         .newest_first()
-        .filter(|e| e.kind.name() == "create-partial");
+        .filter(|e| e.event.name() == "create-partial");
     let texts: Vec<&str> = parts.map(|event| event.text.as_str()).collect();
     assert_eq!(texts.len(), 1, "{texts:?}");
     assert!(

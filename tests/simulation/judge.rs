@@ -4,8 +4,8 @@
 use super::knowledge::{ADDRESSES_ARE_WAITED_FOR_MS, Arriving, Creation, Life, Listed};
 use super::scenario::{Fault, Scenario};
 use simplescalevm::pool::{
-    Action, Blocked, ExternalAddress, Health, Instance, Listing, Looked, Policy, ProbeFailure,
-    ProbeResult, ProbeTarget, ReplicaId, Server, Snapshot,
+    Action, Blocked, Event, ExternalAddress, Health, Instance, Listing, Looked, Policy,
+    ProbeFailure, ProbeResult, ProbeTarget, ReplicaId, Server, Snapshot,
 };
 use std::time::Duration;
 
@@ -483,12 +483,9 @@ impl Judge {
         // A record outlives a list only while that waits to be confirmed, or while its address, which may
         // be another's, answers: that is looked at for a minute, and here for as long as it is known.
         let most = life.heard.len() + if changes { life.gone.len() } else { 0 };
-        let told = (snapshot.created, snapshot.deleted);
+        let told = (snapshot.counters.created, snapshot.counters.deleted);
         let happened = life.accepted;
-        if snapshot.records.len() > most
-            || snapshot.history.len() > 100
-            || snapshot.incidents.len() > 50
-        {
+        if snapshot.records.len() > most || snapshot.incidents.len() > 50 {
             let text = format!("{} records, {most} replicas", snapshot.records.len());
             self.violated(number, now, Invariant::MemoryGrows, text);
         }
@@ -544,16 +541,16 @@ fn unreasoned(snapshot: &Snapshot) -> Option<String> {
             "{missing} missing, {created} created, {blocked} blocked"
         ));
     }
-    let report = snapshot.history.back()?;
-    for done in &report.actions {
-        let reason = match &done.action {
+    let mut newest = snapshot.events.newest_first().take(20);
+    newest.find_map(|entry| {
+        let (Event::Acted { action, .. } | Event::Skipped { action, .. }) = &entry.event else {
+            return None;
+        };
+        let reason = match action {
             Action::Delete { reason, .. } => reason.name(),
             Action::Create { .. } => "the floor is",
             Action::MoveAddress { .. } => "(",
         };
-        if !done.sentence.contains(reason) {
-            return Some(format!("{:?}: {}", done.action, done.sentence));
-        }
-    }
-    None
+        (!entry.text.contains(reason)).then(|| format!("{action:?}: {}", entry.text))
+    })
 }

@@ -110,7 +110,7 @@ MUTANTS = [
              ("} else if record.trial.would_end_early(policy.startup_grace) {", "} else if record.trial.would_end_early(policy.startup_grace) && policy.startup_grace == std::time::Duration::MAX {")),
     ("Repeated", ("        record.delete_accepted = Some(now);\n", "")),
     ("Repeated", ("DELETION_SETTLES_WITHIN: Duration = Duration::from_secs(60)", "DELETION_SETTLES_WITHIN: Duration = Duration::from_secs(1)")),
-    ("Unreasoned", ("self.deleted += 1;", "self.deleted += 2;")),
+    ("Unreasoned", ("Action::Delete { .. } => (&mut self.deleted, 1),", "Action::Delete { .. } => (&mut self.deleted, 2),")),
     ("RetryAfterIgnored", ("let until = self.parts.clock.now() + wish.min(LONGEST_QUIET);", "let until = self.parts.clock.now() + wish.min(LONGEST_QUIET) / 2;")),
     ("RetryAfterIgnored", ("        if now < self.jobs.quiet_until(service) {\n            return Some(", "        if now + LIST_IS_GOOD_FOR < self.jobs.quiet_until(service) {\n            return Some(")),
     ("ListsTooOften", ("LIST_ON_DEMAND_AT_MOST_EVERY: Duration = Duration::from_secs(1)", "LIST_ON_DEMAND_AT_MOST_EVERY: Duration = Duration::from_millis(300)")),
@@ -129,7 +129,7 @@ MUTANTS = [
     ("OutageHidden", ("mark(&mut self.below_since, ready < floor);", "mark(&mut self.below_since, available < floor);")),
     ("MemoryGrows", ("record.delete_under_way || !is_gone(id);", "record.delete_under_way || !is_gone(id) || now.0 > Duration::ZERO;")),
     ("MemoryGrows", ("forget(&|id| memory.record(id).is_none());", "forget(&|id| memory.record(id).is_none() && id.as_str().is_empty());")),
-    ("MemoryGrows", ("const HISTORY: usize = 100;", "const HISTORY: usize = 100_000;")),
+    ("MemoryGrows", ("const INCIDENTS: usize = 50;", "const INCIDENTS: usize = 5_000;")),
     ("Panicked", ("        self.sent += 1;", "        self.sent += 1; assert!(self.sent < 9);")),
 ]
 

@@ -65,7 +65,7 @@ fn what_was_published_before_a_request_is_in_its_answer() {
     let many = pool::large(200);
     for count in 0..40_u64 {
         let mut snapshot = many.clone();
-        snapshot.created = count;
+        snapshot.counters.created = count;
         daemon.shared.publish(Arc::new(snapshot));
         readers.push((count, ask_only(&daemon, "/status")));
     }

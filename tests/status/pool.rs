@@ -1,14 +1,13 @@
 //! A pool in which about everything that can happen has happened.
 
 use simplescalevm::pool::{
-    Action, ActionReport, Answer, BackoffCause, CloudTime, CreateFailure, Creating, CycleReport,
-    DeleteReason, Event, EventKind, Events, ExternalAddress, ExternalAddressId, Failed, Holder,
-    Incident, Listing, Lists, Memory, Moment, MoveReason, Numbers, Outcome, Policy, ProbeFailure,
-    ProbeResult, ReplicaId, Server, ServerState, Snapshot, Supply, plan,
+    Action, Answer, BackoffCause, Became, CloudTime, Counters, CreateFailure, Creating,
+    DeleteReason, Doing, Entry, Event, Events, ExternalAddress, ExternalAddressId, Failed, Failure,
+    Holder, Incident, Listing, Lists, Memory, Moment, Numbers, Phase, Policy, ProbeFailure,
+    ProbeResult, ReplicaId, Server, ServerState, Snapshot, Subject, Supply, plan,
 };
 use simplescalevm::status::{Facts, StatusSettings};
 use std::net::IpAddr;
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -198,6 +197,7 @@ pub(crate) fn rich() -> Snapshot {
         outcome_unknown: false,
     };
     memory.creation_answered(Err(quota), at(1_394));
+    memory.deletion_accepted(&id("id-leaving"), DeleteReason::Stopped, at(1_310));
     snapshot(&policy, &memory)
 }
 
@@ -261,7 +261,6 @@ fn snapshot(policy: &Policy, memory: &Memory) -> Snapshot {
         backoff: memory.backoff(),
         last_fault: memory.last_fault().cloned(),
         shrunken_list: None,
-        history: Arc::new([Arc::new(cycle())].into()),
         incidents: Arc::new(
             [Incident {
                 last: at(1_200),
@@ -273,11 +272,13 @@ fn snapshot(policy: &Policy, memory: &Memory) -> Snapshot {
             .into(),
         ),
         events: Arc::new(events()),
-        cycles: 40,
-        failed_cycles: 3,
-        created: 12,
-        deleted: 5,
-        moved: 2,
+        counters: Counters {
+            cycles: 40,
+            failed_cycles: 3,
+            created: 12,
+            deleted: 5,
+            moved: 2,
+        },
     }
 }
 
@@ -291,83 +292,49 @@ fn events() -> Events {
         replicas_after: 10,
         floor: 10,
     };
-    events.keep(Event {
-        at: at(1_310),
-        time: Some(CloudTime(CLOUD_START + 1_310)),
-        replica: Some(id("id-gone")),
-        name: Some("<img src=x onerror=alert(1)>".into()),
-        reason: Some("termination"),
-        outcome: Some("done"),
-        numbers: Some(numbers),
-        ..Event::new(EventKind::Delete, "delete gone".to_owned())
-    });
-    events.keep(Event {
-        at: at(1_200),
-        error: Some("GET /servers/detail: 503".to_owned()),
-        reason: Some("server"),
-        times: 4,
-        ..Event::new(EventKind::Error, "list the pool".to_owned())
-    });
-    events.keep(Event {
-        at: at(1_394),
-        time: Some(CloudTime(CLOUD_START + 1_394)),
-        replica: Some(id("id-silent")),
-        name: Some("silent".into()),
-        states: (Some("serving"), Some("unreachable")),
-        numbers: Some(numbers),
-        ..Event::new(
-            EventKind::State,
-            "replica silent: serving -> unreachable".to_owned(),
-        )
-    });
-    events
-}
-
-fn cycle() -> CycleReport {
-    let delete = |name: &str, reason| Action::Delete {
-        replica: id(name),
-        reason,
-        after: Vec::new(),
+    let subject = |id_of: &str, name: &str| Subject {
+        id: id(id_of),
+        name: name.into(),
     };
-    CycleReport {
-        taken: at(1_310),
-        available: 2,
-        actions: vec![
-            report(
-                Action::MoveAddress {
-                    address: floating_ip(9, Holder::Server(id("id-gone"))),
-                    from: Some(id("id-gone")),
-                    to: id("id-serving"),
-                    reason: MoveReason::HolderGoes(DeleteReason::Termination),
-                },
-                "move 203.0.113.9 from gone to serving",
-                Outcome::Failed("409: the port has one already".to_owned()),
-            ),
-            report(
-                delete("id-gone", DeleteReason::Termination),
-                "delete gone",
-                Outcome::Skipped("its address is still there"),
-            ),
-            report(
-                delete("id-leaving", DeleteReason::Stopped),
-                "delete leaving",
-                Outcome::Done,
-            ),
-            report(
-                Action::Create {
-                    count: NonZeroU64::new(2).unwrap(),
-                },
-                "create 2 replicas",
-                Outcome::Done,
-            ),
-        ],
-    }
-}
-
-fn report(action: Action, sentence: &str, outcome: Outcome) -> ActionReport {
-    ActionReport {
-        action,
-        sentence: sentence.to_owned(),
-        outcome,
-    }
+    let entry = |second: u64, event: Event, text: &str| Entry {
+        number: 0,
+        at: at(second),
+        time: Some(CloudTime(CLOUD_START + second)),
+        event,
+        text: text.to_owned(),
+        times: 1,
+        numbers: Some(numbers),
+    };
+    let deleted = Event::Acted {
+        action: Action::Delete {
+            replica: id("id-gone"),
+            reason: DeleteReason::Termination,
+            after: Vec::new(),
+        },
+        sentence: "delete gone".to_owned(),
+        replica: Some(subject("id-gone", "<img src=x onerror=alert(1)>")),
+        outage: None,
+        result: Ok(()),
+    };
+    events.keep(entry(1_310, deleted, "delete gone"));
+    let failure = Failure {
+        kind: "server",
+        error: "GET /servers/detail: 503".to_owned(),
+    };
+    events.keep(Entry {
+        time: None,
+        times: 4,
+        numbers: None,
+        ..entry(1_200, Event::Failed(Doing::List, failure), "list the pool")
+    });
+    let became = Became {
+        phase: Phase::Unreachable { since: at(1_394) },
+        detail: String::new(),
+    };
+    events.keep(entry(
+        1_394,
+        Event::State(subject("id-silent", "silent"), "serving", became),
+        "replica silent: serving -> unreachable",
+    ));
+    events
 }

@@ -355,6 +355,7 @@ impl Memory {
             refused_address: None,
             delete_accepted: None,
             delete_under_way: false,
+            deleted_for: None,
             leaving_since: (server.state == ServerState::Leaving).then_some(now),
             fault: None,
             probe: NextProbe {

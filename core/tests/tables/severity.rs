@@ -38,12 +38,14 @@ fn pool(floor: u64, lasting: u64, phases: &[(usize, Phase)]) -> Snapshot {
                 _ => 0,
             },
             locked: false,
+            has_served: true,
             age: s(5_000),
             address: None,
         })
         .collect();
     let ready = |r: &Assessed| matches!(r.phase, Phase::Serving { .. });
     let assessment = Assessment {
+        at: NOW,
         ready: replicas.iter().filter(|r| ready(r)).map(|r| r.counts).sum(),
         available: replicas.iter().map(|r| r.counts).sum(),
         awaited: 0,

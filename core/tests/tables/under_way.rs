@@ -67,7 +67,9 @@ fn a_deletion_under_way_is_not_asked_for_again() {
     world.serving(&["a", "b"]);
     world.done("a");
     world.does("delete a termination");
-    world.memory.deletion_sent(&id("a"));
+    world
+        .memory
+        .deletion_sent(&id("a"), DeleteReason::Termination);
     world.does("");
     world.memory.deletion_failed(&id("a"));
     world.does("delete a termination");
@@ -79,7 +81,9 @@ fn a_list_that_lacks_what_is_being_deleted_lacks_nothing() {
     world.serving(&["a", "b", "c"]);
     for name in ["a", "b"] {
         world.done(name);
-        world.memory.deletion_sent(&id(name));
+        world
+            .memory
+            .deletion_sent(&id(name), DeleteReason::Termination);
     }
     world.wait(30);
     assert!(world.list_only(&["c"]), "the list is believed");
@@ -103,7 +107,9 @@ fn a_new_server_that_is_being_deleted_is_no_failed_creation_once_it_goes() {
     world.add("a", BUILDING, 0);
     world.marked("a", mark);
     world.list();
-    world.memory.deletion_sent(&id("a"));
+    world
+        .memory
+        .deletion_sent(&id("a"), DeleteReason::Termination);
     world.gone("a");
     world.wait(30);
     world.list();

@@ -1,9 +1,9 @@
 //! What a new server is made of, and what the configured names stand for.
 
 use super::error::failed;
-use crate::cloud::{Catalogue, CloudError, CloudErrorKind, NameChange};
+use crate::cloud::{Catalogue, CloudError, CloudErrorKind};
 use crate::local_file::{MAX_CLOUD_INIT_BYTES, read_ordinary};
-use crate::pool::EventKind;
+use crate::pool::{NameChange, NamedThing};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use openstack_sdk_blocking::{
@@ -98,25 +98,25 @@ impl ServerTemplate {
         let groups = |catalogue: &Catalogue| catalogue.security_groups.join(", ");
         let rows = [
             (
-                EventKind::ImageChanged,
+                NamedThing::Image,
                 format!("OPENSTACK_IMAGE={}", self.image),
                 before.image.clone(),
                 now.image.clone(),
             ),
             (
-                EventKind::FlavorChanged,
+                NamedThing::Flavor,
                 format!("OPENSTACK_FLAVOR={}", self.flavor),
                 before.flavor.clone(),
                 now.flavor.clone(),
             ),
             (
-                EventKind::NetworkChanged,
+                NamedThing::Network,
                 format!("OPENSTACK_NETWORK={}", self.network),
                 before.network.clone(),
                 now.network.clone(),
             ),
             (
-                EventKind::SecurityGroupsChanged,
+                NamedThing::SecurityGroups,
                 format!(
                     "OPENSTACK_SECURITY_GROUPS={}",
                     self.security_groups.join(",")
@@ -128,8 +128,8 @@ impl ServerTemplate {
         Ok(rows
             .into_iter()
             .filter(|(_, _, old, new)| old != new)
-            .map(|(kind, setting, old, new)| NameChange {
-                kind,
+            .map(|(thing, setting, old, new)| NameChange {
+                thing,
                 setting,
                 old,
                 new,

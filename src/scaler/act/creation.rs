@@ -57,7 +57,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         self.agenda.queue.push_front(Planned {
             action: begun.action,
             ground: Ground::List,
-            report: begun.report,
+            plan: begun.plan,
         });
     }
 

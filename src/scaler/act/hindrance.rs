@@ -2,64 +2,33 @@
 
 use super::{Ground, LIST_IS_GOOD_FOR, Object, service_of};
 use crate::cloud::{Calls, Service};
-use crate::pool::{Action, ExternalAddressId, Moment, plan};
+use crate::pool::{Action, ExternalAddressId, Moment, SkipReason, plan};
 use crate::scaler::{Clock, Probes, Scaler, Watcher};
 
-/// Why an action of a plan is not begun.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Hindrance {
-    Stopping,
-    CloudFailed,
-    AskedToWait,
-    Unanswered,
-    OldList,
-    OldAddresses,
-    TriedSince,
-    News,
-    AddressNotMoved,
-    CreationFailed,
-}
-
-impl Hindrance {
-    pub(super) fn text(self) -> &'static str {
-        match self {
-            Self::Stopping => "the daemon is stopping",
-            Self::CloudFailed => "the cloud failed at an earlier step",
-            Self::AskedToWait => "the cloud asked to wait",
-            Self::Unanswered => "the cloud has not answered this lately",
-            Self::OldList => "the list is too old by now",
-            Self::OldAddresses => "the external addresses could not be listed",
-            Self::TriedSince => "it was tried after the list was asked for",
-            Self::News => "a newer answer, or the time that has passed, rules it out",
-            Self::AddressNotMoved => "its external address could not be moved",
-            Self::CreationFailed => "servers of an earlier creation failed or did not show",
-        }
-    }
-}
-
 impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
+    /// Why an action is not begun, if anything speaks against it now.
     pub(super) fn hindrance(
         &self,
         action: &Action,
         ground: Ground,
         now: Moment,
-    ) -> Option<Hindrance> {
+    ) -> Option<SkipReason> {
         if self.is_stopping() {
-            return Some(Hindrance::Stopping);
+            return Some(SkipReason::Stopping);
         }
         let service = service_of(action);
         if self.agenda.failed.contains(&service) {
-            return Some(Hindrance::CloudFailed);
+            return Some(SkipReason::CloudFailed);
         }
         if now < self.jobs.quiet_until(service) {
-            return Some(Hindrance::AskedToWait);
+            return Some(SkipReason::AskedToWait);
         }
         let object = Object::of(action);
         if self.needs_names(action) && now < self.jobs.quiet_until(Service::All) {
-            return Some(Hindrance::AskedToWait);
+            return Some(SkipReason::AskedToWait);
         }
         if self.unanswered.is_left_out(&object, now) {
-            return Some(Hindrance::Unanswered);
+            return Some(SkipReason::Unanswered);
         }
         let listed = self.memory.listed_at();
         let listed = match ground {
@@ -67,26 +36,26 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             Ground::Addresses { asked } => asked,
         };
         if now.since(listed) > LIST_IS_GOOD_FOR {
-            return Some(Hindrance::OldList);
+            return Some(SkipReason::OldList);
         }
         let is_move = matches!(action, Action::MoveAddress { .. });
         if is_move && ground == Ground::List && !self.memory.addresses_are_fresh() {
-            return Some(Hindrance::OldAddresses);
+            return Some(SkipReason::OldAddresses);
         }
         if self.is_tried_since(&object, listed) {
-            return Some(Hindrance::TriedSince);
+            return Some(SkipReason::TriedSince);
         }
         if !self.is_still_wanted(action, now) {
-            return Some(Hindrance::News);
+            return Some(SkipReason::Outdated);
         }
         match action {
             Action::Delete { after, .. }
                 if !after.iter().all(|id| self.agenda.moved.contains(id)) =>
             {
-                Some(Hindrance::AddressNotMoved)
+                Some(SkipReason::AddressNotMoved)
             }
             Action::Create { .. } if self.creation_has_to_wait(now) => {
-                Some(Hindrance::CreationFailed)
+                Some(SkipReason::CreationFailed)
             }
             _ => None,
         }
@@ -102,17 +71,17 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     }
 
     /// Whether a new list is all that an action wants which was not begun.
-    pub(super) fn wants_a_list(&self, why: Hindrance, action: &Action) -> bool {
+    pub(super) fn wants_a_list(&self, why: SkipReason, action: &Action) -> bool {
         match (why, action) {
             (
-                Hindrance::OldList
-                | Hindrance::TriedSince
-                | Hindrance::News
-                | Hindrance::CreationFailed,
+                SkipReason::OldList
+                | SkipReason::TriedSince
+                | SkipReason::Outdated
+                | SkipReason::CreationFailed,
                 _,
             ) => true,
             // It goes with the moves that it waits for.
-            (Hindrance::AddressNotMoved, Action::Delete { after, .. }) => {
+            (SkipReason::AddressNotMoved, Action::Delete { after, .. }) => {
                 let is_failed = |id: &ExternalAddressId| Object::Address(id.clone());
                 self.memory.addresses_are_fresh()
                     && !after.iter().any(|id| self.failed.contains(&is_failed(id)))

@@ -1,0 +1,90 @@
+//! What one assessment of the pool sees otherwise than the one before.
+
+use super::{
+    Assessed, Assessment, Became, Event, Memory, Phase, Record, ServerState, Subject, short_text,
+};
+use std::cmp::Ordering;
+use std::time::Duration;
+
+/// More new replicas than this are told as one event at the start.
+const MANY: usize = 10;
+
+/// The changes, in the order of the replicas' ids, and how long those took to come up that did since then.
+#[must_use]
+pub fn changes(
+    before: &Assessment,
+    after: &Assessment,
+    memory: &Memory,
+) -> (Vec<Event>, Vec<Duration>) {
+    let mut events = Vec::new();
+    let mut came_up = Vec::new();
+    let is_found = before.replicas.is_empty() && after.replicas.len() > MANY;
+    if is_found {
+        events.push(Event::Found(after.by_phase().into_iter().collect()));
+    }
+    let mut gone = Vec::new();
+    let mut old = before.replicas.iter().peekable();
+    for (now, record) in after.replicas.iter().zip(memory.records()) {
+        while let Some(past) = old.next_if(|past| past.id < now.id) {
+            gone.push(past);
+        }
+        let past = old.next_if(|past| past.id.cmp(&now.id) == Ordering::Equal);
+        let had_served = past.is_some_and(|past| past.has_served);
+        if now.has_served && !had_served && record.born_here {
+            came_up.push(now.age);
+        }
+        let state = past.map(|past| past.phase.name());
+        if is_found || state == Some(now.phase.name()) {
+            continue;
+        }
+        let became = Became {
+            phase: now.phase.clone(),
+            detail: detail(now, record),
+        };
+        let replica = subject(now);
+        events.push(match state {
+            Some(state) => Event::State(replica, state, became),
+            None => Event::New(replica, became),
+        });
+    }
+    gone.extend(old);
+    let since = after.at.since(before.at);
+    events.extend(gone.into_iter().map(|past| Event::Gone {
+        replica: subject(past),
+        state: past.phase.name(),
+        deleted: memory.deleted_for(&past.id),
+        age: past.age.saturating_add(since),
+    }));
+    (events, came_up)
+}
+
+fn subject(assessed: &Assessed) -> Subject {
+    Subject {
+        id: assessed.id.clone(),
+        name: assessed.name.clone(),
+    }
+}
+
+/// What belongs to a state, in words.
+fn detail(assessed: &Assessed, record: &Record) -> String {
+    match (&assessed.phase, &record.server.state) {
+        (Phase::Serving { free }, _) => format!(" ({free} free)"),
+        (Phase::Finishing { .. }, _) => {
+            " (it says that it is done, and is asked once more)".to_owned()
+        }
+        (Phase::Finished, _) => " (it says itself that it is done)".to_owned(),
+        (Phase::Unreachable { .. }, _) => match &record.last_failure {
+            Some(failure) => format!(" ({} probes failed: {failure})", record.failures),
+            None => String::new(),
+        },
+        (Phase::Failed(how), _) => {
+            let how = format!("{how:?}").to_lowercase();
+            match record.fault.as_deref().filter(|fault| !fault.is_empty()) {
+                Some(fault) => format!(" ({how}: {})", short_text(fault)),
+                None => format!(" ({how})"),
+            }
+        }
+        (Phase::Held, ServerState::Held(state)) => format!(" ({state}): it is left alone"),
+        _ => String::new(),
+    }
+}

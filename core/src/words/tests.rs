@@ -1,0 +1,162 @@
+//! Sentences.
+
+use super::*;
+use crate::{Assessed, Phase};
+use std::num::NonZeroU64;
+use std::sync::Arc;
+
+fn assessment(names: &[(&str, &str)]) -> Assessment {
+    let replicas = names.iter().map(|(id, name)| Assessed {
+        id: ReplicaId::new(id),
+        name: (*name).into(),
+        phase: Phase::Starting,
+        counts: 1,
+        locked: false,
+        has_served: false,
+        age: Duration::ZERO,
+        address: None,
+    });
+    Assessment {
+        at: Moment::START,
+        replicas: Arc::new(replicas.collect()),
+        awaited: 0,
+        available: 1,
+        ready: 0,
+    }
+}
+
+#[test]
+fn days_are_counted_as_the_calendar_does() {
+    let check = |seconds, expected: &str| assert_eq!(utc(CloudTime(seconds)), expected);
+    check(0, "1970-01-01T00:00:00Z");
+    check(951_782_400, "2000-02-29T00:00:00Z");
+    check(1_709_251_199, "2024-02-29T23:59:59Z");
+    check(1_735_689_599, "2024-12-31T23:59:59Z");
+    check(4_107_542_400, "2100-03-01T00:00:00Z");
+    check(u64::MAX, "9999-12-31T23:59:59Z");
+}
+
+#[test]
+fn foreign_names_are_told_apart_and_cannot_break_a_line() {
+    let long = "x".repeat(300);
+    let pool = assessment(&[
+        ("1", "gw"),
+        ("2", "gw"),
+        ("3", "a\nb\u{1b}[31m"),
+        ("4", ""),
+        ("5", &long),
+    ]);
+    let words = Words::new(&pool, &[], None, 3, (Moment::START, None));
+    let check = |id, expected: &str| assert_eq!(words.replica(&ReplicaId::new(id)), expected);
+    check("1", "gw [1]");
+    check("2", "gw [2]");
+    check("3", "a\\nb\\u{1b}[31m");
+    check("4", "4");
+    check("5", &format!("{}…", &long[..63]));
+    check("gone", "gone");
+}
+
+#[test]
+fn the_clouds_own_words_follow_a_failed_creation() {
+    let pool = assessment(&[]);
+    let words = |fault| Words::new(&pool, &[], None, 3, (Moment::START, None)).with_fault(fault);
+    let (error, silent) = (BackoffCause::ServerError, BackoffCause::NeverCameUp);
+    let fault = Some("No valid host was found.\u{1b}[1m");
+    assert_eq!(
+        words(fault).cause(error),
+        "a new server ended in an error state: No valid host was found.\\u{1b}[1m"
+    );
+    assert_eq!(words(fault).cause(silent), silent.to_string());
+    assert_eq!(words(None).cause(error), error.to_string());
+    let reason = |cause| Reason::CreationsFail { failures: 2, cause };
+    assert_eq!(
+        words(fault).reason(reason(error)),
+        "Creations fail: a new server ended in an error state (2 failures in a row): No valid host was found.\\u{1b}[1m"
+    );
+    assert_eq!(
+        words(fault).reason(reason(silent)),
+        reason(silent).to_string()
+    );
+}
+
+#[test]
+fn a_wait_is_told_on_the_clouds_clock_where_that_is_known() {
+    let pool = assessment(&[]);
+    let backoff = Backoff {
+        failures: 4,
+        until: Moment(Duration::from_millis(41_500)),
+        cause: BackoffCause::Quota,
+    };
+    let blocked = Blocked::Create {
+        count: 3,
+        why: CreateBlock::Backoff {
+            cause: backoff.cause,
+            until: backoff.until,
+        },
+    };
+    let check = |cloud_now, expected: &str| {
+        let now = (Moment::START, cloud_now);
+        let words = Words::new(&pool, &[], Some(backoff), 3, now);
+        assert_eq!(words.blocked(&blocked), expected);
+        assert_eq!(
+            words.blocked_gist(&blocked),
+            "3 replicas are missing and are not created: \
+             the project's quota is used up (failure 4 in a row)"
+        );
+    };
+    check(
+        None,
+        "3 replicas are missing and are not created for 42 s: \
+         the project's quota is used up (failure 4 in a row)",
+    );
+    check(
+        Some(CloudTime(1_735_689_599)),
+        "3 replicas are missing and are not created before 00:00:41Z: \
+         the project's quota is used up (failure 4 in a row)",
+    );
+}
+
+#[test]
+fn actions_carry_their_reason() {
+    let pool = assessment(&[("1", "gw-1"), ("2", "gw-2")]);
+    let address = ExternalAddress {
+        id: ExternalAddressId::new("fip"),
+        address: [203, 0, 113, 7].into(),
+        holder: super::super::Holder::Server(ReplicaId::new("1")),
+        revision: None,
+    };
+    let words = Words::new(&pool, &[], None, 3, (Moment::START, None));
+    let check = |action, expected: &str| assert_eq!(words.action(&action), expected);
+    check(
+        Action::Delete {
+            replica: ReplicaId::new("1"),
+            reason: DeleteReason::Termination,
+            after: Vec::new(),
+        },
+        "delete gw-1 (termination: it says itself that it is done)",
+    );
+    check(
+        Action::MoveAddress {
+            address: address.clone(),
+            from: Some(ReplicaId::new("1")),
+            to: ReplicaId::new("2"),
+            reason: MoveReason::HolderUnreachable,
+        },
+        "move 203.0.113.7 from gw-1 to gw-2 (its holder does not answer)",
+    );
+    check(
+        Action::MoveAddress {
+            address,
+            from: None,
+            to: ReplicaId::new("2"),
+            reason: MoveReason::Free,
+        },
+        "give 203.0.113.7 to gw-2 (nobody has it)",
+    );
+    check(
+        Action::Create {
+            count: NonZeroU64::MIN,
+        },
+        "create 1 replica (1 resource available, the floor is 3)",
+    );
+}
