@@ -245,6 +245,8 @@ fn garbage_is_refused_and_changes_nothing() {
     check(b"hello\r\n\r\n", 400);
     check(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n\n", 400);
     check(b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400);
+    // The rest is not waited for.
+    check(b"\x16\x03\x01", 400);
     check(b"GET /\xff\x00 HTTP/1.1\r\n\r\n", 400);
     check(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505);
     check(&vec![b'a'; 20_000], 414);

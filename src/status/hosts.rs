@@ -116,7 +116,7 @@ mod tests {
     fn request(hosts: &[&str], forwarded: bool) -> Request {
         Request {
             method: Method::Get,
-            path: b"/".to_vec(),
+            path: "/".to_owned(),
             accept: Vec::new(),
             hosts: hosts.iter().map(|h| h.as_bytes().to_vec()).collect(),
             forwarded,

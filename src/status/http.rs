@@ -1,24 +1,29 @@
 //! The little HTTP/1 that the status server speaks: one request without a body, one answer.
+//! `httparse` reads the head, as it does for `ureq`; how long it may be is decided here.
 //!
 //! `tiny_http` is not used on purpose: it reads heads of any length, has a thread for every open
 //! connection, and a single `Content-Length: 9000000000000000000` ends the whole process in it.
 
+use httparse::{Error, Header, Status};
 use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The longest head (request line and headers) that is read, in bytes.
 pub(super) const MAX_HEAD: usize = 8 * 1024;
 
+/// The most headers that are read.
+const MAX_HEADERS: usize = 128;
+
 /// A body that many connections may be sending at the same time.
 pub(super) type Body = Arc<Vec<u8>>;
 
 /// What proxies add to what they pass on.
-const FORWARDED: [&[u8]; 5] = [
-    b"forwarded",
-    b"via",
-    b"x-forwarded-for",
-    b"x-forwarded-host",
-    b"x-real-ip",
+const FORWARDED: [&str; 5] = [
+    "forwarded",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-real-ip",
 ];
 
 /// What a request wants.
@@ -26,8 +31,8 @@ const FORWARDED: [&[u8]; 5] = [
 pub(super) struct Request {
     pub(super) method: Method,
     /// The target up to its query.
-    pub(super) path: Vec<u8>,
-    /// The values of all `Accept` headers.
+    pub(super) path: String,
+    /// The values of all `Accept` headers, with commas between them.
     pub(super) accept: Vec<u8>,
     /// The values of all `Host` headers.
     pub(super) hosts: Vec<Vec<u8>>,
@@ -50,7 +55,7 @@ pub(super) enum BadRequest {
     Slow,
     /// The request line alone is longer than [`MAX_HEAD`].
     LongTarget,
-    /// The head is longer than [`MAX_HEAD`].
+    /// The head is longer than [`MAX_HEAD`], or has more than [`MAX_HEADERS`].
     LongHead,
     /// It is no HTTP request.
     Malformed,
@@ -114,137 +119,114 @@ fn reason_phrase(status: u16) -> &'static str {
 /// What has come of a request so far; `None`: its head is not whole yet. Whatever follows the head is
 /// ignored.
 pub(super) fn request(bytes: &[u8]) -> Option<Result<Request, BadRequest>> {
-    if let Some(end) = end_of_head(bytes) {
-        return Some(parse(bytes.get(..end).unwrap_or_default()));
-    }
-    if bytes.len() < MAX_HEAD {
-        return None;
-    }
-    Some(Err(if bytes.contains(&b'\n') {
-        BadRequest::LongHead
-    } else {
-        BadRequest::LongTarget
-    }))
-}
-
-/// Where a head ends, if it is there as a whole. Empty lines before it do not count.
-fn end_of_head(bytes: &[u8]) -> Option<usize> {
-    let start = bytes.iter().position(|b| !matches!(b, b'\r' | b'\n'))?;
-    let mut line_is_empty = false;
-    for (index, byte) in bytes.iter().enumerate().skip(start) {
-        match byte {
-            b'\n' if line_is_empty => return Some(index + 1),
-            b'\n' => line_is_empty = true,
-            b'\r' => {}
-            _ => line_is_empty = false,
-        }
-    }
-    None
-}
-
-fn parse(head: &[u8]) -> Result<Request, BadRequest> {
-    let mut lines = head
-        .split(|b| *b == b'\n')
-        .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-        .skip_while(|line| line.is_empty());
-    let words: Vec<&[u8]> = lines
-        .next()
-        .unwrap_or_default()
-        .splitn(4, |b| *b == b' ')
-        .collect();
-    let [method, target, version] = words.as_slice() else {
-        return Err(BadRequest::Malformed);
-    };
-    let is_word = |word: &[u8]| !word.is_empty() && word.iter().all(|b| *b > 0x20 && *b != 0x7f);
-    if !method.iter().all(u8::is_ascii_alphanumeric) || !is_word(method) || !is_word(target) {
-        return Err(BadRequest::Malformed);
-    }
-    match *version {
-        b"HTTP/1.1" | b"HTTP/1.0" => {}
-        other if other.starts_with(b"HTTP/") => return Err(BadRequest::Version),
-        _ => return Err(BadRequest::Malformed),
-    }
-    let mut accept = Vec::new();
-    let mut hosts = Vec::new();
-    let mut forwarded = false;
-    for line in lines.filter(|line| !line.is_empty()) {
-        let colon = line.iter().position(|b| *b == b':');
-        let (name, value) = line.split_at(colon.ok_or(BadRequest::Malformed)?);
-        let value = value.get(1..).unwrap_or_default();
-        if name.eq_ignore_ascii_case(b"accept") {
-            accept.extend_from_slice(value);
-            accept.push(b',');
-        } else if name.eq_ignore_ascii_case(b"host") {
-            hosts.push(value.trim_ascii().to_vec());
-        }
-        forwarded |= FORWARDED.iter().any(|h| name.eq_ignore_ascii_case(h));
-    }
-    let path = target.split(|b| *b == b'?').next().unwrap_or_default();
-    Ok(Request {
-        method: match *method {
-            b"GET" => Method::Get,
-            b"HEAD" => Method::Head,
-            _ => Method::Other,
-        },
-        path: path.to_vec(),
-        accept,
-        hosts,
-        forwarded,
+    // What is sent in one piece is held to the same limit as what comes byte by byte.
+    let bytes = bytes.get(..MAX_HEAD).unwrap_or(bytes);
+    let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
+    let mut head = httparse::Request::new(&mut headers);
+    Some(match head.parse(bytes) {
+        Ok(Status::Complete(_)) => Ok(Request::new(&head)),
+        Ok(Status::Partial) if bytes.len() < MAX_HEAD => return None,
+        Ok(Status::Partial) if !bytes.contains(&b'\n') => Err(BadRequest::LongTarget),
+        Ok(Status::Partial) | Err(Error::TooManyHeaders) => Err(BadRequest::LongHead),
+        Err(Error::Version) if names_http(bytes) => Err(BadRequest::Version),
+        Err(_) => Err(BadRequest::Malformed),
     })
+}
+
+/// Whether what stands in the place of the version is one of HTTP at all. Method and target hold no
+/// space.
+fn names_http(bytes: &[u8]) -> bool {
+    let version = bytes.split(|b| *b == b' ').nth(2);
+    version.is_some_and(|version| version.starts_with(b"HTTP/"))
+}
+
+impl Request {
+    fn new(head: &httparse::Request<'_, '_>) -> Self {
+        let values = |name: &'static str| {
+            let named = move |header: &&Header<'_>| header.name.eq_ignore_ascii_case(name);
+            head.headers.iter().filter(named).map(|header| header.value)
+        };
+        let path = head.path.unwrap_or_default().split('?').next();
+        Self {
+            method: match head.method {
+                Some("GET") => Method::Get,
+                Some("HEAD") => Method::Head,
+                _ => Method::Other,
+            },
+            path: path.unwrap_or_default().to_owned(),
+            accept: values("accept").collect::<Vec<_>>().join(&b','),
+            hosts: values("host").map(<[u8]>::to_vec).collect(),
+            forwarded: FORWARDED.iter().any(|name| values(name).next().is_some()),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use BadRequest::{LongHead, LongTarget, Malformed, Version};
+    use Method::{Get, Head, Other};
 
-    fn check(head: &[u8], expected: Result<(Method, &[u8]), BadRequest>) {
-        let parsed = parse(head).map(|request| (request.method, request.path));
-        let expected = expected.map(|(method, path)| (method, path.to_vec()));
-        assert_eq!(parsed, expected, "{}", head.escape_ascii());
+    fn read(bytes: &[u8]) -> Request {
+        request(bytes).unwrap().unwrap()
+    }
+
+    fn check(bytes: &[u8], method: Method, path: &str) {
+        let Request {
+            method: m, path: p, ..
+        } = read(bytes);
+        assert_eq!((m, p.as_str()), (method, path), "{}", bytes.escape_ascii());
+    }
+
+    fn check_bad(bytes: &[u8], bad: BadRequest) {
+        assert_eq!(request(bytes), Some(Err(bad)), "{}", bytes.escape_ascii());
     }
 
     #[test]
     fn requests_are_read_strictly() {
-        use BadRequest::{Malformed, Version};
-        use Method::{Get, Head, Other};
-        check(b"GET / HTTP/1.1\r\n\r\n", Ok((Get, b"/")));
-        check(b"\r\nHEAD /a?b=c HTTP/1.0\nHost: x\n\n", Ok((Head, b"/a")));
-        check(b"get / HTTP/1.1\r\n\r\n", Ok((Other, b"/")));
-        check(b"OPTIONS * HTTP/1.1\r\n\r\n", Ok((Other, b"*")));
-        check(b"GET http://x/ HTTP/1.1\r\n\r\n", Ok((Get, b"http://x/")));
-        check(b"GET /\xff\xfe HTTP/1.1\r\n\r\n", Ok((Get, b"/\xff\xfe")));
-        check(b"PRI * HTTP/2.0\r\n\r\n", Err(Version));
-        check(b"", Err(Malformed));
-        check(b"GET /\r\n\r\n", Err(Malformed));
-        check(b"GET  / HTTP/1.1\r\n\r\n", Err(Malformed));
-        check(b"GET / x HTTP/1.1\r\n\r\n", Err(Malformed));
-        check(b"GET /\0 HTTP/1.1\r\n\r\n", Err(Malformed));
-        check(b"\x16\x03\x01\x02\x00 / HTTP/1.1\r\n\r\n", Err(Malformed));
-        check(b"GET / HTTP/1.1\r\nno header\r\n\r\n", Err(Malformed));
+        check(b"GET / HTTP/1.1\r\n\r\n", Get, "/");
+        check(b"\r\nHEAD /a?b=c HTTP/1.0\nHost: x\n\n", Head, "/a");
+        check(b"get / HTTP/1.1\r\n\r\n", Other, "/");
+        check(b"M-SEARCH * HTTP/1.1\r\n\r\n", Other, "*");
+        check(b"GET http://x/ HTTP/1.1\r\n\r\n", Get, "http://x/");
+        check("GET /\u{e9} HTTP/1.1\r\n\r\n".as_bytes(), Get, "/\u{e9}");
+        check(b"GET / HTTP/1.1\r\nA: \xff\r\n\r\nGET /b", Get, "/");
+        for version in ["HTTP/2.0", "HTTP/1.2", "HTTP/2", "HTTP/"] {
+            check_bad(format!("PRI * {version}\r\n\r\n").as_bytes(), Version);
+        }
+        for line in [
+            &b"GET /"[..],
+            b"GET  / HTTP/1.1",
+            b" GET / HTTP/1.1",
+            b"GET / x HTTP/1.1",
+            b"GET / HTTP/1.1 x",
+            b"GET / HTTP/1.10",
+            b"GET / http/1.1",
+            b"GET /\0 HTTP/1.1",
+            b"GET /\xff HTTP/1.1",
+            b"G\xe9T / HTTP/1.1",
+            b"G(T / HTTP/1.1",
+            b"\x16\x03\x01\x02\x00 / HTTP/1.1",
+            b"GET / HTTP/1.1\r\nno header",
+            b"GET / HTTP/1.1\r\nHost : x",
+            b"GET / HTTP/1.1\r\nHost: x\r\n folded: y",
+            b"GET / HTTP/1.1\r\nA: b\0",
+            b"GET / HTTP/1.1\r\nA: b\rc",
+        ] {
+            check_bad(&[line, b"\r\n\r\n"].concat(), Malformed);
+        }
     }
 
     #[test]
     fn what_is_accepted_is_read() {
         let head = b"GET / HTTP/1.1\r\nACCEPT: text/html\r\nX: y\r\naccept:*/*;q=0.1\r\n\r\n";
-        let request = parse(head).unwrap();
-        assert_eq!(request.accept, b" text/html,*/*;q=0.1,");
-    }
-
-    #[test]
-    fn a_head_ends_with_an_empty_line() {
-        let check = |bytes: &[u8], expected| assert_eq!(end_of_head(bytes), expected);
-        check(b"", None);
-        check(b"\r\n\r\n", None);
-        check(b"GET / HTTP/1.1\r\n", None);
-        check(b"GET / HTTP/1.1\r\n\r\nbody", Some(18));
-        check(b"G\n\nbody", Some(3));
-        check(b"\r\nG\r\n\r\n", Some(7));
+        assert_eq!(read(head).accept, b"text/html,*/*;q=0.1");
     }
 
     #[test]
     fn hosts_and_proxies_are_seen() {
         let check = |head: &[u8], hosts: &[&[u8]], forwarded| {
-            let request = parse(head).unwrap();
+            let request = read(head);
             assert_eq!(request.hosts, hosts, "{}", head.escape_ascii());
             assert_eq!(request.forwarded, forwarded, "{}", head.escape_ascii());
         };
@@ -257,14 +239,19 @@ mod tests {
 
     #[test]
     fn a_head_is_waited_for_up_to_a_length() {
-        assert!(request(b"").is_none());
-        assert!(request(b"GET / HT").is_none());
-        assert!(request(&[b'a'; MAX_HEAD - 1]).is_none());
-        let check = |bytes: &[u8], bad| assert_eq!(request(bytes), Some(Err(bad)));
-        check(&[b'a'; MAX_HEAD], BadRequest::LongTarget);
-        let mut long = b"GET / HTTP/1.1\r\nA: ".to_vec();
-        long.resize(MAX_HEAD, b'a');
-        check(&long, BadRequest::LongHead);
-        assert!(matches!(request(b"GET / HTTP/1.1\r\n\r\n"), Some(Ok(_))));
+        for begun in [&b""[..], b"\r\n\r\n", b"GET / HT", b"GET / HTTP/1.1\r\n"] {
+            assert_eq!(request(begun), None, "{}", begun.escape_ascii());
+        }
+        assert_eq!(request(&[b'a'; MAX_HEAD - 1]), None);
+        check_bad(&[b'a'; MAX_HEAD], LongTarget);
+        let long = |more: &str, length: usize| {
+            let (begin, end) = (format!("GET / HTTP/1.1\r\nA: {more}"), b"\r\n\r\n");
+            let filler = vec![b'a'; length - begin.len() - end.len()];
+            [begin.as_bytes(), &filler, end].concat()
+        };
+        check(&long("", MAX_HEAD), Get, "/");
+        check_bad(&long("", MAX_HEAD + 1), LongHead);
+        check(&long(&"b\r\nA: ".repeat(MAX_HEADERS - 1), 2_000), Get, "/");
+        check_bad(&long(&"b\r\nA: ".repeat(MAX_HEADERS), 2_000), LongHead);
     }
 }

@@ -44,14 +44,14 @@ pub(super) fn answer(
         let text = "this server is not asked by that name; see APP_ALLOWED_HOSTS";
         return Answer::Ready(error(421, text));
     }
-    let view: fn(&Known<'_>) -> Answer = match request.path.as_slice() {
-        b"/" => first_page,
-        b"/status" => status,
-        b"/events" => |known| known.document(Document::Events),
-        b"/history" => |known| known.document(Document::History),
-        b"/metrics" => |known| Answer::Ready(metrics(known)),
-        b"/healthz" => |known| Answer::Ready(healthz(known)),
-        b"/readyz" => |known| Answer::Ready(readyz(known)),
+    let view: fn(&Known<'_>) -> Answer = match request.path.as_str() {
+        "/" => first_page,
+        "/status" => status,
+        "/events" => |known| known.document(Document::Events),
+        "/history" => |known| known.document(Document::History),
+        "/metrics" => |known| Answer::Ready(metrics(known)),
+        "/healthz" => |known| Answer::Ready(healthz(known)),
+        "/readyz" => |known| Answer::Ready(readyz(known)),
         _ => {
             return Answer::Ready(error(
                 404,
