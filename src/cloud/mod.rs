@@ -12,7 +12,6 @@ use crate::pool::{
 };
 use std::collections::BTreeSet;
 use std::error::Error;
-use std::fmt;
 use std::net::IpAddr;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -177,7 +176,8 @@ pub struct LookedUp {
 }
 
 /// A failed request to the cloud.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
 pub struct CloudError {
     /// What kind of failure it was.
     pub kind: CloudErrorKind,
@@ -224,19 +224,5 @@ impl CloudError {
             retry_after: self.retry_after,
             outcome_unknown: self.outcome_unknown,
         }
-    }
-}
-
-impl fmt::Display for CloudError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl Error for CloudError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source
-            .as_deref()
-            .map(|source| source as &(dyn Error + 'static))
     }
 }

@@ -43,31 +43,17 @@ pub const fn for_the_rest(limit: usize) -> usize {
 const STACK_BYTES: usize = 256 * 1024;
 
 /// There is no room for the probe: there are [`MAX_UNDER_WAY`] already, or half as many of suspects and this is one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many probes are waiting already")]
 pub struct Full;
 
-impl fmt::Display for Full {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("too many probes are waiting already")
-    }
-}
-
-impl std::error::Error for Full {}
-
 /// A thread of the pool panicked. The pool must not be used any further.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the thread {thread} panicked")]
 pub struct WorkerDied {
     /// The name of the thread.
     pub thread: String,
 }
-
-impl fmt::Display for WorkerDied {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the thread {} panicked", self.thread)
-    }
-}
-
-impl std::error::Error for WorkerDied {}
 
 /// A thread's report; to be handed to [`ProbePool::take`].
 #[derive(Debug)]

@@ -1,7 +1,6 @@
 //! What an endpoint is made from, and why an endpoint or the threads cannot be had.
 
 use openstack_sdk_blocking::tls::TrustError;
-use std::fmt;
 use std::io;
 use std::num::NonZeroU16;
 use std::time::Duration;
@@ -79,62 +78,31 @@ impl Default for EndpointSettings {
 }
 
 /// Why replicas cannot be asked with these settings.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum EndpointError {
     /// The path cannot be part of a URL.
+    #[error("REPLICA_API_PATH: {0:?} is not the path of a URL")]
     BadPath(String),
-    /// The CA file cannot be used, or the TLS client could not be set up.
-    Tls(TrustError),
-}
-
-impl fmt::Display for EndpointError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BadPath(path) => {
-                write!(f, "REPLICA_API_PATH: {path:?} is not the path of a URL")
-            }
-            Self::Tls(TrustError::CaFile(_)) => f.write_str("REPLICA_API_CA_FILE cannot be used"),
-            Self::Tls(_) => f.write_str("TLS with the replicas cannot be set up"),
-        }
-    }
-}
-
-impl std::error::Error for EndpointError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Tls(source) => Some(source),
-            Self::BadPath(_) => None,
-        }
-    }
+    /// The CA file cannot be used.
+    #[error("REPLICA_API_CA_FILE cannot be used")]
+    CaFile(#[source] TrustError),
+    /// The TLS client could not be set up.
+    #[error("TLS with the replicas cannot be set up")]
+    Tls(#[source] TrustError),
 }
 
 /// Why the probe threads could not be started.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The means to wait for sockets could not be had.
-    Poll(io::Error),
+    #[error("sockets cannot be waited for")]
+    Poll(#[source] io::Error),
     /// A thread could not be started.
+    #[error("cannot start the thread {name}")]
     Thread {
         /// Its name.
         name: String,
         /// The system's error.
         source: io::Error,
     },
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Poll(_) => f.write_str("sockets cannot be waited for"),
-            Self::Thread { name, .. } => write!(f, "cannot start the thread {name}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Poll(source) | Self::Thread { source, .. } => Some(source),
-        }
-    }
 }

@@ -1,7 +1,7 @@
 //! TLS between a socket's bytes and those of HTTP, without any I/O but writing.
 
 use super::settings::{EndpointError, TlsSettings};
-use openstack_sdk_blocking::tls as trust;
+use openstack_sdk_blocking::tls::{self as trust, TrustError};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, Error};
 use std::io::{self, Read, Write};
@@ -11,7 +11,10 @@ use std::sync::Arc;
 /// The trusted roots, and the sessions to resume: one for all connections of an endpoint.
 pub(super) fn client_config(settings: &TlsSettings) -> Result<Arc<ClientConfig>, EndpointError> {
     let config = trust::client_config(settings.ca_file.as_deref(), settings.insecure);
-    config.map(Arc::new).map_err(EndpointError::Tls)
+    config.map(Arc::new).map_err(|error| match error {
+        TrustError::CaFile(_) => EndpointError::CaFile(error),
+        TrustError::Rustls(_) => EndpointError::Tls(error),
+    })
 }
 
 /// The client's end of one connection.

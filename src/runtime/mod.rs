@@ -29,7 +29,6 @@ use crate::scaler::{Clock, Parts, Scaler};
 use crate::status::{Facts, Shared, StatusError, StatusServer};
 use crossbeam_channel::{Receiver, Select, bounded, unbounded};
 use openstack_sdk_blocking::{Cloud, RequestRecord};
-use std::fmt;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -41,42 +40,22 @@ use std::time::Duration;
 const HEALTHY_WITHIN: Duration = Duration::from_secs(30);
 
 /// Why the daemon did not start, or did not end as it should.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
-    Cloud(openstack_sdk_blocking::Error),
-    Endpoint(EndpointError),
-    Probes(StartError),
-    Status(StatusError),
-    Signals(io::Error),
-    Thread(io::Error),
+    #[error("the OpenStack client cannot be set up")]
+    Cloud(#[source] openstack_sdk_blocking::Error),
+    #[error("replicas cannot be asked with these settings")]
+    Endpoint(#[source] EndpointError),
+    #[error("the probe threads cannot be started")]
+    Probes(#[source] StartError),
+    #[error("the status server cannot be started")]
+    Status(#[source] StatusError),
+    #[error("signals cannot be received")]
+    Signals(#[source] io::Error),
+    #[error("a thread cannot be started")]
+    Thread(#[source] io::Error),
+    #[error("the thread {0} has died")]
     Died(String),
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Cloud(_) => f.write_str("the OpenStack client cannot be set up"),
-            Self::Endpoint(_) => f.write_str("replicas cannot be asked with these settings"),
-            Self::Probes(_) => f.write_str("the probe threads cannot be started"),
-            Self::Status(_) => f.write_str("the status server cannot be started"),
-            Self::Signals(_) => f.write_str("signals cannot be received"),
-            Self::Thread(_) => f.write_str("a thread cannot be started"),
-            Self::Died(name) => write!(f, "the thread {name} has died"),
-        }
-    }
-}
-
-impl std::error::Error for Failure {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Cloud(error) => Some(error),
-            Self::Signals(error) | Self::Thread(error) => Some(error),
-            Self::Endpoint(error) => Some(error),
-            Self::Probes(error) => Some(error),
-            Self::Status(error) => Some(error),
-            Self::Died(_) => None,
-        }
-    }
 }
 
 /// Runs the daemon until a signal ends it or one of its threads dies.
