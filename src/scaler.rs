@@ -15,14 +15,14 @@ mod pace;
 mod parts;
 
 pub use journal::chain;
-pub use parts::{Clock, Parts, Probes, Watcher};
+pub use parts::{Clock, Observer, Parts, Probes};
 
 use crate::cloud::{Calls, Catalogue, CloudError, NetworkNames, Port, Request, Service};
 use crate::pool::{
     Action, CycleStep, Lists, Measure, Memory, Moment, Phase, Plan, ProbeFailure, ReplicaId,
     Snapshot, Supply, Words, plan,
 };
-use act::{Agenda, Ground, Object, Unanswered};
+use act::{Agenda, Cooldowns, Ground, Object};
 use addresses::AddressService;
 use chores::Chores;
 use jobs::{Errand, Jobs, OncePerTurn};
@@ -50,7 +50,7 @@ fn wait_after(lists: &Lists) -> Duration {
 /// For how many standbys a move is prepared.
 const STANDBYS_PREPARED: usize = 4;
 /// The longest wait that a cloud's `Retry-After` can cause.
-const LONGEST_QUIET: Duration = Duration::from_secs(900);
+const LONGEST_PAUSE: Duration = Duration::from_secs(900);
 
 /// Observes, plans and acts, one turn at a time. It never waits: requests are handed over, and what they came to is
 /// taken in by a later turn.
@@ -72,7 +72,7 @@ pub struct Scaler<P, Q, C, W> {
     failed: BTreeSet<Object>,
     /// When actions on these were answered, if no list was asked for since.
     answered: BTreeMap<Object, Moment>,
-    unanswered: Unanswered,
+    cooldowns: Cooldowns,
     addresses: AddressService,
     pace: Pace,
     lookout: Lookout,
@@ -101,7 +101,7 @@ pub struct Scaler<P, Q, C, W> {
     orders_are_marked: bool,
 }
 
-impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
+impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
     /// A scaler that knows nothing yet. The first turn lists the pool.
     pub fn new(parts: Parts<P, Q, C, W>) -> Self {
         let now = parts.clock.now();
@@ -116,7 +116,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             chores: Chores::new(now),
             failed: BTreeSet::new(),
             answered: BTreeMap::new(),
-            unanswered: Unanswered::default(),
+            cooldowns: Cooldowns::default(),
             addresses: AddressService::default(),
             pace: Pace::new(now),
             lookout: Lookout::default(),
@@ -156,7 +156,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             }
         }
         let now = self.parts.clock.now();
-        self.parts.watcher.beat(now);
+        self.parts.observer.beat(now);
         self.publish(now);
         self.next_turn(now)
     }
@@ -195,7 +195,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             let result = result.believed(&self.parts.policy);
             let failure = result.outcome.as_ref().err().map(ProbeFailure::name);
             let measure = Measure::Probe(result.latency, failure);
-            self.parts.watcher.measured(&measure);
+            self.parts.observer.measured(&measure);
             let heard = self.memory.probed(&self.parts.policy, &result);
             self.pace.heard(&self.parts.policy, heard);
             Journal::probed(&self.memory, &result);
@@ -249,7 +249,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     /// Makes the plan anew if anything may have changed it, and a list may be made for it.
     fn replan_if_due(&mut self) {
         let now = self.parts.clock.now();
-        let may = !self.is_stopping() && now >= self.jobs.quiet_until(Service::All);
+        let may = !self.is_stopping() && now >= self.jobs.paused_until(Service::All);
         if may && self.pace.plan_is_due(now) {
             self.replan();
         }
@@ -306,7 +306,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     fn list_is_due(&mut self) -> bool {
         self.wanted_list = None;
         let now = self.parts.clock.now();
-        if self.is_stopping() || now < self.jobs.quiet_until(Service::All) {
+        if self.is_stopping() || now < self.jobs.paused_until(Service::All) {
             return false;
         }
         if now >= self.next_list || self.lookout.is_due(now) {
@@ -344,7 +344,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     }
 
     fn next_turn(&self, now: Moment) -> Moment {
-        let quiet_until = self.jobs.quiet_until(Service::All);
+        let paused_until = self.jobs.paused_until(Service::All);
         let look_again = now + LOOK_AGAIN_AFTER;
         let wanted = self.wanted_list.unwrap_or(self.next_list);
         let look = self.lookout.next().unwrap_or(self.next_list);
@@ -359,13 +359,13 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                 .jobs
                 .has_place(self.parts.calls.places(), Service::Compute) =>
             {
-                self.next_list.min(wanted).min(look).max(quiet_until)
+                self.next_list.min(wanted).min(look).max(paused_until)
             }
             // So does the answer that makes room.
             None => look_again,
         };
         // While no list may be made, there is no plan to be made for one either.
-        let plans = self.memory.listed_at().is_some() && now >= quiet_until && !self.is_stopping();
+        let plans = self.memory.listed_at().is_some() && now >= paused_until && !self.is_stopping();
         let plan = if plans { self.pace.next() } else { look_again };
         self.next_probe(now)
             .min(list)
@@ -402,7 +402,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
 
     fn stepped(&self, step: CycleStep, began: Moment) {
         let took = self.parts.clock.now().since(began);
-        self.parts.watcher.measured(&Measure::Step(step, took));
+        self.parts.observer.measured(&Measure::Step(step, took));
     }
 
     fn publish(&mut self, now: Moment) {
@@ -413,7 +413,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             self.replan();
         }
         self.count_supply(now);
-        self.parts.watcher.publish(Arc::new(self.snapshot()));
+        self.parts.observer.publish(Arc::new(self.snapshot()));
         self.pace.published(now, self.parts.clock.now());
     }
 
@@ -436,7 +436,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             words: self.words_of(plan),
             policy: &self.parts.policy,
             memory: &self.memory,
-            watcher: &self.parts.watcher,
+            observer: &self.parts.observer,
         }
     }
 

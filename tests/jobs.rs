@@ -14,7 +14,7 @@ use simplescalevm::pool::{
     Listing, Marks, Moment, Policy, ProbeFailure, ProbeResult, ProbeTarget, ReplicaId, Server,
     ServerState, Snapshot,
 };
-use simplescalevm::scaler::{Clock, Parts, Probes, Scaler, Watcher};
+use simplescalevm::scaler::{Clock, Observer, Parts, Probes, Scaler};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -87,7 +87,7 @@ impl Clock for Shared {
     }
 }
 
-impl Watcher for Shared {
+impl Observer for Shared {
     fn beat(&self, _: Moment) {}
     fn publish(&self, snapshot: Arc<Snapshot>) {
         self.lock().snapshot = Some(snapshot);
@@ -137,7 +137,7 @@ impl Bench {
             calls: shared.clone(),
             probes: shared.clone(),
             clock: shared.clone(),
-            watcher: shared.clone(),
+            observer: shared.clone(),
             policy: Policy {
                 floor: 0,
                 external_addresses: true,

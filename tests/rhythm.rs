@@ -13,7 +13,7 @@ use simplescalevm::pool::{
 use simplescalevm::probe::{
     Endpoint, EndpointSettings, ProbeJob, ProbePool, Protocol, TlsSettings,
 };
-use simplescalevm::scaler::{Clock, Parts, Probes, Scaler, Watcher};
+use simplescalevm::scaler::{Clock, Observer, Parts, Probes, Scaler};
 use socket2::{Domain, Socket, Type};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -134,7 +134,7 @@ impl Clock for RealTime {
 
 struct Nobody;
 
-impl Watcher for Nobody {
+impl Observer for Nobody {
     fn beat(&self, _: Moment) {}
     fn publish(&self, _: Arc<Snapshot>) {}
 }
@@ -185,7 +185,7 @@ fn probes_of_the_living(dead: u16) -> f64 {
         )),
         probes: Pool(probes, Arc::new(Endpoint::new(&settings).unwrap())),
         clock: time.clone(),
-        watcher: Nobody,
+        observer: Nobody,
         policy: Policy {
             probe_interval: Duration::from_millis(500),
             floor: 1,

@@ -30,7 +30,7 @@ pub fn changes(
         }
         let past = old.next_if(|past| past.id.cmp(&now.id) == Ordering::Equal);
         let had_served = past.is_some_and(|past| past.has_served);
-        if now.has_served && !had_served && record.born_here {
+        if now.has_served && !had_served && record.created_since_start {
             came_up.push(now.age);
         }
         let state = past.map(|past| past.phase.name());

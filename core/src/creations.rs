@@ -21,7 +21,7 @@ pub struct Accepted {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Creations {
     sent: u64,
-    unseen: Vec<UnseenCreation>,
+    pending: Vec<PendingCreation>,
     /// Batches of other processes of which a list has shown a part so far.
     others: Vec<OthersBatch>,
     /// Another process may have sent a creation just before this one began.
@@ -55,10 +55,10 @@ const CREDIT: u8 = 3;
 /// A creation of which not every server has shown in a list yet.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
-struct UnseenCreation {
+struct PendingCreation {
     number: u64,
     ordered: u64,
-    unseen: u64,
+    pending: u64,
     /// Whether the cloud said yes. Otherwise it is not known whether servers were made.
     accepted: bool,
     /// Whether its servers are known to carry its mark.
@@ -79,7 +79,7 @@ struct UnseenCreation {
 #[derive(Debug, Clone, Copy)]
 struct OthersBatch {
     of: (Instance, u64),
-    unseen: u64,
+    pending: u64,
     until: Moment,
     /// The first list of this process had one of it.
     was_there: bool,
@@ -96,18 +96,18 @@ pub(super) enum Stems {
     Foreign,
 }
 
-impl UnseenCreation {
+impl PendingCreation {
     /// How long servers are waited for that are there, or may be, and that no list shows.
     const LONGEST_LAG: Duration = Duration::from_secs(900);
 
     fn is_overdue(&self, now: Moment) -> bool {
-        self.accepted && self.unseen > 0 && now >= self.until
+        self.accepted && self.pending > 0 && now >= self.until
     }
 
     /// Why not all of its servers have shown. Nova makes as many as the quota lets it, if that is at
     /// least one, and says no word of the rest.
     fn cause(&self) -> BackoffCause {
-        if self.unseen < self.ordered {
+        if self.pending < self.ordered {
             BackoffCause::Quota
         } else {
             BackoffCause::NeverCameUp
@@ -145,17 +145,17 @@ impl Creations {
     pub(super) fn awaited(&self, now: Moment) -> u64 {
         let others = self.others.iter().filter(|batch| now < batch.until);
         // The wait ends with a list, which has asked for them by then, and not by the time alone.
-        let accepted = self.unseen.iter().filter(|c| c.accepted || c.under_way);
+        let accepted = self.pending.iter().filter(|c| c.accepted || c.under_way);
         accepted
-            .map(|c| c.unseen)
-            .chain(others.map(|batch| batch.unseen))
+            .map(|c| c.pending)
+            .chain(others.map(|batch| batch.pending))
             .fold(0, u64::saturating_add)
     }
 
     pub(super) fn undecided_until(&self, now: Moment) -> Option<Moment> {
-        self.unseen
+        self.pending
             .iter()
-            .filter(|c| !c.accepted && !c.under_way && c.unseen > 0 && now < c.until)
+            .filter(|c| !c.accepted && !c.under_way && c.pending > 0 && now < c.until)
             .map(|c| c.until)
             .max()
     }
@@ -165,12 +165,12 @@ impl Creations {
     }
 
     pub(super) fn is_overdue(&self, now: Moment) -> bool {
-        self.unseen.iter().any(|c| c.is_overdue(now))
+        self.pending.iter().any(|c| c.is_overdue(now))
     }
 
     /// The first servers of accepted creations that should have shown by now.
     pub(super) fn overdue_firsts(&self, now: Moment) -> impl Iterator<Item = &ReplicaId> {
-        self.unseen
+        self.pending
             .iter()
             .filter(move |c| c.is_overdue(now) && !c.was_listed)
             .filter_map(|c| c.first.as_ref())
@@ -179,10 +179,10 @@ impl Creations {
     /// Returns the number of the creation. Lists may show its servers before it is answered.
     pub(super) fn sent(&mut self, count: u64, now: Moment) -> u64 {
         self.sent += 1;
-        self.unseen.push(UnseenCreation {
+        self.pending.push(PendingCreation {
             number: self.sent,
             ordered: count,
-            unseen: count,
+            pending: count,
             accepted: false,
             marked: self.marks_work,
             first: None,
@@ -196,11 +196,11 @@ impl Creations {
     }
 
     pub(super) fn withdrawn(&mut self) {
-        self.unseen.retain(|c| !c.under_way);
+        self.pending.retain(|c| !c.under_way);
     }
 
     pub(super) fn under_way_since(&self) -> Option<Moment> {
-        let mut sent = self.unseen.iter().filter(|c| c.under_way);
+        let mut sent = self.pending.iter().filter(|c| c.under_way);
         sent.next().map(|c| c.answered)
     }
 
@@ -219,8 +219,8 @@ impl Creations {
             self.unmarked = self.sent;
         }
         let may_have_made_some = failure.is_none_or(|f| f.outcome_unknown);
-        self.unseen.retain(|c| !c.under_way || may_have_made_some);
-        for creation in self.unseen.iter_mut().filter(|c| c.under_way) {
+        self.pending.retain(|c| !c.under_way || may_have_made_some);
+        for creation in self.pending.iter_mut().filter(|c| c.under_way) {
             creation.under_way = false;
             creation.accepted = failure.is_none();
             creation.marked = marked;
@@ -247,14 +247,14 @@ impl Creations {
         here: Instance,
     ) -> Stems {
         let mark = server.marks.creation;
-        let firsts = self.unseen.iter().map(|c| (c.number, c.first.as_ref()));
+        let firsts = self.pending.iter().map(|c| (c.number, c.first.as_ref()));
         let by_id = firsts
             .filter(|(_, first)| *first == Some(&server.id))
             .map(|(number, _)| number)
             .next();
-        let is_of = |c: &&mut UnseenCreation| match mark.map(|mark| mark.number).or(by_id) {
+        let is_of = |c: &&mut PendingCreation| match mark.map(|mark| mark.number).or(by_id) {
             Some(number) => c.number == number,
-            None => !c.marked && c.unseen > 0,
+            None => !c.marked && c.pending > 0,
         };
         match mark {
             Some(mark) if mark.instance != here => {
@@ -262,7 +262,7 @@ impl Creations {
                 let Some(batch) = self.others.iter_mut().find(|batch| batch.of == of) else {
                     return Stems::Foreign;
                 };
-                batch.unseen = batch.unseen.saturating_sub(1);
+                batch.pending = batch.pending.saturating_sub(1);
                 if batch.was_there {
                     return Stems::KnownBatch;
                 }
@@ -270,8 +270,8 @@ impl Creations {
             }
             _ => {}
         }
-        if let Some(creation) = self.unseen.iter_mut().find(is_of) {
-            creation.unseen = creation.unseen.saturating_sub(1);
+        if let Some(creation) = self.pending.iter_mut().find(is_of) {
+            creation.pending = creation.pending.saturating_sub(1);
             creation.was_listed |= is_listed;
             return Stems::Ours(mark.map_or(self.unmarked, |mark| mark.number));
         }
@@ -281,7 +281,7 @@ impl Creations {
 
     /// Whether an accepted creation, not all of whose servers have shown, was answered with this id.
     pub(super) fn is_first(&self, id: &ReplicaId) -> bool {
-        self.unseen.iter().any(|c| c.first.as_ref() == Some(id))
+        self.pending.iter().any(|c| c.first.as_ref() == Some(id))
     }
 
     /// The newest creation that may have made a server without a mark.
@@ -296,7 +296,7 @@ impl Creations {
         if self.others.iter().all(|batch| batch.of != of) {
             self.others.push(OthersBatch {
                 of,
-                unseen: mark.count - 1,
+                pending: mark.count - 1,
                 until,
                 was_there,
             });
@@ -317,22 +317,22 @@ impl Creations {
         inquiry: &Inquiry,
         now: Moment,
     ) {
-        for creation in &mut self.unseen {
+        for creation in &mut self.pending {
             creation.wait_on(listed, inquiry, now);
         }
         let lost = self
-            .unseen
+            .pending
             .iter()
             .filter(|c| c.is_overdue(now))
             .max_by_key(|c| c.number)
-            .map(|c| (c.number, c.cause(), (c.ordered - c.unseen, c.ordered)));
-        self.unseen
-            .retain(|c| c.under_way || (c.unseen > 0 && now < c.until));
+            .map(|c| (c.number, c.cause(), (c.ordered - c.pending, c.ordered)));
+        self.pending
+            .retain(|c| c.under_way || (c.pending > 0 && now < c.until));
         // One of which nothing is missing stays known while another of the same batch might show.
         self.others.retain(|batch| now < batch.until);
         if let Some((number, cause, part)) = lost {
             self.cut_short = (cause == BackoffCause::Quota).then_some(part);
-            self.blame(number, cause, now);
+            self.record_failure(number, cause, now);
         }
     }
 
@@ -343,7 +343,7 @@ impl Creations {
 
     /// A server of this creation came to nothing. The servers of one creation count once, and
     /// so do those of creations that were sent before anything was known.
-    pub(super) fn blame(&mut self, number: u64, cause: BackoffCause, now: Moment) {
+    pub(super) fn record_failure(&mut self, number: u64, cause: BackoffCause, now: Moment) {
         if self.blamed.is_some_and(|blamed| number <= blamed) {
             return;
         }

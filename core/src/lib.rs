@@ -7,7 +7,6 @@
 mod names;
 
 mod answer;
-mod answers;
 mod assess;
 mod backoff;
 mod builds;
@@ -16,9 +15,9 @@ mod clocks;
 mod cloud_error;
 mod contradictions;
 mod creations;
+mod departed;
 mod event;
 mod foreign;
-mod gone;
 mod inquiry;
 mod inventory;
 mod mark;
@@ -26,6 +25,7 @@ mod memory;
 mod moves;
 mod plan;
 mod policy;
+mod pool_silence;
 mod promises;
 mod record;
 mod schedule;

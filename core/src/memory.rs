@@ -10,10 +10,10 @@ use super::record::Record;
 use super::{
     Accepted, Backoff, BackoffCause, CloudTime, CreateFailure, CreationMark, DeleteReason,
     Instance, Moment, Policy, ReplicaId,
-    answers::Answers,
     creations::Creations,
-    gone::Gone,
+    departed::Departed,
     moves::Moves,
+    pool_silence::PoolSilence,
     schedule::Schedule,
     terminations::{MassTermination, Terminations, Wait},
 };
@@ -48,9 +48,9 @@ pub struct Memory {
     first_list: Option<CloudTime>,
     /// When the newest server that a list has had was created.
     newest_server: Option<CloudTime>,
-    gone: Gone,
+    departed: Departed,
     shrunken: Option<ShrunkenList>,
-    answers: Answers,
+    silence: PoolSilence,
     creations: Creations,
     moves: Moves,
     terminations: Terminations,
@@ -181,7 +181,7 @@ impl Memory {
     /// measured on the monotonic clock, so that no jump of the cloud's clock condemns it.
     #[must_use]
     pub fn startup_time(&self, record: &Record, now: Moment) -> Duration {
-        if record.born_here {
+        if record.created_since_start {
             now.since(record.first_seen)
         } else {
             self.age(record, now)
@@ -202,7 +202,8 @@ impl Memory {
         let silent_for = record
             .unreachable_since
             .map_or(Duration::ZERO, |since| now.since(since));
-        self.startup_time(record, now) >= timeout && (record.born_here || silent_for >= grace)
+        self.startup_time(record, now) >= timeout
+            && (record.created_since_start || silent_for >= grace)
     }
 
     /// Changes a record, and with it its place among those that wait for a probe.
@@ -267,7 +268,7 @@ impl Memory {
     pub fn deleted_for(&self, id: &ReplicaId) -> Option<DeleteReason> {
         match self.record(id) {
             Some(record) => record.deleted_for,
-            None => self.gone.deleted_for(id),
+            None => self.departed.deleted_for(id),
         }
     }
 
@@ -283,7 +284,7 @@ impl Memory {
         self.terminations.deleted(id);
         if let Some(creation) = creation.filter(|_| reason == DeleteReason::StartupTimeout) {
             self.creations
-                .blame(creation, BackoffCause::NeverCameUp, now);
+                .record_failure(creation, BackoffCause::NeverCameUp, now);
         }
     }
 
@@ -305,7 +306,7 @@ impl Memory {
 
     /// Since when there has been no long silence of all replicas together.
     pub(super) fn answers_since(&self) -> Option<Moment> {
-        self.answers.since()
+        self.silence.since()
     }
 
     /// What was last odd about the cloud's clock.

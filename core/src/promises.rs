@@ -114,7 +114,7 @@ fn terminates_too_many(policy: &Policy, memory: &Memory, plan: &Plan) -> bool {
             let (ended, took) = record.last_probe.unwrap_or_default();
             let since = record.done_since.unwrap_or_default();
             (ended - took).since(since) < policy.probe_interval
-                && (record.has_served || !record.born_here)
+                && (record.has_served || !record.created_since_start)
         }),
         _ => false,
     };

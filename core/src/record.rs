@@ -41,7 +41,7 @@ pub struct Record {
     /// When a list first showed it running.
     pub first_running: Option<Moment>,
     /// Whether it was created after this scaler's first list.
-    pub born_here: bool,
+    pub created_since_start: bool,
     /// Whether a list has shown it as anything but being created: it may have held a session.
     pub may_have_run: bool,
     /// The newest creation that it may stem from; 0: none.
@@ -241,7 +241,7 @@ impl Record {
             self.server.marks.creation.is_some_and(|mark| {
                 mark.instance != here && mark.served_is_marked && !marks_refused
             });
-        let known = self.born_here || is_promised;
+        let known = self.created_since_start || is_promised;
         known && !self.has_come_up()
     }
 

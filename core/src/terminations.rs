@@ -89,7 +89,7 @@ impl Terminations {
             return self.turned.remove(id).is_some();
         }
         // Of one that never served here, a broken image say, it is no turn.
-        let has_served = record.has_served || !record.born_here;
+        let has_served = record.has_served || !record.created_since_start;
         if record.done_in_a_row == 1 && has_served {
             let turned = Turned {
                 at: asked,
@@ -98,7 +98,7 @@ impl Terminations {
                 is_silent: false,
             };
             self.turned.insert(id.clone(), turned);
-            self.weigh();
+            self.compare();
             return true;
         }
         let Some(turned) = self.turned.get_mut(id) else {
@@ -129,7 +129,7 @@ impl Terminations {
         record: impl Fn(&ReplicaId) -> Option<&'a Record>,
         now: Moment,
     ) -> Vec<(ReplicaId, Moment)> {
-        self.weigh();
+        self.compare();
         self.serving = serving;
         // As long as it takes until each replica has been asked, and asked again.
         let lately = policy.probe_interval * 2 + Policy::CONFIRM_TERMINATION_AFTER * 2;
@@ -143,7 +143,7 @@ impl Terminations {
             is_recent || !turned.is_old || turned.waits.is_some()
         });
         // Some that were counted may have left since.
-        self.weigh();
+        self.compare();
         self.wants_a_list = false;
         let until = now + policy.confirm_mass_after();
         let mut asked = Vec::new();
@@ -158,7 +158,7 @@ impl Terminations {
 
     /// Whether those that have turned are so many that each has to be confirmed. While that goes on,
     /// others that turn join them.
-    fn weigh(&mut self) {
+    fn compare(&mut self) {
         let is_open = |turned: &Turned| turned.waits.is_some() && !turned.is_silent;
         let is_going_on = self.turned.values().any(is_open);
         let count = self.turned.len();

@@ -8,7 +8,7 @@ use crate::config::Settings;
 use crate::logging;
 use crate::pool::{Moment, Policy, Snapshot, Words, surplus_in_words};
 use crate::probe::ProbePool;
-use crate::scaler::{Clock, Parts, Scaler, Watcher, chain};
+use crate::scaler::{Clock, Observer, Parts, Scaler, chain};
 use crate::status::status_view;
 use log::LevelFilter;
 use std::error::Error;
@@ -45,7 +45,7 @@ pub fn plan(settings: &Arc<Settings>, json: bool) -> ExitCode {
 /// Lists once, and probes until there is a verdict on every replica.
 pub(crate) fn observe(settings: &Settings) -> Result<Snapshot, Box<dyn Error>> {
     struct Nobody;
-    impl Watcher for Nobody {
+    impl Observer for Nobody {
         fn beat(&self, _: Moment) {}
         fn publish(&self, _: Arc<Snapshot>) {}
     }
@@ -60,7 +60,7 @@ pub(crate) fn observe(settings: &Settings) -> Result<Snapshot, Box<dyn Error>> {
         calls: AtOnce::new(cloud),
         probes: ProbesOfPool::new(probes, endpoint),
         clock: clock.clone(),
-        watcher: Nobody,
+        observer: Nobody,
         // What would be done is asked for, and not how soon after a start.
         policy: Policy {
             settles_after_start: Duration::ZERO,

@@ -19,14 +19,14 @@ pub(crate) use output::{print_json, print_words};
 pub use privacy::keep_memory_private;
 
 use self::calls::CallThreads;
-use self::threads::{Notice, ProbesOfPool, RealClock, StatusWatcher, spawn};
+use self::threads::{Notice, ProbesOfPool, RealClock, StatusObserver, spawn};
 use crate::cloud::openstack::OpenStack;
 use crate::config::{ProviderKind, Settings};
 use crate::logging;
 use crate::pool::counted;
 use crate::probe::{Endpoint, EndpointError, ProbePool, StartError, WorkerDied};
 use crate::scaler::{Clock, Parts, Scaler};
-use crate::status::{Facts, Shared, StatusError, StatusServer};
+use crate::status::{Board, DaemonInfo, StatusError, StatusServer};
 use crossbeam_channel::{Receiver, Select, bounded, unbounded};
 use openstack_sdk_blocking::{Cloud, RequestRecord};
 use std::io;
@@ -98,7 +98,7 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
     // INVARIANT: signals are received before anything is done that a signal should end well.
     signals::watch(&events_in)?;
     descriptors::raise(settings);
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(Board::default());
     let watched = Arc::clone(&shared);
     let ends = Arc::clone(&stop);
     let cloud = open_stack(settings, |cloud| {
@@ -132,7 +132,7 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
         calls,
         probes,
         clock: clock.clone(),
-        watcher: StatusWatcher::new(shared),
+        observer: StatusObserver::new(shared),
         policy: settings.pool.policy.clone(),
         instance: threads::instance(),
         scaling_interval: settings.pool.scaling_interval,
@@ -165,7 +165,7 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
 /// The scaler thread: turns, and waits for a probe's result, a request's outcome, the time or the end. Requests that
 /// are under way by then are waited for: their time limit ends each of them.
 fn scale(
-    mut scaler: Scaler<CallThreads, ProbesOfPool, RealClock, StatusWatcher>,
+    mut scaler: Scaler<CallThreads, ProbesOfPool, RealClock, StatusObserver>,
     clock: &RealClock,
     woken: &Receiver<()>,
 ) {
@@ -224,9 +224,9 @@ pub(crate) fn endpoint(settings: &Settings) -> Result<Endpoint, Failure> {
     Endpoint::new(&settings.pool.endpoint).map_err(Failure::Endpoint)
 }
 
-fn facts(settings: &Settings) -> Facts {
+fn facts(settings: &Settings) -> DaemonInfo {
     let shown = settings.shown().iter();
-    Facts {
+    DaemonInfo {
         version: env!("CARGO_PKG_VERSION"),
         provider: "openstack",
         settings: shown

@@ -4,8 +4,8 @@ use crate::pool::{
     Event, Instance, Measure, Moment, ProbeResult, ProbeTarget, ReplicaId, Snapshot,
 };
 use crate::probe::{Endpoint, ProbeJob, ProbePool, Report, WorkerDied};
-use crate::scaler::{Clock, Probes, Watcher};
-use crate::status::Shared;
+use crate::scaler::{Clock, Observer, Probes};
+use crate::status::Board;
 use crossbeam_channel::{Receiver, Sender};
 use std::hash::{BuildHasher, RandomState};
 use std::io;
@@ -146,17 +146,17 @@ impl Probes for ProbesOfPool {
 
 /// The status server's side as the scaler sees it.
 #[derive(Debug)]
-pub(super) struct StatusWatcher {
-    shared: Arc<Shared>,
+pub(super) struct StatusObserver {
+    shared: Arc<Board>,
 }
 
-impl StatusWatcher {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
+impl StatusObserver {
+    pub(super) fn new(shared: Arc<Board>) -> Self {
         Self { shared }
     }
 }
 
-impl Watcher for StatusWatcher {
+impl Observer for StatusObserver {
     fn beat(&self, now: Moment) {
         self.shared.heartbeat(now);
     }

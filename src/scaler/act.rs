@@ -6,7 +6,7 @@ mod hindrance;
 
 use super::jobs::Errand;
 use super::journal::failure;
-use super::{Clock, Probes, Scaler, Watcher, chain};
+use super::{Clock, Observer, Probes, Scaler, chain};
 use crate::cloud::{Calls, CloudError, CloudErrorKind, Order, Request, Service};
 use crate::pool::{
     Action, Assessed, CycleStep, DeleteReason, ExternalAddressId, Holder, Moment, MoveFailure,
@@ -44,9 +44,9 @@ impl Object {
 
 /// The objects whose last requests got no answer: how often in a row, and when they may be tried.
 #[derive(Debug, Default)]
-pub(super) struct Unanswered(BTreeMap<Object, (u32, Moment)>);
+pub(super) struct Cooldowns(BTreeMap<Object, (u32, Moment)>);
 
-impl Unanswered {
+impl Cooldowns {
     fn is_left_out(&self, object: &Object, now: Moment) -> bool {
         self.0.get(object).is_some_and(|(_, until)| now < *until)
     }
@@ -154,7 +154,7 @@ fn never_came_up(action: &Action) -> bool {
     )
 }
 
-impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
+impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
     /// Has a plan carried out in its order, without choosing. It takes the place of what is left of the one before.
     pub(super) fn carry_out(&mut self, plan: Plan, ground: Ground) {
         self.failed.clear();
@@ -236,7 +236,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let now = self.parts.clock.now();
         let next = self.agenda.queue.get(index).map(|planned| &planned.action);
         let needs_names = next.is_some_and(|action| self.needs_names(action));
-        if needs_names && !self.is_stopping() && now >= self.jobs.quiet_until(Service::All) {
+        if needs_names && !self.is_stopping() && now >= self.jobs.paused_until(Service::All) {
             // It stays where it is until then, and is weighed anew.
             return self.begin_names_first(now);
         }
@@ -428,7 +428,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         if object != Object::Creation {
             let got_no_answer = result.as_ref().is_err_and(|e| e.kind.is_no_answer());
             let interval = self.parts.scaling_interval;
-            self.unanswered
+            self.cooldowns
                 .ended(object.clone(), got_no_answer, now, interval);
         }
         let (plan, is_creation) = (begun.plan, object == Object::Creation);
@@ -437,7 +437,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let Err(error) = result else {
             return self.end(plan, is_creation);
         };
-        self.obey(service, &error);
+        self.honour_retry_after(service, &error);
         if error.kind.concerns_the_cloud() {
             self.agenda.failed.insert(service);
         }

@@ -3,7 +3,7 @@
 use super::act::Ground;
 use super::journal::{failure, subject};
 use super::look::Look;
-use super::{Clock, LIST_ON_DEMAND_AT_MOST_EVERY, Probes, Scaler, Watcher, wait_after};
+use super::{Clock, LIST_ON_DEMAND_AT_MOST_EVERY, Observer, Probes, Scaler, wait_after};
 use crate::cloud::{Calls, CloudError, Service};
 use crate::pool::{
     Action, Doing, Event, ExternalAddress, Moment, MoveReason, ReplicaId, short_name,
@@ -38,7 +38,7 @@ fn is_rescue(action: &Action) -> bool {
     )
 }
 
-impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
+impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
     /// Takes in a list of the external addresses.
     pub(super) fn take_addresses_in(&mut self, asked: Moment, addresses: Vec<ExternalAddress>) {
         let now = self.parts.clock.now();
@@ -83,13 +83,13 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let is_needed = if let Some(asked) = servers_since {
             is_slow(asked)
         } else {
-            let is_quiet = now < self.jobs.quiet_until(Service::Compute);
+            let is_quiet = now < self.jobs.paused_until(Service::Compute);
             let is_missing =
                 self.addresses.servers_fail || is_quiet || !self.memory.addresses_are_fresh();
             self.look.is_none() && is_missing
         };
-        let quiet_until = self.jobs.quiet_until(Service::Network);
-        let may_ask = now >= quiet_until.max(self.addresses.next_list);
+        let paused_until = self.jobs.paused_until(Service::Network);
+        let may_ask = now >= paused_until.max(self.addresses.next_list);
         if !is_needed || !may_ask || self.is_stopping() || self.jobs.lists_addresses() {
             return false;
         }
@@ -134,7 +134,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let now = self.parts.clock.now();
         self.address_lists.failed(asked);
         self.addresses.next_list = now + wait_after(&self.address_lists);
-        self.obey(Service::Network, error);
+        self.honour_retry_after(Service::Network, error);
         let event = Event::Failed(Doing::ListAddresses, failure(error));
         self.tell(|journal, context| journal.note(context, event));
     }

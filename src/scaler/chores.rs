@@ -2,7 +2,7 @@
 
 use super::jobs::Errand;
 use super::journal::failure;
-use super::{Clock, Probes, STANDBYS_PREPARED, Scaler, Watcher, chain};
+use super::{Clock, Observer, Probes, STANDBYS_PREPARED, Scaler, chain};
 use crate::cloud::{Calls, CloudError, CloudErrorKind, LookedUp, Port, Request, Service, Standby};
 use crate::pool::{
     Doing, Event, Measure, Moment, Quota, Record, Recovery, ReplicaId, SERVED_KEY, standbys, utc,
@@ -89,7 +89,7 @@ impl Chores {
     }
 }
 
-impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
+impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
     /// Begins the next chore, one at a time; `false`: there is none, or it has to wait.
     pub(super) fn begin_chore(&mut self) -> bool {
         if !self.agenda_is_over() || self.jobs.chore_is_under_way() {
@@ -101,7 +101,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         while let Some(chore) = self.chores.queue.front() {
             let service = chore.service();
             let now = self.parts.clock.now();
-            if self.is_stopping() || now < self.jobs.quiet_until(service) {
+            if self.is_stopping() || now < self.jobs.paused_until(service) {
                 self.chores.queue.pop_front();
                 continue;
             }
@@ -286,11 +286,11 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
 
     pub(super) fn quota_read(&mut self, quota: Result<Option<Quota>, CloudError>) {
         match quota {
-            Ok(Some(quota)) => self.parts.watcher.measured(&Measure::Quota(quota)),
+            Ok(Some(quota)) => self.parts.observer.measured(&Measure::Quota(quota)),
             Ok(None) => {}
             Err(error) => {
                 log::debug!("the quota cannot be read: {}", chain(&error));
-                self.obey(Service::Compute, &error);
+                self.honour_retry_after(Service::Compute, &error);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Requests under way: what each is for, when another may be begun, and who takes in what it came to.
 
 use super::act::{Begun, Object};
-use super::{Clock, LONGEST_QUIET, Probes, Scaler, Watcher};
+use super::{Clock, LONGEST_PAUSE, Observer, Probes, Scaler};
 use crate::cloud::{Calls, Catalogue, CloudError, JobId, Reply, Request, Service};
 use crate::pool::{Moment, ReplicaId};
 use std::collections::BTreeMap;
@@ -152,7 +152,7 @@ impl Jobs {
     }
 
     /// No request to a service before this moment.
-    pub(super) fn quiet_until(&self, service: Service) -> Moment {
+    pub(super) fn paused_until(&self, service: Service) -> Moment {
         let of = |service| self.quiet.get(&service).copied().unwrap_or_default();
         match service {
             Service::All => of(Service::Compute).max(of(Service::Network)),
@@ -210,7 +210,7 @@ impl Jobs {
     }
 }
 
-impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
+impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
     /// Whether no request is under way.
     pub fn is_idle(&self) -> bool {
         self.jobs.is_empty()
@@ -307,16 +307,16 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
     }
 
     /// A service that asks to be left alone for a while is.
-    pub(super) fn obey(&mut self, service: Service, error: &CloudError) {
+    pub(super) fn honour_retry_after(&mut self, service: Service, error: &CloudError) {
         if let Some(wish) = error.retry_after {
-            let until = self.parts.clock.now() + wish.min(LONGEST_QUIET);
+            let until = self.parts.clock.now() + wish.min(LONGEST_PAUSE);
             self.jobs.leave_alone(service, until);
         }
     }
 
     /// Takes in that something could not be looked up; `true`: nothing else is to be, in this cycle.
     pub(super) fn look_up_failed(&mut self, service: Service, error: &CloudError) -> bool {
-        self.obey(service, error);
+        self.honour_retry_after(service, error);
         error.kind.concerns_the_cloud() || error.retry_after.is_some()
     }
 }

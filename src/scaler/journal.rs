@@ -1,6 +1,6 @@
 //! The journal: what happened goes to the log, the metrics and the snapshots, once each; what repeats is folded.
 
-use super::Watcher;
+use super::Observer;
 use super::act::{Begun, Object};
 use super::blocked::{key_of, tried_again};
 use super::fold::{About, Folds, Lasting};
@@ -63,7 +63,7 @@ pub(super) struct Context<'a> {
     pub(super) words: Words<'a>,
     pub(super) policy: &'a Policy,
     pub(super) memory: &'a Memory,
-    pub(super) watcher: &'a dyn Watcher,
+    pub(super) observer: &'a dyn Observer,
 }
 
 /// What is told once of a replica.
@@ -183,7 +183,7 @@ impl Journal {
         let (changes, came_up) = changes(before, &plan.assessment, context.memory);
         for age in came_up {
             self.boots.measured(age);
-            context.watcher.measured(&Measure::CameUp(age));
+            context.observer.measured(&Measure::CameUp(age));
         }
         for event in changes {
             if let Event::Gone { replica, .. } = &event {
@@ -201,7 +201,7 @@ impl Journal {
         let failures = backoff.map_or(0, |backoff| backoff.failures);
         if let Some(backoff) = backoff.filter(|_| failures > self.creation_failures) {
             let measure = Measure::CreationFailed(backoff.cause);
-            context.watcher.measured(&measure);
+            context.observer.measured(&measure);
         }
         self.creation_failures = failures;
     }
@@ -406,7 +406,7 @@ impl Journal {
     /// The same, with the pool in numbers. It is counted; and it is kept and logged, unless it repeats what was told of
     /// late.
     fn note_with(&mut self, context: &Context<'_>, event: Event, numbers: Option<Numbers>) {
-        context.watcher.happened(&event);
+        context.observer.happened(&event);
         self.counters.count(&event);
         let (at, time) = context.when;
         let mut entry = Entry {

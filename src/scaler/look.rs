@@ -2,7 +2,7 @@
 
 use super::jobs::Errand;
 use super::journal::Journal;
-use super::{Clock, LIST_ON_DEMAND_AT_MOST_EVERY, Probes, Scaler, Watcher, chain, wait_after};
+use super::{Clock, LIST_ON_DEMAND_AT_MOST_EVERY, Observer, Probes, Scaler, chain, wait_after};
 use crate::cloud::{Calls, CloudError, Request, Service, Sight};
 use crate::pool::{
     CycleStep, Event, ExternalAddress, Failed, Inquiry, Listing, Looked, Moment, ReplicaId,
@@ -78,7 +78,7 @@ impl Look {
     }
 }
 
-impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
+impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
     /// Asks for a new list.
     pub(super) fn begin_look(&mut self) {
         let asked = self.parts.clock.now();
@@ -207,7 +207,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             Stage::Servers => {}
             Stage::Addresses { begun, until, .. } => {
                 let now = self.parts.clock.now();
-                let is_quiet = now < self.jobs.quiet_until(Service::Network);
+                let is_quiet = now < self.jobs.paused_until(Service::Network);
                 if self.is_stopping() {
                     // No new request: the look is given up.
                     return false;
@@ -227,8 +227,8 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             }
             Stage::Asking(asking) => {
                 if let Some(id) = asking.unasked.front().cloned() {
-                    let quiet_until = self.jobs.quiet_until(Service::Compute);
-                    asking.goes_on &= !self.is_stopping() && self.parts.clock.now() >= quiet_until;
+                    let paused_until = self.jobs.paused_until(Service::Compute);
+                    asking.goes_on &= !self.is_stopping() && self.parts.clock.now() >= paused_until;
                     if !asking.goes_on {
                         let rest = asking.unasked.drain(..);
                         asking
@@ -258,7 +258,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
                 until,
             } => {
                 let now = self.parts.clock.now();
-                if self.is_stopping() || now < self.jobs.quiet_until(Service::Compute) {
+                if self.is_stopping() || now < self.jobs.paused_until(Service::Compute) {
                     unread.clear();
                 }
                 if let Some(id) = unread.front().cloned()
@@ -404,7 +404,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         self.lists.failed(asked);
         self.next_list = now + wait_after(&self.lists);
         self.jobs.leave_alone(service, self.next_list);
-        self.obey(service, &error);
+        self.honour_retry_after(service, &error);
         self.tell(|journal, context| journal.list_failed(context, &error));
         self.list_error = Some(error);
     }

@@ -25,7 +25,7 @@ pub trait Clock {
 }
 
 /// Who is told what the scaler knows.
-pub trait Watcher {
+pub trait Observer {
     /// The scaler is alive.
     fn beat(&self, now: Moment);
     /// The newest snapshot.
@@ -46,7 +46,7 @@ pub struct Parts<P, Q, C, W> {
     /// The clock.
     pub clock: C,
     /// Where snapshots go.
-    pub watcher: W,
+    pub observer: W,
     /// The settings that decisions depend on.
     pub policy: Policy,
     /// This process, as the marks of its servers name it.

@@ -1,8 +1,8 @@
 //! Large answers: each is rendered once and shared by all who want it.
 
-use super::shared::Shared;
+use super::board::Board;
 use super::view::{EventsBody, StatusBody, summary_view};
-use super::{Facts, http::Body};
+use super::{DaemonInfo, http::Body};
 use crate::pool::{Moment, Snapshot};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -43,7 +43,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn new(shared: &Shared, healthy: bool, now: Moment) -> Self {
+    pub(super) fn new(shared: &Board, healthy: bool, now: Moment) -> Self {
         Self {
             snapshot: shared.latest(),
             healthy,
@@ -62,8 +62,8 @@ impl Source {
 pub(super) fn render(
     document: Document,
     source: &Source,
-    shared: &Shared,
-    facts: &Facts,
+    shared: &Board,
+    facts: &DaemonInfo,
     size: usize,
 ) -> Body {
     let (snapshot, now) = (&*source.snapshot, source.now);

@@ -1,6 +1,6 @@
 //! The pool as it is, as gauges.
 
-use super::Facts;
+use super::DaemonInfo;
 use crate::pool::{Blocked, Health, Holder, Moment, MoveReason, Phase, Snapshot};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -15,7 +15,7 @@ pub(super) type Real = Gauge<f64, AtomicU64>;
 /// What can be read off the pool as it is.
 pub(super) fn gauges(
     snapshot: &Snapshot,
-    facts: &Facts,
+    facts: &DaemonInfo,
     loop_turns: bool,
     now: Moment,
 ) -> Registry {

@@ -1,7 +1,7 @@
 //! Counters and measures, for Prometheus. No label ever holds a name or an id: the number of
 //! series is bounded.
 
-use super::Facts;
+use super::DaemonInfo;
 use super::gauges::{Label, Real, gauges, real};
 use crate::pool::{
     Action, BackoffCause, CloudErrorKind, DeleteReason, Event, Measure, Moment, MoveReason,
@@ -240,7 +240,7 @@ impl Metrics {
     pub fn measured(&self, measure: &Measure) {
         match measure {
             Measure::Step(step, took) => {
-                let times = self.steps.get_or_create(&[("phase", step.name())]);
+                let times = self.steps.get_or_create(&[("step", step.name())]);
                 times.observe(took.as_secs_f64());
             }
             Measure::Probe(took, failure) => {
@@ -298,7 +298,7 @@ impl Metrics {
     pub(super) fn open_metrics(
         &self,
         snapshot: &Snapshot,
-        facts: &Facts,
+        facts: &DaemonInfo,
         loop_turns: bool,
         now: Moment,
     ) -> String {

@@ -8,6 +8,7 @@
 //! One thread talks to all of them; large answers are rendered once, by another, and shared.
 
 mod accept;
+mod board;
 mod bodies;
 mod connection;
 mod error;
@@ -19,15 +20,14 @@ mod metrics;
 mod page;
 mod routes;
 mod server;
-mod shared;
 mod view;
 mod view_events;
 mod view_plan;
 
+pub use board::Board;
 pub use error::StatusError;
 pub use metrics::Metrics;
 pub use server::{Clock, StatusServer};
-pub use shared::Shared;
 pub use view::{status_view, summary_view};
 
 use crate::pool::CloudTime;
@@ -48,7 +48,7 @@ pub struct StatusSettings {
 
 /// What does not change while the daemon runs.
 #[derive(Debug, Clone)]
-pub struct Facts {
+pub struct DaemonInfo {
     /// The daemon's version.
     pub version: &'static str,
     /// The cloud's name, as in `PROVIDER`.

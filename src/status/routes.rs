@@ -1,11 +1,11 @@
 //! Which request gets which answer.
 
+use super::board::Board;
 use super::bodies::{Document, Source};
 use super::hosts::{self, Peer};
 use super::http::{BadRequest, Body, Method, Request, Response};
 use super::page::PAGE;
-use super::shared::Shared;
-use super::{Facts, accept, metrics};
+use super::{DaemonInfo, accept, metrics};
 use crate::pool::{Health, Moment};
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -15,8 +15,8 @@ const VARY: &str = "Vary: Accept\r\n";
 
 /// The status of the pool as it is known now.
 struct Known<'a> {
-    shared: &'a Shared,
-    facts: &'a Facts,
+    shared: &'a Board,
+    facts: &'a DaemonInfo,
     now: Moment,
     accept: &'a [u8],
     /// The settings are shown to who asks.
@@ -29,15 +29,15 @@ pub(super) enum Answer {
     /// This, at once.
     Ready(Response),
     /// A document that is shared, and may have to be rendered.
-    Shared(Document, Source),
+    Board(Document, Source),
 }
 
 /// Answers a request from what is known now.
 pub(super) fn answer(
     request: &Request,
     peer: Peer,
-    shared: &Shared,
-    facts: &Facts,
+    shared: &Board,
+    facts: &DaemonInfo,
     now: Moment,
 ) -> Answer {
     if !hosts::is_allowed(request, peer, &facts.server.allowed_hosts) {
@@ -176,7 +176,7 @@ fn readyz(known: &Known<'_>) -> Response {
 impl Known<'_> {
     fn document(&self, document: Document) -> Answer {
         let source = Source::new(self.shared, self.is_healthy(), self.now);
-        Answer::Shared(document, source)
+        Answer::Board(document, source)
     }
 
     fn is_healthy(&self) -> bool {

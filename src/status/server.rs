@@ -7,7 +7,7 @@ use super::error::StatusError;
 use super::hosts::Peer;
 use super::http::{BadRequest, Body, Method, Request, Response};
 use super::routes::{self, Answer};
-use super::{Facts, Shared};
+use super::{Board, DaemonInfo};
 use crate::pool::Moment;
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
@@ -35,8 +35,8 @@ pub struct StatusServer {
 
 /// What both threads need.
 struct Context {
-    shared: Arc<Shared>,
-    facts: Facts,
+    shared: Arc<Board>,
+    facts: DaemonInfo,
     clock: Clock,
 }
 
@@ -59,7 +59,7 @@ impl StatusServer {
 
     /// Listens on the first of the host's addresses that can be listened on (IPv4 first, `::`
     /// for both) and answers from then on.
-    pub fn start(shared: Arc<Shared>, facts: Facts, clock: Clock) -> Result<Self, StatusError> {
+    pub fn start(shared: Arc<Board>, facts: DaemonInfo, clock: Clock) -> Result<Self, StatusError> {
         let cannot = |source| StatusError::Thread { source };
         let (listener, local_address) = listen_on_host(&facts.server.host, facts.server.port)?;
         let mut listener = TcpListener::from_std(listener.into());
@@ -442,7 +442,7 @@ impl Talk {
         };
         match answer {
             Answer::Ready(response) => self.send(number, &response, now),
-            Answer::Shared(document, source) => self.share(number, document, source, now),
+            Answer::Board(document, source) => self.share(number, document, source, now),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Snapshots as JSON. The names of the fields are stable; `docs/status-api.md` has them all.
 
-use super::Facts;
+use super::DaemonInfo;
 use super::view_events::{IN_STATUS, event_view};
 use super::view_plan::{blocked_view, going_because, plan_view};
 use crate::pool::{
@@ -19,7 +19,7 @@ use std::time::Duration;
 
 /// The body of `GET /`: the keys of the reference, and the most important of the rest.
 #[must_use]
-pub fn summary_view(snapshot: &Snapshot, facts: &Facts, healthy: bool, now: Moment) -> Value {
+pub fn summary_view(snapshot: &Snapshot, facts: &DaemonInfo, healthy: bool, now: Moment) -> Value {
     let words = Words::of(snapshot, now);
     let blocked = snapshot.plan.blocked.iter().map(|b| words.blocked(b));
     let health = Health::of(snapshot, healthy, now);
@@ -42,7 +42,7 @@ pub fn summary_view(snapshot: &Snapshot, facts: &Facts, healthy: bool, now: Mome
 
 /// The body of `GET /status`: everything.
 #[must_use]
-pub fn status_view(snapshot: &Snapshot, facts: &Facts, healthy: bool, now: Moment) -> Value {
+pub fn status_view(snapshot: &Snapshot, facts: &DaemonInfo, healthy: bool, now: Moment) -> Value {
     let body = StatusBody {
         snapshot,
         facts,
@@ -58,7 +58,7 @@ pub fn status_view(snapshot: &Snapshot, facts: &Facts, healthy: bool, now: Momen
 /// there as a tree.
 pub(super) struct StatusBody<'a> {
     pub(super) snapshot: &'a Snapshot,
-    pub(super) facts: &'a Facts,
+    pub(super) facts: &'a DaemonInfo,
     pub(super) healthy: bool,
     pub(super) now: Moment,
     pub(super) with_settings: bool,
@@ -184,7 +184,7 @@ impl<I: Iterator<Item: Serialize>> Serialize for Lazily<I> {
 const SETTINGS_HINT: &str =
     "shown to this machine only; APP_SHOW_SETTINGS=true shows them to everybody who reaches this";
 
-fn settings_view(facts: &Facts) -> Map<String, Value> {
+fn settings_view(facts: &DaemonInfo) -> Map<String, Value> {
     let settings = facts.settings.iter();
     settings
         .map(|(name, value)| (name.clone(), json!(value)))

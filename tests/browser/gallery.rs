@@ -6,7 +6,7 @@ use simplescalevm::pool::{
     Failure, Holder, Incident, Listing, Lists, Memory, Moment, MoveReason, Numbers, Phase, Policy,
     ProbeFailure, ProbeResult, ReplicaId, Server, ServerState, Snapshot, Subject, Supply, plan,
 };
-use simplescalevm::status::{Facts, Shared, StatusServer, StatusSettings};
+use simplescalevm::status::{Board, DaemonInfo, StatusServer, StatusSettings};
 use std::net::IpAddr;
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -401,7 +401,7 @@ fn counted(supply: &mut Supply, snapshot: &Snapshot) -> Supply {
 /// Starts a server that shows such a day; it ends with the guard.
 pub(crate) fn serve(day: Day) -> StatusServer {
     let end = HOURS * 3_600;
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(Board::default());
     let step = if day == Day::Large { 180 } else { 10 };
     let mut supply = Supply::default();
     for second in (600..end).step_by(step) {
@@ -455,7 +455,7 @@ pub(crate) fn serve(day: Day) -> StatusServer {
         ("EXTERNAL_ADDRESS_MANAGEMENT", "true"),
         ("OPENSTACK_KEYPAIR", ""),
     ];
-    let facts = Facts {
+    let facts = DaemonInfo {
         version: "4.0.0",
         provider: "openstack",
         settings: settings

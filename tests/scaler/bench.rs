@@ -13,7 +13,7 @@ use simplescalevm::pool::{
     Instance, Listing, Looked, Moment, Policy, ProbeFailure, ProbeResult, ProbeTarget, Quota,
     ReplicaId, Server, ServerState, Snapshot,
 };
-use simplescalevm::scaler::{Clock, Parts, Probes, Scaler, Watcher};
+use simplescalevm::scaler::{Clock, Observer, Parts, Probes, Scaler};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -233,7 +233,7 @@ impl Clock for Shared {
     }
 }
 
-impl Watcher for Shared {
+impl Observer for Shared {
     fn beat(&self, _: Moment) {}
     fn publish(&self, _: Arc<Snapshot>) {}
 }
@@ -280,7 +280,7 @@ impl Bench {
             calls: AtOnce::new(shared.clone()),
             probes: shared.clone(),
             clock: shared.clone(),
-            watcher: shared.clone(),
+            observer: shared.clone(),
             policy: Policy {
                 floor,
                 external_addresses: true,

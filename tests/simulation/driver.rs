@@ -262,7 +262,7 @@ impl Driver {
                 world: world.clone(),
                 life,
             },
-            watcher: SimWatcher {
+            observer: SimWatcher {
                 world: world.clone(),
                 life,
             },

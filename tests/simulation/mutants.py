@@ -59,7 +59,7 @@ MUTANTS = [
     ("ProtectedDeleted", ("let age = if past.given_up {", "let age = if past.given_up && age.is_zero() {")),
     # A grace that is shorter than a boot.
     ("Bill", ("if self.probation.failures > 1 {", "if self.probation.failures > 1_000 {")),
-    ("Storm", (".filter(|c| !c.accepted && !c.under_way && c.unseen > 0 && now < c.until)", ".filter(|c| !c.accepted && c.unseen > 0 && now > c.until)"), UNGUARDED),
+    ("Storm", (".filter(|c| !c.accepted && !c.under_way && c.pending > 0 && now < c.until)", ".filter(|c| !c.accepted && c.pending > 0 && now > c.until)"), UNGUARDED),
     ("Storm", STARTING),
     ("Storm", ("Some(past) => Stems::Ours(past.creation),", "Some(past) => { self.creations.server_shown(server, true, self.instance); Stems::Ours(past.creation) }")),
     ("Surplus", STARTING),
@@ -102,7 +102,7 @@ MUTANTS = [
     ("Storm", ("if self.is_overdue(now) && !self.was_listed && may_be_there && in_time {", "if self.is_overdue(now) && !self.was_listed && may_be_there && !in_time {")),
     # A5: neither the mark of having served nor this process' own look counts.
     ("ServedDeleted", ("known && !self.has_come_up()", "known && !self.has_answered")),
-    ("SilenceAssumed", ("(record.born_here || silent_for >= grace)", "(record.born_here || silent_for <= grace)")),
+    ("SilenceAssumed", ("(record.created_since_start || silent_for >= grace)", "(record.created_since_start || silent_for <= grace)")),
     # E1: a first good answer wipes the count; what is never free, or ends early, is no failure.
     ("Bill", ("let before = self.probation.failures;", "let before = 0;")),
     ("Bill", ("trial.was_never_free(grace) => {", "trial.was_never_free(grace) && grace == std::time::Duration::MAX => {")),
@@ -111,8 +111,8 @@ MUTANTS = [
     ("Repeated", ("        record.delete_accepted = Some(now);\n", "")),
     ("Repeated", ("DELETION_SETTLES_WITHIN: Duration = Duration::from_secs(60)", "DELETION_SETTLES_WITHIN: Duration = Duration::from_secs(1)")),
     ("Unreasoned", ("Action::Delete { .. } => (&mut self.deleted, 1),", "Action::Delete { .. } => (&mut self.deleted, 2),")),
-    ("RetryAfterIgnored", ("let until = self.parts.clock.now() + wish.min(LONGEST_QUIET);", "let until = self.parts.clock.now() + wish.min(LONGEST_QUIET) / 2;")),
-    ("RetryAfterIgnored", ("        if now < self.jobs.quiet_until(service) {\n            return Some(", "        if now + LIST_IS_GOOD_FOR < self.jobs.quiet_until(service) {\n            return Some(")),
+    ("RetryAfterIgnored", ("let until = self.parts.clock.now() + wish.min(LONGEST_PAUSE);", "let until = self.parts.clock.now() + wish.min(LONGEST_PAUSE) / 2;")),
+    ("RetryAfterIgnored", ("        if now < self.jobs.paused_until(service) {\n            return Some(", "        if now + LIST_IS_GOOD_FOR < self.jobs.paused_until(service) {\n            return Some(")),
     ("ListsTooOften", ("LIST_ON_DEMAND_AT_MOST_EVERY: Duration = Duration::from_secs(1)", "LIST_ON_DEMAND_AT_MOST_EVERY: Duration = Duration::from_millis(300)")),
     ("ListsTooOften", ("EVERY * 2_u32.pow(doublings)", "EVERY * 2_u32.pow(doublings.min(1))")),
     ("ProbedTwice", ("self.probe.under_way.is_none() && self.is_probed()", "self.is_probed()")),

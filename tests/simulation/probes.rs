@@ -7,7 +7,7 @@ use super::world::{Event, Probe, World};
 use simplescalevm::pool::{
     Health, Moment, ProbeFailure, ProbeResult, ProbeTarget, ReplicaId, Snapshot,
 };
-use simplescalevm::scaler::{Probes, Watcher};
+use simplescalevm::scaler::{Observer, Probes};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -106,7 +106,7 @@ pub(crate) struct SimWatcher {
     pub(crate) life: usize,
 }
 
-impl Watcher for SimWatcher {
+impl Observer for SimWatcher {
     fn beat(&self, _: Moment) {}
 
     fn publish(&self, snapshot: Arc<Snapshot>) {

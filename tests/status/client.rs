@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use simplescalevm::pool::Moment;
-use simplescalevm::status::{Facts, Shared, StatusError, StatusServer};
+use simplescalevm::status::{Board, DaemonInfo, StatusError, StatusServer};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ pub(crate) const SERVERS_AT_MOST: usize = 24;
 #[derive(Debug)]
 pub(crate) struct Daemon {
     pub(crate) server: StatusServer,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Board>,
     seconds: Arc<AtomicU64>,
 }
 
@@ -31,14 +31,14 @@ impl Daemon {
         Self::start_as(facts)
     }
 
-    pub(crate) fn start_with(change: impl FnOnce(&mut Facts)) -> Self {
+    pub(crate) fn start_with(change: impl FnOnce(&mut DaemonInfo)) -> Self {
         let mut facts = crate::pool::facts();
         change(&mut facts);
         Self::start_as(facts).unwrap()
     }
 
-    fn start_as(facts: Facts) -> Result<Self, StatusError> {
-        let shared = Arc::new(Shared::default());
+    fn start_as(facts: DaemonInfo) -> Result<Self, StatusError> {
+        let shared = Arc::new(Board::default());
         let seconds = Arc::new(AtomicU64::new(0));
         let told = Arc::clone(&seconds);
         let server = StatusServer::start(

@@ -6,7 +6,7 @@ use simplescalevm::pool::{
     Holder, Incident, Listing, Lists, Memory, Moment, Numbers, Phase, Policy, ProbeFailure,
     ProbeResult, ReplicaId, Server, ServerState, Snapshot, Subject, Supply, plan,
 };
-use simplescalevm::status::{Facts, StatusSettings};
+use simplescalevm::status::{DaemonInfo, StatusSettings};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use std::time::Duration;
 /// 2026-03-01T12:00:00Z, at the start of the process.
 const CLOUD_START: u64 = 1_772_366_400;
 
-pub(crate) fn facts() -> Facts {
-    Facts {
+pub(crate) fn facts() -> DaemonInfo {
+    DaemonInfo {
         version: "4.0.0-test",
         provider: "openstack",
         settings: vec![

@@ -25,7 +25,7 @@ impl Memory {
             failed.into_iter().max()
         };
         if let Some((creation, cause)) = worst {
-            self.creations.blame(creation, cause, now);
+            self.creations.record_failure(creation, cause, now);
         }
     }
 
@@ -37,7 +37,7 @@ impl Memory {
             return;
         };
         if !self.good_creations().contains(&creation) {
-            self.creations.blame(creation, cause, now);
+            self.creations.record_failure(creation, cause, now);
         }
     }
 

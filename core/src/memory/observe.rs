@@ -54,14 +54,14 @@ impl Memory {
         let there = found.iter().map(|server| &server.id);
         let there: BTreeSet<&ReplicaId> = listed.iter().copied().chain(there).collect();
         let unknown = self.note_untold(policy, inquiry, arrived);
-        let believed = self.weigh(&there, inquiry, &unknown);
+        let believed = self.accept_or_doubt(&there, inquiry, &unknown);
         let is_gone = |id: &ReplicaId| {
             let was_asked = inquiry.of(id).is_some();
             // What was asked for and is not there is gone, whatever the list lacks besides.
             !there.contains(id) && !unknown.contains(id) && (believed || was_asked)
         };
         // What this list shows is as old as its being asked for.
-        self.gone
+        self.departed
             .forget_older_than(Self::NEW_SERVERS_SHOW_WITHIN, now);
         self.drop_gone(policy, is_gone, inquiry, arrived);
         self.moves.listed(now);
@@ -202,7 +202,7 @@ impl Memory {
         untold.map(|(id, _)| id.clone()).collect()
     }
 
-    fn weigh(
+    fn accept_or_doubt(
         &mut self,
         there: &BTreeSet<&ReplicaId>,
         inquiry: &Inquiry,
@@ -252,7 +252,7 @@ impl Memory {
                 schedule.moved(id, record.waits(), None);
                 let looked = inquiry.of(id);
                 let given_up = matches!(looked, Some(Looked::NotKnown | Looked::NotAsked));
-                self.gone.went(record, given_up, now);
+                self.departed.remember(record, given_up, now);
                 gone.push(Arc::clone(record));
             }
             stays
@@ -279,7 +279,7 @@ impl Memory {
         // Where the cloud's clock is wrong, the order in which it made its servers is not.
         let is_newest = server.created > self.newest_server;
         let is_new = is_young || is_newest;
-        let left_out = self.gone.came_back(&server.id);
+        let left_out = self.departed.take_back(&server.id);
         let mark = server.marks.creation;
         let is_own = mark.is_some_and(|mark| mark.instance == self.instance)
             || self.creations.is_first(&server.id);
@@ -289,7 +289,7 @@ impl Memory {
         };
         // Where a time is not known, it counts as somebody else's: it is not deleted for silence.
         // Neither is one that a list had left out, of which it is forgotten whether it answered.
-        let born_here = left_out.is_none() && (is_own || (is_young && since_first_list));
+        let created_since_start = left_out.is_none() && (is_own || (is_young && since_first_list));
         let stems = match left_out {
             Some(past) => Stems::Ours(past.creation),
             None if is_own || is_new => {
@@ -324,7 +324,7 @@ impl Memory {
             launch: None,
             built_until: None,
             first_running: running.then_some(now),
-            born_here,
+            created_since_start,
             may_have_run: left_out.is_some_and(|past| past.may_have_run)
                 || !matches!(server.state, ServerState::Creating(_)),
             creation,
@@ -433,7 +433,8 @@ impl Memory {
             // One that lists show being built, and that became active after the first list, has
             // not run before this process began.
             let launched = server.launched.zip(first_list);
-            record.born_here |= launched.is_some_and(|(launched, first)| launched >= first)
+            record.created_since_start |= launched
+                .is_some_and(|(launched, first)| launched >= first)
                 && record.server.launched.is_none()
                 && !record.may_have_run;
             let marks = record.server.marks;

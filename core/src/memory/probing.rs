@@ -71,7 +71,7 @@ impl Memory {
         let mut turns = false;
         if result.outcome.is_ok() {
             turns = self.weigh_answer(policy, result);
-            self.answers.heard(policy, result.finished);
+            self.silence.heard(policy, result.finished);
         }
         match (before, after) {
             (before, after) if before == after && !turns => Heard::AsBefore,

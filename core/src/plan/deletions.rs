@@ -201,7 +201,7 @@ fn reason_of(how: Failed) -> DeleteReason {
 fn never_ran(record: &Record, why: Creating) -> bool {
     let known = match why {
         Creating::Building => record.server.launched.is_none(),
-        Creating::NoAddress => record.born_here,
+        Creating::NoAddress => record.created_since_start,
     };
     known && !record.may_have_run && !record.server.marks.served
 }

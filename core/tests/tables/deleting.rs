@@ -4,7 +4,7 @@ use crate::world::{BUILDING, ERROR, NO_ADDRESS, OLD, STOPPED, World, check, id, 
 use simplescalevm_core::{DeleteReason, ProbeFailure, ServerState};
 
 /// A server that is created under the scaler's eyes and runs at once.
-fn born_here(world: &mut World, name: &str) {
+fn created_since_start(world: &mut World, name: &str) {
     world.list();
     world.wait(1);
     world.add(name, running(), 0);
@@ -40,7 +40,7 @@ fn termination_deletes_and_other_answers_do_not() {
 #[test]
 fn termination_from_one_that_has_said_otherwise_counts_within_the_grace() {
     let mut world = World::new();
-    born_here(&mut world, "a");
+    created_since_start(&mut world, "a");
     world.free("a", 1);
     world.done("a");
     check(&world, "a finished 0 = 0", "delete a termination");
@@ -49,7 +49,7 @@ fn termination_from_one_that_has_said_otherwise_counts_within_the_grace() {
 #[test]
 fn termination_from_one_that_never_said_otherwise_counts_after_the_grace() {
     let mut world = World::new();
-    born_here(&mut world, "a");
+    created_since_start(&mut world, "a");
     world.done("a");
     world.wait(299);
     world.does("no delete a termination: still-starting until 301");
@@ -67,7 +67,7 @@ fn termination_from_one_that_never_said_otherwise_counts_after_the_grace() {
 #[test]
 fn startup_timeout_of_one_born_here_that_never_answered() {
     let mut world = World::new();
-    born_here(&mut world, "a");
+    created_since_start(&mut world, "a");
     world.fails("a", 3);
     world.wait(899);
     world.list();
@@ -84,7 +84,7 @@ fn startup_timeout_of_one_born_here_that_never_answered() {
 fn startup_timeout_shorter_than_the_grace() {
     let mut world = World::new();
     world.policy.startup_timeout = Some(s(100));
-    born_here(&mut world, "a");
+    created_since_start(&mut world, "a");
     world.fails("a", 3);
     world.wait(100);
     world.fails("a", 3);
@@ -94,7 +94,7 @@ fn startup_timeout_shorter_than_the_grace() {
 #[test]
 fn startup_timeout_waits_for_the_verdict_of_the_probes() {
     let mut world = World::new();
-    born_here(&mut world, "a");
+    created_since_start(&mut world, "a");
     world.fails("a", 2);
     world.wait(OLD);
     check(&world, "a checking 1 = 1", "");
@@ -104,7 +104,7 @@ fn startup_timeout_waits_for_the_verdict_of_the_probes() {
 fn startup_timeout_never_if_it_is_zero() {
     let mut world = World::new();
     world.policy.startup_timeout = None;
-    born_here(&mut world, "a");
+    created_since_start(&mut world, "a");
     world.fails("a", 3);
     world.add("b", BUILDING, OLD);
     world.wait(100 * OLD);
@@ -115,7 +115,7 @@ fn startup_timeout_never_if_it_is_zero() {
 #[test]
 fn startup_timeout_spares_one_that_has_ever_answered() {
     let mut world = World::new();
-    born_here(&mut world, "a");
+    created_since_start(&mut world, "a");
     world.free("a", 0);
     world.fails("a", 3);
     world.wait(100 * OLD);
@@ -138,7 +138,7 @@ fn startup_timeout_spares_one_that_runs_and_was_not_born_here() {
 fn left_out(served_for: u64) -> World {
     let mut world = World::new();
     world.serving(&["x", "y"]);
-    born_here(&mut world, "a");
+    created_since_start(&mut world, "a");
     world.free("a", 1);
     world.wait(served_for);
     world.list();
@@ -326,7 +326,7 @@ fn startup_timeout_spares_an_active_one_without_an_address_that_was_not_born_her
 #[test]
 fn startup_timeout_is_not_reached_by_a_jump_of_the_clouds_clock() {
     let mut world = World::new();
-    born_here(&mut world, "a");
+    created_since_start(&mut world, "a");
     world.fails("a", 3);
     world.server("a").created = Some(simplescalevm_core::CloudTime(1));
     world.server("a").launched = Some(simplescalevm_core::CloudTime(1));
@@ -415,7 +415,7 @@ fn unreachable_timeout_does_not_include_the_time_of_the_grace() {
     let mut world = World::new();
     world.policy.unreachable_timeout = Some(s(60));
     world.serving(&["z"]);
-    born_here(&mut world, "a");
+    created_since_start(&mut world, "a");
     world.fails("a", 3);
     world.wait(301);
     world.list();
@@ -472,7 +472,7 @@ fn locked_and_still_starting_is_told_as_still_starting() {
     let mut world = World::new();
     world.serving(&["z"]);
     world.address("f", "a");
-    born_here(&mut world, "a");
+    created_since_start(&mut world, "a");
     world.lock("a");
     world.list();
     world.done("a");

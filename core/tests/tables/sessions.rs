@@ -15,7 +15,7 @@ fn asked(world: &World) -> Vec<String> {
 }
 
 /// One that was created under the scaler's eyes and runs.
-fn born_here(world: &mut World, name: &str) {
+fn created_since_start(world: &mut World, name: &str) {
     world.list();
     world.wait(1);
     world.add(name, running(), 0);
@@ -141,7 +141,7 @@ fn after_a_restart_a_failed_replica_is_asked_first() {
 #[test]
 fn what_was_never_launched_goes_at_once() {
     let mut world = World::new();
-    born_here(&mut world, "z");
+    created_since_start(&mut world, "z");
     world.add("a", BUILDING, 0);
     world.list();
     world.state("a", ERROR);
@@ -371,7 +371,7 @@ fn what_was_said_before_a_time_out_of_service_confirms_nothing() {
 #[test]
 fn what_is_said_within_the_grace_does_not_count() {
     let mut world = World::new();
-    born_here(&mut world, "a");
+    created_since_start(&mut world, "a");
     world.done_once("a");
     world.done_once("a");
     world.wait(300);
@@ -386,7 +386,7 @@ fn startup_timeout_needs_more_than_one_failed_probe() {
     let mut world = World::new();
     world.policy.failure_threshold = 1;
     world.policy.startup_timeout = Some(s(100));
-    born_here(&mut world, "a");
+    created_since_start(&mut world, "a");
     world.wait(100);
     world.fails("a", 1);
     world.does("");
@@ -434,7 +434,7 @@ fn one_failed_probe_after_a_time_in_which_nobody_asked_is_not_enough() {
     // It boots, this thread stands still while it comes up, and the first probe is lost.
     let mut world = World::new();
     world.policy.startup_timeout = Some(s(600));
-    born_here(&mut world, "a");
+    created_since_start(&mut world, "a");
     world.fails("a", 3);
     world.wait(700);
     world.fails("a", 1);

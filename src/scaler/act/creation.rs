@@ -4,10 +4,10 @@ use super::{Begun, Ground, Planned};
 use crate::cloud::{Calls, Catalogue, CloudError, CloudErrorKind, LookedUp, Request, Service};
 use crate::pool::{Accepted, Action, CreateFailure};
 use crate::scaler::jobs::Errand;
-use crate::scaler::{Clock, Probes, Scaler, Watcher};
+use crate::scaler::{Clock, Observer, Probes, Scaler};
 use std::sync::Arc;
 
-impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
+impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
     /// The names that a creation waits for were looked up. If that failed, so has the creation.
     pub(in crate::scaler) fn names_looked_up_first(&mut self, names: Result<LookedUp, CloudError>) {
         let error = match names {
@@ -17,7 +17,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             }
             Err(error) => error,
         };
-        self.obey(Service::All, &error);
+        self.honour_retry_after(Service::All, &error);
         let is_creation = |planned: &Planned| matches!(planned.action, Action::Create { .. });
         let Some(index) = self.agenda.queue.iter().position(is_creation) else {
             return;
@@ -43,7 +43,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         let names = match names {
             Ok(names) => names,
             Err(error) => {
-                self.obey(Service::All, &error);
+                self.honour_retry_after(Service::All, &error);
                 return self.creation_ended(begun, Err(error));
             }
         };
@@ -78,7 +78,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
             Err(error) if may_be_outdated(&error) => {
                 self.network_names.ours.clear();
                 self.network_names.others.clear();
-                let is_quiet = self.parts.clock.now() < self.jobs.quiet_until(Service::All);
+                let is_quiet = self.parts.clock.now() < self.jobs.paused_until(Service::All);
                 if self.agenda.names_are_new || is_quiet || self.is_stopping() {
                     return self.creation_ended(begun, Err(error));
                 }

@@ -3,9 +3,9 @@
 use super::{Ground, LIST_IS_GOOD_FOR, Object, service_of};
 use crate::cloud::{Calls, Service};
 use crate::pool::{Action, ExternalAddressId, Moment, SkipReason, plan};
-use crate::scaler::{Clock, Probes, Scaler, Watcher};
+use crate::scaler::{Clock, Observer, Probes, Scaler};
 
-impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
+impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
     /// Why an action is not begun, if anything speaks against it now.
     pub(super) fn hindrance(
         &self,
@@ -20,14 +20,14 @@ impl<P: Calls, Q: Probes, C: Clock, W: Watcher> Scaler<P, Q, C, W> {
         if self.agenda.failed.contains(&service) {
             return Some(SkipReason::CloudFailed);
         }
-        if now < self.jobs.quiet_until(service) {
+        if now < self.jobs.paused_until(service) {
             return Some(SkipReason::AskedToWait);
         }
         let object = Object::of(action);
-        if self.needs_names(action) && now < self.jobs.quiet_until(Service::All) {
+        if self.needs_names(action) && now < self.jobs.paused_until(Service::All) {
             return Some(SkipReason::AskedToWait);
         }
-        if self.unanswered.is_left_out(&object, now) {
+        if self.cooldowns.is_left_out(&object, now) {
             return Some(SkipReason::Unanswered);
         }
         let listed = self.memory.listed_at();

@@ -1,7 +1,7 @@
 //! Bytes to the status server, over a socket.
 
 use simplescalevm::pool::{CloudTime, Moment};
-use simplescalevm::status::{Facts, Shared, StatusServer, StatusSettings};
+use simplescalevm::status::{Board, DaemonInfo, StatusServer, StatusSettings};
 use std::cell::RefCell;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -29,7 +29,7 @@ pub fn check(data: &[u8]) {
 }
 
 fn start() -> StatusServer {
-    let facts = Facts {
+    let facts = DaemonInfo {
         version: "0",
         provider: "openstack",
         settings: Vec::new(),
@@ -45,7 +45,7 @@ fn start() -> StatusServer {
     };
     let start = Instant::now();
     let clock = Arc::new(move || Moment(start.elapsed()));
-    StatusServer::start(Arc::new(Shared::default()), facts, clock).unwrap()
+    StatusServer::start(Arc::new(Board::default()), facts, clock).unwrap()
 }
 
 fn exchange(server: &StatusServer, bytes: &[u8]) -> Vec<u8> {

@@ -21,9 +21,9 @@ pub(super) struct Past {
 }
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Gone(BTreeMap<ReplicaId, Past>);
+pub(super) struct Departed(BTreeMap<ReplicaId, Past>);
 
-impl Gone {
+impl Departed {
     /// For how long one is known that was given up, and how many of them are, however long an outage lasts.
     const GIVEN_UP_FOR: Duration = Duration::from_secs(86_400);
     const MOST: usize = 10_000;
@@ -39,7 +39,7 @@ impl Gone {
         });
     }
 
-    pub(super) fn went(&mut self, record: &Record, given_up: bool, now: Moment) {
+    pub(super) fn remember(&mut self, record: &Record, given_up: bool, now: Moment) {
         if self.0.len() >= Self::MOST {
             return;
         }
@@ -58,7 +58,7 @@ impl Gone {
         self.0.get(id)?.deleted_for
     }
 
-    pub(super) fn came_back(&mut self, id: &ReplicaId) -> Option<Past> {
+    pub(super) fn take_back(&mut self, id: &ReplicaId) -> Option<Past> {
         self.0.remove(id)
     }
 }

@@ -4,12 +4,12 @@ use super::{Moment, Policy};
 use std::time::Duration;
 
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Answers {
+pub(super) struct PoolSilence {
     since: Option<Moment>,
     last: Option<Moment>,
 }
 
-impl Answers {
+impl PoolSilence {
     /// Since when there has been no silence of all replicas together for half the time for which one
     /// may be silent. During such a silence the fault may well be on this side.
     pub(super) fn since(self) -> Option<Moment> {

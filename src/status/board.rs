@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 /// Written by the scaler, read by the status server; neither ever waits for the other's work.
 #[derive(Debug, Default)]
-pub struct Shared {
+pub struct Board {
     /// Locked for the copy of the pointer only.
     latest: RwLock<Arc<Snapshot>>,
     heartbeat_ms: AtomicU64,
@@ -18,7 +18,7 @@ pub struct Shared {
     metrics: Metrics,
 }
 
-impl Shared {
+impl Board {
     /// Makes a snapshot the one that is shown.
     pub fn publish(&self, snapshot: Arc<Snapshot>) {
         let mut history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
