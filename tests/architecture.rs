@@ -270,6 +270,31 @@ fn no_source_file_may_panic_leave_work_undone_or_borrow_code() {
     assert!(bad.is_empty(), "{bad:#?}");
 }
 
+/// The orders that must not be changed are marked in the sources, and ARCHITECTURE.md lists them: a row for each, by file.
+#[test]
+fn every_invariant_is_listed() {
+    let text = read(&Path::new(ROOT).join("docs/ARCHITECTURE.md"));
+    let (_, after) = text.split_once("\n## Invariants").unwrap_or_default();
+    let section = after.split("\n## ").next().unwrap_or_default();
+    let mut listed: Vec<String> = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .map(str::to_owned)
+        .collect();
+    let folders = FOLDERS.into_iter().chain(["openstack-sdk-blocking/src"]);
+    let mut marked: Vec<String> = folders
+        .flat_map(|folder| {
+            sources(folder).into_iter().flat_map(move |(file, code)| {
+                let count = code.matches("/ INVARIANT:").count();
+                std::iter::repeat_n(format!("{folder}/{file}"), count)
+            })
+        })
+        .collect();
+    listed.sort();
+    marked.sort();
+    assert_eq!(listed, marked);
+}
+
 /// The checker itself: each of these must be found.
 #[test]
 fn checker_finds_bad_imports() {
