@@ -285,7 +285,7 @@ fn every_invariant_is_listed() {
     let mut marked: Vec<String> = folders
         .flat_map(|folder| {
             sources(folder).into_iter().flat_map(move |(file, code)| {
-                let count = code.matches("/ INVARIANT:").count();
+                let count = code.matches(" INVARIANT:").count();
                 std::iter::repeat_n(format!("{folder}/{file}"), count)
             })
         })
