@@ -75,7 +75,7 @@ pub enum Command {
     /// the daemon would apply.
     #[command(verbatim_doc_comment)]
     Plan(Output),
-    /// Ask the daemon on this machine whether its loop turns; exit code 0 or 1
+    /// Ask the daemon on this machine whether its control loop is running; exit code 0 or 1
     ///
     /// It asks /healthz at APP_HOST and APP_PORT and needs no other setting. It is made for the
     /// health check of a container, whose image holds no other program.

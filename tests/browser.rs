@@ -119,7 +119,7 @@ fn the_values_are_those_of_the_pool_and_stay_so() {
             .is_some_and(|r| r.iter().all(|r| r["state"] != "leaving"))
     });
     let gone = browser.text("#log");
-    assert!(gone.contains("it says itself that it is done"), "{gone}");
+    assert!(gone.contains("it reported termination=true"), "{gone}");
     // Why was it deleted? By its id, when it is gone.
     let event = daemon.get("/events").unwrap();
     let event = event["events"]

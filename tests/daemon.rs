@@ -256,7 +256,7 @@ fn the_request_in_flight_is_finished_and_nothing_new_begun() {
     assert!(requested <= 1, "{requested} deletions\n{log}");
     assert_eq!(counter(&cloud, "created"), 3);
     let told = log
-        .matches("(termination: it says itself that it is done): done")
+        .matches("(termination: it reported termination=true): done")
         .count();
     assert_eq!(told, requested, "{log}");
 }
@@ -532,7 +532,7 @@ fn plan_tells_and_does_nothing() {
     };
     let text = run(&["plan"]);
     assert!(
-        text.contains("delete old-1 (termination: it says itself that it is done)"),
+        text.contains("delete old-1 (termination: it reported termination=true)"),
         "{text}"
     );
     assert!(

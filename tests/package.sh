@@ -11,7 +11,7 @@ if [ -z "${IN_OWN_MOUNTS:-}" ]; then
     if command -v systemd-analyze >/dev/null; then
         verdict=$(systemd-analyze security --offline=yes --no-pager "$unit" | tail -n 1)
         echo "systemd-analyze security:$verdict"
-        grep -qE 'level for simplescalevm.service: [01]\.[0-9]' <<<"$verdict" || fail "the service is less shut in than it should be"
+        grep -qE 'level for simplescalevm.service: [01]\.[0-9]' <<<"$verdict" || fail "the service is less sandboxed than it should be"
     fi
     if ! unshare --mount true 2>/dev/null; then
         echo "This machine does not allow mounts: the package is not installed anywhere."

@@ -24,12 +24,12 @@ pub enum Phase {
         /// Free resources.
         free: u64,
     },
-    /// It says that it is done, and has to say so again before that is believed.
+    /// It has reported termination=true, and has to report it again before that is believed.
     Finishing {
         /// The free resources of its last answer that said otherwise.
         counted: u64,
     },
-    /// It says itself that it is done.
+    /// It has reported termination=true often enough.
     Finished,
     /// It runs and does not answer. It may hold sessions all the same.
     Unreachable {

@@ -70,9 +70,9 @@ fn detail(assessed: &Assessed, record: &Record) -> String {
     match (&assessed.phase, &record.server.state) {
         (Phase::Serving { free }, _) => format!(" ({free} free)"),
         (Phase::Finishing { .. }, _) => {
-            " (it says that it is done, and is asked once more)".to_owned()
+            " (it reported termination=true, and is asked once more)".to_owned()
         }
-        (Phase::Finished, _) => " (it says itself that it is done)".to_owned(),
+        (Phase::Finished, _) => " (it reported termination=true)".to_owned(),
         (Phase::Unreachable { .. }, _) => match &record.last_failure {
             Some(failure) => format!(" ({} probes failed: {failure})", record.failures),
             None => String::new(),

@@ -142,7 +142,7 @@ impl<'a> Words<'a> {
         Some(utc(CloudTime(time)))
     }
 
-    /// What is to be done, and why: `delete gw-3 (termination: it says itself that it is done)`.
+    /// What is to be done, and why: `delete gw-3 (termination: it reported termination=true)`.
     #[must_use]
     pub fn action(&self, action: &Action) -> String {
         match action {
@@ -184,8 +184,8 @@ impl<'a> Words<'a> {
     /// see whether something new is blocked.
     #[must_use]
     pub fn blocked(&self, blocked: &Blocked) -> String {
-        let before = blocked.until().map(|until| self.before(until));
-        self.not_done(blocked, &before.unwrap_or_default())
+        let until = blocked.until().map(|until| self.until(until));
+        self.not_done(blocked, &until.unwrap_or_default())
     }
 
     /// What would be done and is not, and why not, but not until when.
@@ -194,19 +194,19 @@ impl<'a> Words<'a> {
         self.not_done(blocked, "")
     }
 
-    fn not_done(&self, blocked: &Blocked, before: &str) -> String {
+    fn not_done(&self, blocked: &Blocked, until: &str) -> String {
         match blocked {
-            Blocked::Create { count, why } => self.blocked_creation(*count, *why, before),
+            Blocked::Create { count, why } => self.blocked_creation(*count, *why, until),
             Blocked::Delete {
                 replica,
                 reason,
                 why,
             } => format!(
-                "{} would be deleted ({}: {}) and is not{}",
+                "not deleting {} ({}: {}){}",
                 self.replica(replica),
                 reason.name(),
                 delete_reason(*reason),
-                delete_block(*why, before)
+                delete_block(*why, until)
             ),
             Blocked::MoveAddress {
                 address,
@@ -220,11 +220,11 @@ impl<'a> Words<'a> {
                     MoveReason::HolderGoes(_) | MoveReason::HolderUnreachable => "stays there",
                 };
                 match block {
-                    MoveBlock::NoStandby => format!(
-                        "{address} {stays} ({why}): no serving replica is without an external address"
-                    ),
+                    MoveBlock::NoStandby => {
+                        format!("{address} {stays} ({why}): no serving replica is free to take it")
+                    }
                     MoveBlock::Refused { by, error, .. } => format!(
-                        "{address} {stays} ({why}) and is not given to {}{before}: {error}",
+                        "{address} {stays} ({why}) and is not given to {}{until}: {error}",
                         self.replica(by)
                     ),
                     MoveBlock::OutcomeUnknown => format!(
@@ -235,12 +235,8 @@ impl<'a> Words<'a> {
         }
     }
 
-    fn blocked_creation(&self, count: u64, why: CreateBlock, before: &str) -> String {
-        let verb = are(count);
-        let what = format!(
-            "{} {verb} missing and {verb} not created",
-            counted(count, "replica")
-        );
+    fn blocked_creation(&self, count: u64, why: CreateBlock, until: &str) -> String {
+        let what = format!("creation of {} on hold", counted(count, "replica"));
         match why {
             CreateBlock::Backoff { cause, .. } => {
                 let failures = self
@@ -251,17 +247,17 @@ impl<'a> Words<'a> {
                     Some(failures) => format!(" (failure {failures} in a row)"),
                     None => String::new(),
                 };
-                format!("{what}{before}: {}{in_a_row}", self.cause(cause))
+                format!("{what}{until}: {}{in_a_row}", self.cause(cause))
             }
             CreateBlock::UnderWay { since } => format!(
                 "{what}: the cloud has not answered the last creation for {} s",
                 self.now.since(since).as_secs()
             ),
             CreateBlock::OutcomeUnknown { .. } => {
-                format!("{what}{before}: it is not known whether the last creation made servers")
+                format!("{what}{until}: it is not known whether the last creation made servers")
             }
             CreateBlock::JustStarted { .. } => format!(
-                "{what}{before}: the daemon has just started, and one before it may have ordered servers that are not listed yet"
+                "{what}{until}: the daemon has just started, and one before it may have ordered servers that are not listed yet"
             ),
             CreateBlock::MaxCount { max } => {
                 format!("{what}: REPLICA_MAX_COUNT={max} is reached")
@@ -273,11 +269,11 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// ` before 12:03:04Z`, or ` for 42 s` where the cloud's clock is not known.
-    fn before(&self, until: Moment) -> String {
+    /// ` until 12:03:04Z`, or ` for 42 s` where the cloud's clock is not known.
+    fn until(&self, until: Moment) -> String {
         let time = self.utc(until);
         match time.as_deref().and_then(|t| t.split_once('T')) {
-            Some((_, time)) => format!(" before {time}"),
+            Some((_, time)) => format!(" until {time}"),
             None => format!(" for {} s", whole_seconds_up(until.since(self.now))),
         }
     }
@@ -333,7 +329,7 @@ pub fn delete_reason(reason: DeleteReason) -> &'static str {
     match reason {
         DeleteReason::Error => "the cloud shows an error state",
         DeleteReason::Stopped => "it is switched off",
-        DeleteReason::Termination => "it says itself that it is done",
+        DeleteReason::Termination => "it reported termination=true",
         DeleteReason::StartupTimeout => "it did not come up within REPLICA_STARTUP_TIMEOUT",
         DeleteReason::UnreachableTimeout => {
             "it has been unreachable for REPLICA_UNREACHABLE_TIMEOUT"
@@ -341,31 +337,31 @@ pub fn delete_reason(reason: DeleteReason) -> &'static str {
     }
 }
 
-fn delete_block(why: DeleteBlock, before: &str) -> String {
+fn delete_block(why: DeleteBlock, until: &str) -> String {
     match why {
-        DeleteBlock::Locked => ": it is locked in Nova".to_owned(),
+        DeleteBlock::Locked => ": locked in Nova".to_owned(),
         DeleteBlock::StillStarting { .. } => {
-            format!("{before}: it has never said anything else and may still be starting")
+            format!("{until}: it has never reported anything else and may still be starting")
         }
         DeleteBlock::MayHaveRun => ": it may have held sessions before; is its address on \
              OPENSTACK_NETWORK, of OPENSTACK_IP_VERSION?"
             .to_owned(),
         DeleteBlock::StillAnswers => {
-            ": it still answers, and does not say that it is done".to_owned()
+            ": it still answers, and does not report termination=true".to_owned()
         }
         DeleteBlock::MassTermination { .. } => {
-            format!("{before}: it is one of many that say so at once, and has to say so once more")
+            format!("{until}: one of many that report so at once, and has to report it once more")
         }
         DeleteBlock::AddressNotShown => {
             ": the cloud does not show its address any more, at which another server may answer"
                 .to_owned()
         }
         DeleteBlock::NobodyAnswers => {
-            ": no replica answers at all, so that the fault may be on this side".to_owned()
+            ": no replica answers at all, so the fault may be on this side".to_owned()
         }
         DeleteBlock::ShrunkenList { missing } => format!(": {}", shrunken(missing)),
         DeleteBlock::AddressNotMoved { .. } => {
-            format!("{before}: its external address cannot be moved for now")
+            format!("{until}: its external address cannot be moved for now")
         }
     }
 }
@@ -378,7 +374,7 @@ fn move_reason(reason: MoveReason) -> String {
             delete_reason(reason)
         ),
         MoveReason::HolderUnreachable => "its holder does not answer".to_owned(),
-        MoveReason::Free => "nobody has it".to_owned(),
+        MoveReason::Free => "no replica has it".to_owned(),
     }
 }
 

@@ -28,7 +28,7 @@ pub enum Section {
     /// When replicas are given up.
     Replacement,
     /// The threads and the rhythm.
-    Rhythm,
+    Intervals,
     /// Floating IPs.
     ExternalAddresses,
     /// Which cloud.
@@ -48,7 +48,7 @@ impl Section {
         Self::Pool,
         Self::ReplicaApi,
         Self::Replacement,
-        Self::Rhythm,
+        Self::Intervals,
         Self::ExternalAddresses,
         Self::Provider,
         Self::Credentials,
@@ -64,7 +64,7 @@ impl Section {
             Self::Pool => "Size of the pool",
             Self::ReplicaApi => "Status API of the replicas",
             Self::Replacement => "Replicas that do not answer",
-            Self::Rhythm => "Rhythm",
+            Self::Intervals => "Intervals",
             Self::ExternalAddresses => "External addresses",
             Self::Provider => "Provider",
             Self::Credentials => "OpenStack: login",
@@ -266,8 +266,8 @@ const fn age(zero: &'static str) -> Kind {
 
 use Kind::{Address, Choice, Elsewhere, File, List, MetadataKey, Switch, Text, UrlPath, Whole};
 use Section::{
-    Application, Credentials, ExternalAddresses, Image, Mock, OpenStack, Pool, Provider,
-    Replacement, ReplicaApi, Rhythm,
+    Application, Credentials, ExternalAddresses, Image, Intervals, Mock, OpenStack, Pool, Provider,
+    Replacement, ReplicaApi,
 };
 
 /// The place of a value: a field of one of the three scopes' settings.
@@ -286,7 +286,7 @@ const TABLE: &[Variable] = &[
     Variable::old(Application, "APP_PORT", "8000", PORT_OR_ANY, "its port; 0 takes any free one").to(place!(daemon.status.port)),
     Variable::new(Application, "APP_ALLOWED_HOSTS", "", List, "names and addresses, separated by commas, that the status page may be asked by (the `Host` of a request); others get 421; by default any").to(place!(daemon.status.allowed_hosts)),
     Variable::new(Application, "APP_SHOW_SETTINGS", "false", Switch, "show the settings, without secrets, on the status page to others than this machine").to(place!(daemon.status.show_settings)),
-    Variable::new(Application, "LOG_LEVEL", "info", Choice(LevelFilter::WORDS), "least weight of a message to be logged: `off`, `error`, `warn` (or `warning`), `info`, `debug` or `trace`").to(place!(daemon.log.level)),
+    Variable::new(Application, "LOG_LEVEL", "info", Choice(LevelFilter::WORDS), "minimum log level: `off`, `error`, `warn` (or `warning`), `info`, `debug` or `trace`").to(place!(daemon.log.level)),
     Variable::new(Application, "LOG_FORMAT", "text", Choice(LogFormat::WORDS), "`text`, or `json` for one object per line").to(place!(daemon.log.format)),
 
     Variable::old(Pool, "REPLICA_CAPACITY", "1", Whole { min: 1, max: MILLION }, "resources that a new replica brings").to(place!(pool.policy.capacity)),
@@ -310,9 +310,9 @@ const TABLE: &[Variable] = &[
     Variable::new(Replacement, "REPLICA_STARTUP_TIMEOUT", "900", age("never"), "seconds after which a replica that never answered is deleted; 0: never").to(place!(pool.policy.startup_timeout)),
     Variable::new(Replacement, "REPLICA_UNREACHABLE_TIMEOUT", "0", age("never"), "seconds after which an unreachable replica is deleted, with the sessions it may hold; 0: never").to(place!(pool.policy.unreachable_timeout)),
 
-    Variable::new(Rhythm, "SCALING_INTERVAL", "30", INTERVAL, "seconds between two listings of the cloud").to(place!(pool.scaling_interval)),
-    Variable::new(Rhythm, "PROBE_INTERVAL", "5", INTERVAL, "seconds between two probes of a replica").to(place!(pool.policy.probe_interval)),
-    Variable::new(Rhythm, "PROBE_THREADS", "4", Whole { min: 1, max: 1_024 }, "most threads that probe replicas: event loops for thousands of them each, one per processor, and never more than 4; 64, the earlier default, means 4").to(place!(daemon.probe_threads)),
+    Variable::new(Intervals, "SCALING_INTERVAL", "30", INTERVAL, "seconds between two lists of the pool's servers").to(place!(pool.scaling_interval)),
+    Variable::new(Intervals, "PROBE_INTERVAL", "5", INTERVAL, "seconds between two probes of a replica").to(place!(pool.policy.probe_interval)),
+    Variable::new(Intervals, "PROBE_THREADS", "4", Whole { min: 1, max: 1_024 }, "most threads that probe replicas: event loops for thousands of them each, one per processor, and never more than 4; 64, the earlier default, means 4").to(place!(daemon.probe_threads)),
 
     Variable::old(ExternalAddresses, "EXTERNAL_ADDRESS_MANAGEMENT", "false", Switch, "keep the pool's floating IPs on replicas that serve").to(place!(pool.policy.external_addresses)),
 

@@ -1,6 +1,6 @@
 //! What a client prefers to get, as it says in `Accept`.
 
-/// Whether a page for people is preferred to JSON. Who does not ask for HTML by name gets JSON.
+/// Whether the dashboard is preferred to JSON: only where HTML is asked for by name.
 pub(super) fn prefers_html(accept: &[u8]) -> bool {
     let Some(html) = named(accept, "text/html") else {
         return false;

@@ -1,4 +1,4 @@
-//! The page for people: one file without any outside resource, under a policy that lets nothing
+//! The dashboard: one file without any outside resource, under a policy that lets nothing
 //! else in.
 
 use base64::Engine;

@@ -323,7 +323,7 @@ fn events(day: Day, second: u64) -> Events {
         Event::State(subject(5), "starting", became(Phase::Serving { free: 8 })),
         "replica gateway-5: starting -> serving (8 free)",
     );
-    let done_itself = "(termination: it says itself that it is done)";
+    let done_itself = "(termination: it reported termination=true)";
     keep(
         4_020,
         (25, 25),
@@ -340,7 +340,7 @@ fn events(day: Day, second: u64) -> Events {
         2_411,
         (25, 25),
         acted(moved, Some(2), Ok(())),
-        "move 198.51.100.22 from gateway-31 to gateway-2 (its holder is to be deleted, termination: it says itself that it is done)",
+        "move 198.51.100.22 from gateway-31 to gateway-2 (its holder is to be deleted, termination: it reported termination=true)",
     );
     keep(
         2_410,
@@ -382,7 +382,7 @@ fn events(day: Day, second: u64) -> Events {
             118,
             (9, 9),
             Event::Blocked(Blocked::Create { count: 2, why }, None, Duration::ZERO),
-            "2 replicas are missing and are not created before 14:59:48Z: the project's quota is used up (failure 2 in a row)",
+            "creation of 2 replicas on hold until 14:59:48Z: the project's quota is used up (failure 2 in a row)",
         );
     }
     events

@@ -88,7 +88,7 @@ fn through_a_life(state: &State, port: u16) {
     fs::write(state.0.join("done"), "").unwrap();
     expect(
         "plan",
-        "delete gw (termination: it says itself that it is done)",
+        "delete gw (termination: it reported termination=true)",
     );
 }
 

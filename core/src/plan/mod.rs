@@ -19,7 +19,7 @@ pub enum DeleteReason {
     Error,
     /// The guest is off.
     Stopped,
-    /// It says itself that it is done.
+    /// It has reported termination=true.
     Termination,
     /// It did not come up within `REPLICA_STARTUP_TIMEOUT`.
     StartupTimeout,
@@ -42,7 +42,7 @@ pub enum MoveReason {
     HolderGoes(DeleteReason),
     /// Its holder does not answer.
     HolderUnreachable,
-    /// Nobody has it.
+    /// No replica has it.
     Free,
 }
 

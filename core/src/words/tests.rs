@@ -100,18 +100,18 @@ fn a_wait_is_told_on_the_clouds_clock_where_that_is_known() {
         assert_eq!(words.blocked(&blocked), expected);
         assert_eq!(
             words.blocked_gist(&blocked),
-            "3 replicas are missing and are not created: \
+            "creation of 3 replicas on hold: \
              the project's quota is used up (failure 4 in a row)"
         );
     };
     check(
         None,
-        "3 replicas are missing and are not created for 42 s: \
+        "creation of 3 replicas on hold for 42 s: \
          the project's quota is used up (failure 4 in a row)",
     );
     check(
         Some(CloudTime(1_735_689_599)),
-        "3 replicas are missing and are not created before 00:00:41Z: \
+        "creation of 3 replicas on hold until 00:00:41Z: \
          the project's quota is used up (failure 4 in a row)",
     );
 }
@@ -133,7 +133,7 @@ fn actions_carry_their_reason() {
             reason: DeleteReason::Termination,
             after: Vec::new(),
         },
-        "delete gw-1 (termination: it says itself that it is done)",
+        "delete gw-1 (termination: it reported termination=true)",
     );
     check(
         Action::MoveAddress {
@@ -151,7 +151,7 @@ fn actions_carry_their_reason() {
             to: ReplicaId::new("2"),
             reason: MoveReason::Free,
         },
-        "give 203.0.113.7 to gw-2 (nobody has it)",
+        "give 203.0.113.7 to gw-2 (no replica has it)",
     );
     check(
         Action::Create {

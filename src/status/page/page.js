@@ -2,12 +2,12 @@
 const STATES = ['creating', 'starting', 'checking', 'serving', 'finishing', 'finished', 'unreachable', 'failed', 'held', 'unknown', 'leaving'];
 const MEANING = {
   creating: 'the cloud is building it', starting: 'it runs, its service may still be starting', checking: 'too few probes to tell', serving: 'it answers',
-  finishing: 'it says that it is done, and has to say so again', finished: 'it says itself that it is done', unreachable: 'it runs and does not answer', failed: 'the cloud shows an error, or it is off',
+  finishing: 'it reported termination=true, and has to report it again', finished: 'it reported termination=true', unreachable: 'it runs and does not answer', failed: 'the cloud shows an error, or it is off',
   held: 'somebody paused, rescued, … it', unknown: 'the cloud cannot say', leaving: 'it is being deleted',
 };
 const KEPT = {
-  locked: 'it is locked in Nova', 'still-starting': 'it may still be starting', 'may-have-run': 'it may have held sessions before',
-  'still-answers': 'it still answers', 'mass-termination': 'it is one of many that say so at once',
+  locked: 'locked in Nova', 'still-starting': 'it may still be starting', 'may-have-run': 'it may have held sessions before',
+  'still-answers': 'it still answers', 'mass-termination': 'one of many that report termination=true at once',
   'address-not-shown': 'the cloud does not show its address', 'nobody-answers': 'no replica answers at all', 'shrunken-list': 'the list lacks too much to be believed',
 };
 /* What needs a look comes first. */
