@@ -214,8 +214,7 @@ impl Judge {
     ) {
         let life = self.life(number);
         life.list_failures = 0;
-        let known = life.listed.as_ref().map(|listed| listed.addresses.clone());
-        listing.external_addresses = known;
+        listing.external_addresses = None;
         life.arriving = Some(Arriving {
             list,
             asked: life.list_began.unwrap_or(now),
@@ -248,7 +247,7 @@ impl Judge {
             arriving.goes_on(u64::MAX);
         }
         let newest = life.addresses_asked;
-        if arriving.with_addresses.is_some_and(|asked| asked < newest) {
+        if arriving.with_addresses.is_none_or(|asked| asked < newest) {
             let known = life.listed.as_ref().map(|listed| listed.addresses.clone());
             arriving.listing.external_addresses = known;
             arriving.with_addresses = None;
