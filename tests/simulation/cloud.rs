@@ -428,9 +428,6 @@ impl Cloud for SimCloud {
             })
         });
         let of_list = half_list.as_ref().map(|(number, _)| *number);
-        if let (Err(_), Some(number)) = (&addresses, of_list) {
-            self.tell(move |world, now| world.judge.addresses_of_list_failed(life, now, number));
-        }
         let addresses = addresses?;
         let told = addresses.clone();
         self.tell(move |world, now| {

@@ -1,7 +1,7 @@
 //! The invariants. Each has a name and a bound, and is checked at the moment at which it could be
 //! broken, against what is true in the world and what the scaler had been told.
 
-use super::knowledge::{ADDRESSES_ARE_WAITED_FOR_MS, Arriving, Creation, Life, Listed};
+use super::knowledge::{Arriving, Creation, Life, Listed};
 use super::scenario::{Fault, Scenario};
 use simplescalevm::pool::{
     Action, Blocked, Event, ExternalAddress, Health, Instance, Listing, Looked, Policy,
@@ -219,7 +219,8 @@ impl Judge {
             list,
             asked: life.list_began.unwrap_or(now),
             arrived: now,
-            looks: 0,
+            ended: now,
+            looked: false,
             listing,
             with_addresses: None,
             went_on: false,
@@ -227,10 +228,9 @@ impl Judge {
         });
     }
 
-    /// The list goes on without its external addresses.
-    pub(crate) fn addresses_of_list_failed(&mut self, number: usize, now: u64, list: u64) {
-        let arriving = self.life(number).arriving.as_mut();
-        if let Some(arriving) = arriving.filter(|arriving| arriving.list == list) {
+    /// The scaler tells that a list is there, with its external addresses or without: what belongs to it is of this moment.
+    pub(crate) fn list_goes_on(&mut self, number: usize, now: u64) {
+        if let Some(arriving) = &mut self.life(number).arriving {
             arriving.goes_on(now);
         }
     }
@@ -238,14 +238,16 @@ impl Judge {
     /// The scaler takes a list in.
     pub(crate) fn taken_in(&mut self, number: usize) {
         let policy = self.policy.clone();
-        let waits = policy.external_addresses;
         let life = self.life(number);
         let Some(mut arriving) = life.arriving.take() else {
             return;
         };
-        if waits && !arriving.went_on {
-            arriving.goes_on(u64::MAX);
-        }
+        // A scaler that has not told when it went on has done so in time.
+        arriving.goes_on(if policy.external_addresses {
+            arriving.latest()
+        } else {
+            arriving.arrived
+        });
         let newest = life.addresses_asked;
         if arriving.with_addresses.is_none_or(|asked| asked < newest) {
             let known = life.listed.as_ref().map(|listed| listed.addresses.clone());
@@ -254,7 +256,7 @@ impl Judge {
         }
         life.list(&policy, arriving.arrived, &arriving.listing);
         if let Some(listed) = &mut life.listed {
-            listed.asked = arriving.asked;
+            (listed.asked, listed.ended) = (arriving.asked, arriving.ended);
         }
         life.answered.retain(|_, at| *at > arriving.asked);
         if let Some(asked) = arriving.with_addresses {
@@ -268,8 +270,8 @@ impl Judge {
         life.settle_list();
     }
 
-    /// The external addresses were listed: with the servers, or by themselves. Where they come later than the scaler waits
-    /// for them, they are both.
+    /// The external addresses were listed: with the servers, or by themselves. Those that belong to a list are by themselves
+    /// once that has gone on without them.
     pub(crate) fn addresses_answered(
         &mut self,
         number: usize,
@@ -278,14 +280,11 @@ impl Judge {
         of_list: Option<u64>,
     ) {
         let arriving = self.life(number).arriving.as_mut();
-        if let Some(arriving) = arriving.filter(|arriving| Some(arriving.list) == of_list) {
-            let in_time = now < arriving.arrived + ADDRESSES_ARE_WAITED_FOR_MS;
-            arriving.listing.external_addresses = Some(addresses.clone());
+        let waits = |arriving: &&mut Arriving| Some(arriving.list) == of_list && !arriving.went_on;
+        if let Some(arriving) = arriving.filter(waits) {
+            arriving.listing.external_addresses = Some(addresses);
             arriving.with_addresses = Some(asked);
-            if in_time {
-                arriving.goes_on(now);
-                return;
-            }
+            return;
         }
         // One that was asked for later has come before it.
         if asked < self.life(number).addresses_asked {
@@ -443,18 +442,15 @@ impl Judge {
     /// The scaler looked at the clock.
     pub(crate) fn clock_was_read(&mut self, number: usize) {
         if let Some(arriving) = &mut self.life(number).arriving {
-            arriving.looks = arriving.looks.saturating_add(1);
+            arriving.looked = true;
         }
     }
 
-    /// The thread stood still after a list had arrived and before it looked at the clock: to the
-    /// scaler, the list came afterwards. (It looks twice: for how long the list took, and then for
-    /// when it came.)
+    /// The thread stood still: what came before it looked at the clock came afterwards to the scaler.
     pub(crate) fn stalled(&mut self, before: u64, after: u64) {
         for life in &mut self.lives {
-            let arriving = life.arriving.as_mut();
-            if let Some(list) = arriving.filter(|l| l.arrived == before && l.looks < 2) {
-                list.arrived = after;
+            if let Some(arriving) = &mut life.arriving {
+                arriving.stalled(before, after);
             }
             life.knew_nothing(before, after);
         }

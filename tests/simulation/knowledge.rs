@@ -238,11 +238,14 @@ pub(crate) struct Arriving {
     pub(crate) asked: u64,
     /// Its number.
     pub(crate) list: u64,
+    /// When the scaler had its servers; from when it goes on, that moment.
     pub(crate) arrived: u64,
-    /// How often the scaler has looked at the clock since.
-    pub(crate) looks: u32,
+    /// When it would have had to go on at the latest, if nothing had held it up.
+    pub(crate) ended: u64,
+    /// Whether the scaler has looked at the clock since.
+    pub(crate) looked: bool,
     pub(crate) listing: Listing,
-    /// When its external addresses were asked for, if they are there.
+    /// When its external addresses were asked for, if they came in time.
     pub(crate) with_addresses: Option<u64>,
     /// They are not waited for any more.
     pub(crate) went_on: bool,
@@ -251,12 +254,30 @@ pub(crate) struct Arriving {
 }
 
 impl Arriving {
-    /// The external addresses are there, or are not waited for any more: to the scaler, the list comes now.
+    /// The external addresses are there, or are not waited for any more: to the scaler, the list comes now. That may be
+    /// later than it would have waited, if its thread was held up; the list is no younger by that.
     pub(crate) fn goes_on(&mut self, now: u64) {
-        let latest = self.arrived + ADDRESSES_ARE_WAITED_FOR_MS;
         if !std::mem::replace(&mut self.went_on, true) {
-            self.arrived = now.min(latest);
-            self.looks = 0;
+            self.ended = now.min(self.latest());
+            self.arrived = now;
+            self.looked = false;
+        }
+    }
+
+    /// When it goes on without its addresses, unless something holds the thread up.
+    pub(crate) fn latest(&self) -> u64 {
+        self.arrived + ADDRESSES_ARE_WAITED_FOR_MS
+    }
+
+    /// The thread stood still before it looked at the clock: to the scaler, it came afterwards.
+    pub(crate) fn stalled(&mut self, before: u64, after: u64) {
+        if self.arrived == before && !self.looked {
+            self.arrived = after;
+            self.ended = if self.ended == before {
+                after
+            } else {
+                self.ended
+            };
         }
     }
 }

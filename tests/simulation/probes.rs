@@ -5,7 +5,7 @@ use super::judge::ms;
 use super::scenario::Fault;
 use super::world::{Event, Probe, World};
 use simplescalevm::pool::{
-    Health, Moment, ProbeFailure, ProbeResult, ProbeTarget, ReplicaId, Snapshot,
+    CycleStep, Health, Moment, Note, ProbeFailure, ProbeResult, ProbeTarget, ReplicaId, Snapshot,
 };
 use simplescalevm::scaler::{Observer, Probes};
 use std::collections::BTreeSet;
@@ -108,6 +108,15 @@ pub(crate) struct SimWatcher {
 
 impl Observer for SimWatcher {
     fn beat(&self, _: Moment) {}
+
+    /// A list has come, as the scaler sees it: what it makes of it is of this moment.
+    fn note(&self, note: &Note) {
+        if matches!(note, Note::Stepped(CycleStep::List, _)) {
+            let mut world = self.world.lock();
+            let now = world.now;
+            world.judge.list_goes_on(self.life, now);
+        }
+    }
 
     fn publish(&self, snapshot: Arc<Snapshot>) {
         let mut world = self.world.lock();
