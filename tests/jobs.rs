@@ -428,6 +428,21 @@ fn a_list_that_is_older_than_a_move_does_not_take_it_back() {
 }
 
 #[test]
+fn however_slow_a_list_is_there_is_a_pause_after_it() {
+    let mut bench = Bench::new(&["a"], |parts| {
+        parts.scaling_interval = Duration::from_secs(2);
+    });
+    bench.wait(2);
+    bench.under_way(&["list"]);
+    bench.wait(4);
+    bench.answer("list");
+    bench.answer("addresses");
+    bench.under_way(&[]);
+    bench.wait(1);
+    bench.under_way(&["list"]);
+}
+
+#[test]
 fn no_more_is_asked_than_the_rate_lets_through() {
     let names: Vec<String> = (0..30).map(|number| format!("r{number:02}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();

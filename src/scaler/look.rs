@@ -172,8 +172,10 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
         self.stepped(CycleStep::List, asked);
         self.addresses.servers_fail = false;
         self.lists.succeeded();
-        self.next_list = asked + self.parts.scaling_interval;
         let arrived = self.parts.clock.now();
+        // However slow a list is, there is a pause after it.
+        let regular = asked + self.parts.scaling_interval;
+        self.next_list = regular.max(arrived + LIST_ON_DEMAND_AT_MOST_EVERY);
         let memory = &self.memory;
         let contradictions = take_out_contradictions(&mut listing, |id| memory.address_of(id));
         self.tell(|journal, context| journal.contradicted(context, &contradictions));
