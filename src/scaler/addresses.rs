@@ -77,6 +77,10 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
     /// Whether an external address is to leave its holder although there is no list of the servers to be had, or none
     /// yet: they cannot be listed, or that takes its time.
     pub(super) fn rescue_is_due(&mut self) -> bool {
+        // A pool without external addresses has nothing to rescue.
+        if !self.parts.policy.external_addresses {
+            return false;
+        }
         let now = self.parts.clock.now();
         let is_slow = |asked: Moment| now.since(asked) >= LIST_ON_DEMAND_AT_MOST_EVERY;
         let servers_since = self.look.as_ref().and_then(Look::servers_since);
