@@ -3,7 +3,7 @@
 use super::calls::SimCalls;
 use super::cloud::{Killed, Shared, SimClock, SimCloud};
 use super::judge::{Found, Invariant, instance_of, ms};
-use super::probes::{SimProbes, SimWatcher};
+use super::probes::{SimObserver, SimProbes};
 use super::rng::Rng;
 use super::scenario::{Fault, Faults, GuestKind, Scenario};
 use super::world::{Ambush, Figures, World};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-type RealScaler = Scaler<SimCalls, SimProbes, SimClock, SimWatcher>;
+type RealScaler = Scaler<SimCalls, SimProbes, SimClock, SimObserver>;
 
 /// How a history is run.
 #[derive(Debug, Clone, Copy)]
@@ -262,7 +262,7 @@ impl Driver {
                 world: world.clone(),
                 life,
             },
-            observer: SimWatcher {
+            observer: SimObserver {
                 world: world.clone(),
                 life,
             },

@@ -5,7 +5,7 @@ use super::judge::ms;
 use super::scenario::Fault;
 use super::world::{Event, Probe, World};
 use simplescalevm::pool::{
-    CycleStep, Health, Moment, Note, ProbeFailure, ProbeResult, ProbeTarget, ReplicaId, Snapshot,
+    CycleStep, Health, Measure, Moment, ProbeFailure, ProbeResult, ProbeTarget, ReplicaId, Snapshot,
 };
 use simplescalevm::scaler::{Observer, Probes};
 use std::collections::BTreeSet;
@@ -101,17 +101,17 @@ impl fmt::Debug for Shared {
 
 /// Looks at what the scaler shows.
 #[derive(Debug)]
-pub(crate) struct SimWatcher {
+pub(crate) struct SimObserver {
     pub(crate) world: Shared,
     pub(crate) life: usize,
 }
 
-impl Observer for SimWatcher {
+impl Observer for SimObserver {
     fn beat(&self, _: Moment) {}
 
     /// A list has come, as the scaler sees it: what it makes of it is of this moment.
-    fn note(&self, note: &Note) {
-        if matches!(note, Note::Stepped(CycleStep::List, _)) {
+    fn measured(&self, measure: &Measure) {
+        if matches!(measure, Measure::Step(CycleStep::List, _)) {
             let mut world = self.world.lock();
             let now = world.now;
             world.judge.list_goes_on(self.life, now);
