@@ -120,14 +120,14 @@ impl Terminations {
         }
     }
 
-    /// Takes in a believed list, which shows so many that may have served. Returns the replicas that
-    /// are to be asked at the moment that comes with them.
+    /// Takes in a believed list, asked for at one moment and there at another, which shows so many that may have
+    /// served. Returns the replicas that are to be asked at the moment that comes with them.
     pub(super) fn listed<'a>(
         &mut self,
         policy: &Policy,
         serving: usize,
         record: impl Fn(&ReplicaId) -> Option<&'a Record>,
-        now: Moment,
+        (taken, now): (Moment, Moment),
     ) -> Vec<(ReplicaId, Moment)> {
         self.compare();
         self.serving = serving;
@@ -148,9 +148,15 @@ impl Terminations {
         let until = now + policy.confirm_mass_after();
         let mut asked = Vec::new();
         for (id, turned) in &mut self.turned {
-            if matches!(turned.waits, Some(Wait::ForList)) {
+            if !matches!(turned.waits, Some(Wait::ForList)) {
+                continue;
+            }
+            if turned.at <= taken {
                 turned.waits = Some(Wait::Until(until));
                 asked.push((id.clone(), until));
+            } else {
+                // It turned while the list was being made, which does not show what that did to the pool.
+                self.wants_a_list = true;
             }
         }
         asked

@@ -39,6 +39,8 @@ MUTANTS = [
                           "ServerState::Failed(how) if !record.name.is_empty() || record.is_lost(policy) =>"), UNGUARDED),
     ("ProtectedDeleted", ("record.done_in_a_row >= policy.termination_confirmations => {", "record.done_in_a_row >= 1 => {"), UNGUARDED),
     ("ProtectedDeleted", ("            if !goes_on {\n                self.done_in_a_row = 0;", "            if !goes_on && started == Moment::START {\n                self.done_in_a_row = 0;")),
+    # Those that turned while a list was on its way wait for the next one.
+    ("MassDeleted", ("if turned.at <= taken {", "if turned.at <= taken || now > Moment::START {"), UNGUARDED),
     ("MassDeleted", ("if count < Self::MANY ||", "if count < 1_000 ||"), UNGUARDED),
     ("SilenceAssumed", ("record.silent_until.unwrap_or(now);", "now;")),
     ("SessionCut", ("known && !record.may_have_run", "known || !record.may_have_run"), UNGUARDED),

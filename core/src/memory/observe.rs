@@ -90,14 +90,14 @@ impl Memory {
         self.newest_server = self.newest_server.max(newest.max());
         self.terminations.was_listed();
         if believed {
-            self.weigh_terminations(policy, arrived);
+            self.weigh_terminations(policy, (now, arrived));
         }
         believed
     }
 
     /// Looks whether most of the replicas have turned to "done" at once. They are asked once more,
     /// long enough after this list.
-    fn weigh_terminations(&mut self, policy: &Policy, now: Moment) {
+    fn weigh_terminations(&mut self, policy: &Policy, (taken, now): (Moment, Moment)) {
         let may_serve = |record: &&Arc<Record>| {
             matches!(
                 assess::phase(policy, self.clocks, record, now),
@@ -107,7 +107,9 @@ impl Memory {
         let serving = self.records.values().filter(may_serve).count();
         let records = &self.records;
         let record = |id: &ReplicaId| records.get(id).map(Arc::as_ref);
-        let asked = self.terminations.listed(policy, serving, record, now);
+        let asked = self
+            .terminations
+            .listed(policy, serving, record, (taken, now));
         for (id, at) in asked {
             self.change(&id, |record| {
                 if record.probe.under_way.is_none() {

@@ -43,6 +43,26 @@ fn half_of_six() -> World {
 }
 
 #[test]
+fn a_list_that_was_asked_for_before_they_turned_does_not_show_it() {
+    let mut world = World::new();
+    world.serving(&FIVE);
+    // The list is slow: they turn while it is on its way.
+    let list = world.listing_of(&FIVE, world.cloud_now());
+    world.wait(1);
+    for name in FIVE {
+        world.done(name);
+    }
+    world.wait(1);
+    let policy = world.policy.clone();
+    world.memory.observe_late(&policy, &list, world.now);
+    world.does(&waits(&FIVE, 0));
+    assert!(world.memory.wants_a_list());
+    world.wait(1);
+    world.list();
+    world.does(&waits(&FIVE, 8));
+}
+
+#[test]
 fn most_that_turn_at_once_have_to_say_so_again_after_a_list() {
     let mut world = turned(5);
     world.does(&waits(&FIVE, 0));
