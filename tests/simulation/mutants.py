@@ -4,6 +4,7 @@ demands that the tests notice. First the simulation is asked, then the tables an
 loop. Prints who noticed each mistake, and caught/total; fails if one was not noticed.
 
     python3 tests/simulation/mutants.py [first [count]]
+    python3 tests/simulation/mutants.py --check    only that each of them still has its place in the sources
 """
 import os
 import re
@@ -142,13 +143,22 @@ def run(command, **env):
     return done.returncode, done.stdout
 
 
-def sources():
-    pool = sorted((TREE / "core/src").rglob("*.rs"))
-    return [*pool, *sorted((TREE / "src/scaler").rglob("*.rs")), TREE / "src/scaler.rs"]
+def sources(tree):
+    pool = sorted((tree / "core/src").rglob("*.rs"))
+    return [*pool, *sorted((tree / "src/scaler").rglob("*.rs")), tree / "src/scaler.rs"]
+
+
+def check():
+    texts = [path.read_text() for path in sources(ROOT)]
+    edits = [edit for mutant in MUTANTS for edit in mutant[1:]]
+    lost = [old for old, _ in edits if not any(old in text for text in texts)]
+    for old in lost:
+        print(f"{old!r}: not there any more; mend the list of mutants")
+    return 1 if lost else 0
 
 
 def change(old, new):
-    for path in sources():
+    for path in sources(TREE):
         text = path.read_text()
         if old in text:
             path.write_text(text.replace(old, new, 1))
@@ -203,6 +213,8 @@ def main():
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] == ["--check"]:
+        sys.exit(check())
     TREE.mkdir(parents=True, exist_ok=True)
     skip = shutil.ignore_patterns("target", ".git")
     shutil.copytree(ROOT, TREE, dirs_exist_ok=True, ignore=skip)
