@@ -17,10 +17,10 @@ mod parts;
 pub use journal::chain;
 pub use parts::{Clock, Observer, Parts, Probes};
 
-use crate::cloud::{Calls, Catalogue, CloudError, NetworkNames, Port, Request, Service};
+use crate::cloud::{Calls, Catalogue, CloudError, NetworkNames, Port, Service};
 use crate::pool::{
     Action, CycleStep, Lists, Measure, Memory, Moment, Phase, Plan, ProbeFailure, ReplicaId,
-    Snapshot, Supply, Words, plan,
+    SERVED_KEY, Snapshot, Supply, Words, plan,
 };
 use act::{Agenda, Cooldowns, Ground, Object};
 use addresses::AddressService;
@@ -105,15 +105,21 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
     /// A scaler that knows nothing yet. The first turn lists the pool.
     pub fn new(parts: Parts<P, Q, C, W>) -> Self {
         let now = parts.clock.now();
+        let mut memory = Memory::of(parts.instance);
+        // What makes a server one of the pool is never overwritten.
+        let is_the_pools_key = parts.template.metadata_key == SERVED_KEY;
+        if is_the_pools_key {
+            memory.marks_are_refused();
+        }
         Self {
             jobs: Jobs::new(parts.requests_per_second),
-            memory: Memory::of(parts.instance),
+            memory,
             image: None,
             plan: Plan::default(),
             journal: Journal::default(),
             look: None,
             agenda: Agenda::default(),
-            chores: Chores::new(now),
+            chores: Chores::new(now, is_the_pools_key),
             failed: BTreeSet::new(),
             answered: BTreeMap::new(),
             cooldowns: Cooldowns::default(),
@@ -173,7 +179,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
             return Err(error);
         }
         // It is only for showing which replicas are out of date.
-        self.begin(Errand::Names, Request::LookUp(None));
+        self.begin(Errand::Names, self.request_names(None));
         self.take_replies();
         self.image = self.image_of_new_servers();
         Ok(())

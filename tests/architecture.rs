@@ -23,7 +23,7 @@ fn may_import(module: &str) -> Option<&'static [&'static str]> {
             "local_file",
             "pool",
             "text",
-            "cloud::openstack::ServerTemplate",
+            "cloud::ServerTemplate",
             "logging::LogFormat",
             "logging::LogSettings",
             "probe::EndpointSettings",
@@ -306,7 +306,7 @@ fn checker_finds_bad_imports() {
         ),
         (
             "config/mod.rs",
-            "use crate::cloud::openstack::{OpenStack, ServerTemplate};",
+            "use crate::cloud::{ServerTemplate, openstack::OpenStack};",
             "crate::cloud::openstack::OpenStack",
         ),
         ("config/mod.rs", "use crate::probe;", "crate::probe"),

@@ -11,8 +11,8 @@ use openstack_sdk_blocking::{
     UserRef,
 };
 use serde_json::{Value, json};
-use simplescalevm::cloud::openstack::{OpenStack, ServerTemplate};
-use simplescalevm::cloud::{Cloud as _, Sight};
+use simplescalevm::cloud::openstack::OpenStack;
+use simplescalevm::cloud::{Cloud as _, ServerTemplate, Sight};
 use simplescalevm::pool::{Moment, Server, ServerState};
 use std::sync::{Arc, Mutex};
 
@@ -88,7 +88,11 @@ fn open_stack(cloud: &Shared) -> (OpenStack, Sight) {
         security_groups: Vec::new(),
         availability_zone: None,
     };
-    (OpenStack::new(session, template), Sight::default())
+    let sight = Sight {
+        template: Arc::new(template),
+        ..Sight::default()
+    };
+    (OpenStack::new(session), sight)
 }
 
 fn member(id: &str) -> Value {

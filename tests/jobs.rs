@@ -112,12 +112,12 @@ const DONE: Answer = Answer {
 fn name(request: &Request) -> String {
     match request {
         Request::List(..) => "list".to_owned(),
-        Request::ExternalAddresses => "addresses".to_owned(),
+        Request::ExternalAddresses(_) => "addresses".to_owned(),
         Request::Create(order) => format!("create {}", order.count),
         Request::Show(id, _) => format!("show {id}"),
         Request::Delete(id) => format!("delete {id}"),
         Request::Move(address, to) => format!("move {} to {}", address.id, to.replica),
-        Request::LookUp(_) => "names".to_owned(),
+        Request::LookUp(..) => "names".to_owned(),
         Request::Mark(id, ..) => format!("mark {id}"),
         Request::Fault(id) => format!("fault {id}"),
         Request::FindPort(to) => format!("port {}", to.replica),
@@ -145,6 +145,7 @@ impl Bench {
                 probe_interval: Duration::from_secs(1),
                 ..Policy::default()
             },
+            template: Arc::default(),
             instance: Instance(7),
             scaling_interval: Duration::from_secs(600),
             requests_per_second: None,
@@ -242,7 +243,7 @@ impl Bench {
                 };
                 Reply::Listing(done().map(|()| listing), sight)
             }
-            Request::ExternalAddresses => {
+            Request::ExternalAddresses(_) => {
                 Reply::ExternalAddresses(done().map(|()| state.addresses.clone()))
             }
             Request::Create(_) => Reply::Created(done().map(|()| Accepted::default())),
@@ -261,7 +262,7 @@ impl Bench {
                 Reply::Done(done())
             }
             Request::Mark(..) => Reply::Done(done()),
-            Request::LookUp(_) => Reply::LookedUp(done().map(|()| LookedUp {
+            Request::LookUp(..) => Reply::LookedUp(done().map(|()| LookedUp {
                 catalogue: Catalogue::default(),
                 changes: Vec::new(),
             })),

@@ -10,20 +10,20 @@ mod support;
 
 use openstack_sdk_blocking::{Auth, Cloud, CloudConfig, DomainRef, ProjectRef, Scope, UserRef};
 use serde_json::{Value, json};
-use simplescalevm::cloud::openstack::{OpenStack, ServerTemplate};
-use simplescalevm::cloud::{Catalogue, Cloud as _, CloudError, CloudErrorKind};
+use simplescalevm::cloud::openstack::OpenStack;
+use simplescalevm::cloud::{Catalogue, Cloud as _, CloudError, CloudErrorKind, ServerTemplate};
 use simplescalevm::pool::{NameChange, NamedThing};
 use simplescalevm_mock::MockCloud;
 use support::{Daemon, counter, quick_cloud, requests};
 
 /// A pool on that cloud, and what its names stood for when they were last looked up.
-struct Pool(OpenStack, Option<Catalogue>);
+struct Pool(OpenStack, ServerTemplate, Option<Catalogue>);
 
 impl Pool {
     /// Looks the names up: those that have changed.
     fn look_up(&mut self) -> Result<Vec<NameChange>, CloudError> {
-        let found = self.0.look_up(self.1.as_ref())?;
-        self.1 = Some(found.catalogue);
+        let found = self.0.look_up(&self.1, self.2.as_ref())?;
+        self.2 = Some(found.catalogue);
         Ok(found.changes)
     }
 }
@@ -60,7 +60,7 @@ fn pool(cloud: &MockCloud, change: impl FnOnce(&mut ServerTemplate)) -> Pool {
         availability_zone: None,
     };
     change(&mut template);
-    Pool(OpenStack::new(Cloud::new(config).unwrap(), template), None)
+    Pool(OpenStack::new(Cloud::new(config).unwrap()), template, None)
 }
 
 fn make(cloud: &MockCloud, kind: &str, body: &Value) -> String {

@@ -69,7 +69,7 @@ impl Cloud for Still {
         })
     }
 
-    fn external_addresses(&mut self) -> Result<Vec<ExternalAddress>, CloudError> {
+    fn external_addresses(&mut self, _: &str) -> Result<Vec<ExternalAddress>, CloudError> {
         Ok(Vec::new())
     }
 
@@ -191,6 +191,7 @@ fn probes_of_the_living(dead: u16) -> f64 {
             floor: 1,
             ..Policy::default()
         },
+        template: Arc::default(),
         instance: Instance::default(),
         scaling_interval: Duration::from_secs(60),
         requests_per_second: None,

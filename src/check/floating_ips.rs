@@ -1,7 +1,8 @@
 //! Whether the pool has the floating IPs that it needs, and a way from them to the replicas.
 
 use super::report::Report;
-use crate::cloud::openstack::{ServerTemplate, failed};
+use crate::cloud::ServerTemplate;
+use crate::cloud::openstack::failed;
 use crate::pool::{Policy, counted};
 use openstack_sdk_blocking::{
     Cloud, FloatingIp, FloatingIpQuery, NetworkInfo, Port, PortQuery, Server,

@@ -1,7 +1,8 @@
 //! The servers that the pool has, and what their list tells besides.
 
 use super::report::Report;
-use crate::cloud::openstack::{ServerTemplate, failed};
+use crate::cloud::ServerTemplate;
+use crate::cloud::openstack::failed;
 use crate::logging;
 use openstack_sdk_blocking::{Cloud, Server, ServerQuery};
 

@@ -10,7 +10,7 @@ mod replicas;
 mod report;
 
 use self::report::{Report, has_error, in_json, in_words};
-use crate::cloud::openstack::ServerTemplate;
+use crate::cloud::ServerTemplate;
 use crate::config::Settings;
 use crate::logging;
 use crate::runtime::{self, Failure};

@@ -1,7 +1,8 @@
 //! What a new server is made of, and whether it fits together.
 
 use super::report::Report;
-use crate::cloud::openstack::{ServerTemplate, failed, is_community};
+use crate::cloud::ServerTemplate;
+use crate::cloud::openstack::{failed, is_community};
 use crate::pool::Policy;
 use openstack_sdk_blocking::{Cloud, Flavor, ImageInfo, NetworkInfo, SecurityGroup, nearest};
 use std::fmt::Write as _;

@@ -1,6 +1,6 @@
 //! Requests to the cloud as values: whoever decides hands them over, and takes in what they came to.
 
-use super::{Catalogue, Cloud, CloudError, LookedUp, Order, Port, Sight, Standby};
+use super::{Catalogue, Cloud, CloudError, LookedUp, Order, Port, ServerTemplate, Sight, Standby};
 use crate::pool::{Accepted, ExternalAddress, Listing, Looked, Moment, Quota, ReplicaId};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ pub enum Request {
     /// [`Cloud::list`].
     List(Moment, Sight),
     /// [`Cloud::external_addresses`].
-    ExternalAddresses,
+    ExternalAddresses(Arc<ServerTemplate>),
     /// [`Cloud::create`].
     Create(Order),
     /// [`Cloud::show`].
@@ -25,7 +25,7 @@ pub enum Request {
     /// [`Cloud::fault`].
     Fault(ReplicaId),
     /// [`Cloud::look_up`].
-    LookUp(Option<Arc<Catalogue>>),
+    LookUp(Arc<ServerTemplate>, Option<Arc<Catalogue>>),
     /// [`Cloud::find_port`].
     FindPort(Standby),
     /// [`Cloud::quota`].
@@ -55,8 +55,8 @@ impl Request {
             | Self::Delete(_)
             | Self::Fault(_)
             | Self::Quota => Service::Compute,
-            Self::ExternalAddresses | Self::Move(..) | Self::FindPort(_) => Service::Network,
-            Self::LookUp(_) => Service::All,
+            Self::ExternalAddresses(_) | Self::Move(..) | Self::FindPort(_) => Service::Network,
+            Self::LookUp(..) => Service::All,
         }
     }
 }
@@ -137,14 +137,17 @@ pub fn perform(cloud: &mut impl Cloud, request: Request) -> Reply {
             let listing = cloud.list(now, &mut sight);
             Reply::Listing(listing, sight)
         }
-        Request::ExternalAddresses => Reply::ExternalAddresses(cloud.external_addresses()),
+        Request::ExternalAddresses(pool) => {
+            let description = &pool.floating_ip_description;
+            Reply::ExternalAddresses(cloud.external_addresses(description))
+        }
         Request::Create(order) => Reply::Created(cloud.create(&order)),
         Request::Show(replica, sight) => Reply::Shown(cloud.show(&replica, &sight)),
         Request::Mark(replica, key, value) => Reply::Done(cloud.mark(&replica, key, &value)),
         Request::Delete(replica) => Reply::Done(cloud.delete(&replica)),
         Request::Move(address, to) => Reply::Done(cloud.move_address(&address, &to)),
         Request::Fault(replica) => Reply::Fault(cloud.fault(&replica)),
-        Request::LookUp(before) => Reply::LookedUp(cloud.look_up(before.as_deref())),
+        Request::LookUp(pool, before) => Reply::LookedUp(cloud.look_up(&pool, before.as_deref())),
         Request::FindPort(to) => Reply::Port(cloud.find_port(&to)),
         Request::Quota => Reply::Quota(cloud.quota()),
     }

@@ -2,8 +2,10 @@
 
 mod calls;
 pub mod openstack;
+mod template;
 
 pub use calls::{AtOnce, Calls, JobId, Reply, Request, Service, perform};
+pub use template::ServerTemplate;
 
 pub use crate::pool::CloudErrorKind;
 use crate::pool::{
@@ -20,6 +22,8 @@ use std::time::Duration;
 /// An order of new servers, all alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
+    /// The pool that the servers are for.
+    pub template: Arc<ServerTemplate>,
     /// How many.
     pub count: NonZeroU64,
     /// What they are to carry, so that it is known later who ordered them.
@@ -60,9 +64,11 @@ impl Catalogue {
     }
 }
 
-/// What reading servers depends on, besides the settings.
+/// What reading a pool's servers depends on.
 #[derive(Debug, Clone, Default)]
 pub struct Sight {
+    /// The pool.
+    pub template: Arc<ServerTemplate>,
     /// The names by which a server's addresses on the wanted network are known.
     pub names: NetworkNames,
     /// The replicas that lists have shown before.
@@ -82,23 +88,24 @@ pub struct NetworkNames {
     pub since: Moment,
 }
 
-/// A cloud that can list, create and delete the pool's servers and move its external addresses.
+/// A cloud that can list, create and delete servers and move external addresses, of whatever pool.
 ///
 /// Each call blocks, for a bounded time, and nothing is remembered from one to the next: several may be made at a
-/// time. Only servers of the pool are ever named to it.
+/// time. Only servers of a pool are ever named to it.
 pub trait Cloud: Send {
-    /// Lists the whole pool, without its external addresses.
+    /// Lists a whole pool, without its external addresses.
     ///
     /// # Errors
     /// Any failure; a list that broke off is one.
     fn list(&mut self, now: Moment, sight: &mut Sight) -> Result<Listing, CloudError>;
 
-    /// Lists the pool's external addresses. Another service than that of the servers may answer:
+    /// Lists the external addresses with this description. Another service than that of the servers may answer:
     /// either can fail by itself.
     ///
     /// # Errors
     /// Any failure; a list that broke off is one.
-    fn external_addresses(&mut self) -> Result<Vec<ExternalAddress>, CloudError>;
+    fn external_addresses(&mut self, description: &str)
+    -> Result<Vec<ExternalAddress>, CloudError>;
 
     /// Asks for new servers, in one request. Where the cloud takes no mark, they are made without it.
     fn create(&mut self, order: &Order) -> Result<Accepted, CloudError>;
@@ -109,7 +116,7 @@ pub trait Cloud: Send {
     /// Whatever leaves that open.
     fn show(&mut self, replica: &ReplicaId, sight: &Sight) -> Result<Looked, CloudError>;
 
-    /// Writes one item of a server's metadata, and never the one that makes it one of the pool.
+    /// Writes one item of a server's metadata.
     fn mark(&mut self, replica: &ReplicaId, key: &str, value: &str) -> Result<(), CloudError>;
 
     /// Deletes a server. One that is not there any more is deleted.
@@ -127,7 +134,11 @@ pub trait Cloud: Send {
     ///
     /// # Errors
     /// A name that stands for nothing, or for more than one thing, and any failure.
-    fn look_up(&mut self, _before: Option<&Catalogue>) -> Result<LookedUp, CloudError> {
+    fn look_up(
+        &mut self,
+        _template: &ServerTemplate,
+        _before: Option<&Catalogue>,
+    ) -> Result<LookedUp, CloudError> {
         Ok(LookedUp::default())
     }
 

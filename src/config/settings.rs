@@ -14,7 +14,7 @@ use super::error::{ConfigError, Problem};
 use super::reader::{self, Given};
 use super::table::{self, Goes, Variable};
 use super::{files, mask, names, warnings};
-use crate::cloud::openstack::ServerTemplate;
+use crate::cloud::ServerTemplate;
 use crate::local_file;
 use crate::logging::LogSettings;
 use crate::pool::Policy;

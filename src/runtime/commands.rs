@@ -66,6 +66,7 @@ pub(crate) fn observe(settings: &Settings) -> Result<Snapshot, Box<dyn Error>> {
             settles_after_start: Duration::ZERO,
             ..policy.clone()
         },
+        template: Arc::new(settings.pool.template.clone()),
         instance: threads::instance(),
         scaling_interval: settings.pool.scaling_interval,
         requests_per_second: None,

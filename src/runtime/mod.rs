@@ -134,6 +134,7 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
         clock: clock.clone(),
         observer: StatusObserver::new(shared),
         policy: settings.pool.policy.clone(),
+        template: Arc::new(settings.pool.template.clone()),
         instance: threads::instance(),
         scaling_interval: settings.pool.scaling_interval,
         requests_per_second: Some(settings.cloud.requests_per_second),
@@ -212,7 +213,7 @@ fn open_stack(settings: &Settings, prepare: impl FnOnce(&mut Cloud)) -> Result<O
     let ProviderKind::OpenStack = settings.cloud.provider;
     let mut cloud = cloud(settings)?;
     prepare(&mut cloud);
-    Ok(OpenStack::new(cloud, settings.pool.template.clone()))
+    Ok(OpenStack::new(cloud))
 }
 
 pub(crate) fn cloud(settings: &Settings) -> Result<Cloud, Failure> {

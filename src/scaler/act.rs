@@ -291,7 +291,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
         if self.jobs.look_names_up_first() || !self.may_begin(Service::All) {
             return false;
         }
-        self.begin_at(now, Errand::NamesFirst, Request::LookUp(None));
+        self.begin_at(now, Errand::NamesFirst, self.request_names(None));
         true
     }
 
@@ -384,6 +384,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
                 let mark = self.memory.creation_sent(count.get(), now);
                 let catalogue = self.catalogue.clone().unwrap_or_default();
                 let order = Order {
+                    template: Arc::clone(&self.parts.template),
                     count: *count,
                     mark,
                     is_marked: self.orders_are_marked,

@@ -3,7 +3,9 @@
 use super::jobs::Errand;
 use super::journal::failure;
 use super::{Clock, Observer, Probes, STANDBYS_PREPARED, Scaler, chain};
-use crate::cloud::{Calls, CloudError, CloudErrorKind, LookedUp, Port, Request, Service, Standby};
+use crate::cloud::{
+    Calls, Catalogue, CloudError, CloudErrorKind, LookedUp, Port, Request, Service, Standby,
+};
 use crate::pool::{
     Doing, Event, Measure, Moment, Quota, Record, Recovery, ReplicaId, SERVED_KEY, standbys, utc,
 };
@@ -55,14 +57,14 @@ pub(super) struct Chores {
 }
 
 impl Chores {
-    pub(super) fn new(now: Moment) -> Self {
+    pub(super) fn new(now: Moment, marks_are_refused: bool) -> Self {
         Self {
             queue: VecDeque::new(),
             due: None,
             next_names: now,
             next_quota: now,
             told: None,
-            marks_are_refused: false,
+            marks_are_refused,
             mark_turn: 0,
         }
     }
@@ -130,13 +132,18 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
             }
             Chore::Names => {
                 self.chores.next_names = now + NAMES_EVERY;
-                self.begin(Errand::Names, Request::LookUp(self.catalogue.clone()));
+                let request = self.request_names(self.catalogue.clone());
+                self.begin(Errand::Names, request);
             }
             Chore::Quota => {
                 self.chores.next_quota = now + QUOTA_EVERY;
                 self.begin(Errand::Quota, Request::Quota);
             }
         }
+    }
+
+    pub(super) fn request_names(&self, before: Option<Arc<Catalogue>>) -> Request {
+        Request::LookUp(Arc::clone(&self.parts.template), before)
     }
 
     fn plan_chores(&mut self, is_quiet: bool) {

@@ -96,6 +96,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
 
     fn sight(&self) -> Sight {
         Sight {
+            template: Arc::clone(&self.parts.template),
             names: self.network_names.clone(),
             known: Arc::clone(&self.known),
             network: self.catalogue.as_ref().map(|c| c.network.clone()),
@@ -127,7 +128,8 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
             self.addresses.next_list = asked + LIST_ON_DEMAND_AT_MOST_EVERY;
         }
         let errand = Errand::Addresses { asked, of_look };
-        self.begin(errand, Request::ExternalAddresses);
+        let request = Request::ExternalAddresses(Arc::clone(&self.parts.template));
+        self.begin(errand, request);
     }
 
     /// The external addresses that belong to a list of the servers have come, or not.

@@ -1,5 +1,6 @@
 //! What a scaler is made of.
 
+use crate::cloud::ServerTemplate;
 use crate::pool::{
     Event, Instance, Measure, Moment, Policy, ProbeResult, ProbeTarget, ReplicaId, Snapshot,
 };
@@ -47,6 +48,8 @@ pub struct Parts<P, Q, C, W> {
     pub clock: C,
     /// Where snapshots go.
     pub observer: W,
+    /// What the pool's servers are like.
+    pub template: Arc<ServerTemplate>,
     /// The settings that decisions depend on.
     pub policy: Policy,
     /// This process, as the marks of its servers name it.

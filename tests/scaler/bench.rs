@@ -6,7 +6,8 @@
 )]
 
 use simplescalevm::cloud::{
-    AtOnce, Catalogue, Cloud, CloudError, CloudErrorKind, LookedUp, Order, Port, Sight, Standby,
+    AtOnce, Catalogue, Cloud, CloudError, CloudErrorKind, LookedUp, Order, Port, ServerTemplate,
+    Sight, Standby,
 };
 use simplescalevm::pool::{
     Accepted, Answer, CloudTime, CreationMark, ExternalAddress, ExternalAddressId, Holder,
@@ -125,7 +126,7 @@ impl Cloud for Shared {
         })
     }
 
-    fn external_addresses(&mut self) -> Result<Vec<ExternalAddress>, CloudError> {
+    fn external_addresses(&mut self, _: &str) -> Result<Vec<ExternalAddress>, CloudError> {
         self.ahead("addresses")?;
         let mut state = self.lock();
         state.address_lists += 1;
@@ -200,7 +201,11 @@ impl Cloud for Shared {
         self.ahead("prepare move").map(|()| None)
     }
 
-    fn look_up(&mut self, _: Option<&Catalogue>) -> Result<LookedUp, CloudError> {
+    fn look_up(
+        &mut self,
+        _: &ServerTemplate,
+        _: Option<&Catalogue>,
+    ) -> Result<LookedUp, CloudError> {
         self.ahead("prepare creation").map(|()| LookedUp::default())
     }
 
@@ -287,6 +292,7 @@ impl Bench {
                 termination_confirmations: 1,
                 ..Policy::default()
             },
+            template: Arc::default(),
             instance: Instance(HERE),
             scaling_interval: s(30),
             requests_per_second: None,

@@ -6,8 +6,8 @@ use super::scenario::Fault;
 use super::server::{Nova, Vm};
 use super::world::{Ambush, Event, Fip, Port, World};
 use simplescalevm::cloud::{
-    Catalogue, Cloud, CloudError, CloudErrorKind, LookedUp, Order, Port as CloudPort, Sight,
-    Standby,
+    Catalogue, Cloud, CloudError, CloudErrorKind, LookedUp, Order, Port as CloudPort,
+    ServerTemplate, Sight, Standby,
 };
 use simplescalevm::pool::{
     Accepted, CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Looked, Marks,
@@ -415,7 +415,7 @@ impl Cloud for SimCloud {
         Ok(listing)
     }
 
-    fn external_addresses(&mut self) -> Result<Vec<ExternalAddress>, CloudError> {
+    fn external_addresses(&mut self, _: &str) -> Result<Vec<ExternalAddress>, CloudError> {
         let life = self.life;
         let asked = self.world.lock().now;
         let half_list = self.half_list.take();
@@ -633,7 +633,11 @@ impl Cloud for SimCloud {
         self.request("look up a port", None, |_| Ok(None))
     }
 
-    fn look_up(&mut self, _: Option<&Catalogue>) -> Result<LookedUp, CloudError> {
+    fn look_up(
+        &mut self,
+        _: &ServerTemplate,
+        _: Option<&Catalogue>,
+    ) -> Result<LookedUp, CloudError> {
         self.request("look up names", None, |_| Ok(LookedUp::default()))
     }
 

@@ -267,6 +267,7 @@ impl Driver {
                 life,
             },
             policy,
+            template: Arc::default(),
             instance: instance_of(life),
             scaling_interval,
             requests_per_second: None,

@@ -8,10 +8,12 @@ mod remedy;
 mod state;
 
 pub(crate) use error::failed;
-pub use lookup::ServerTemplate;
 pub(crate) use lookup::is_community;
 
-use super::{Catalogue, Cloud, CloudError, CloudErrorKind, LookedUp, Order, Port, Sight, Standby};
+use super::{
+    Catalogue, Cloud, CloudError, CloudErrorKind, LookedUp, Order, Port, ServerTemplate, Sight,
+    Standby,
+};
 use crate::pool::{
     Accepted, CloudTime, ExternalAddress, ExternalAddressId, Holder, Listing, Looked, Moment,
     Quota, ReplicaId, Server,
@@ -23,28 +25,29 @@ use openstack_sdk_blocking::{
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The pool on an OpenStack cloud. Its clones share one session.
+/// An OpenStack cloud. Its clones share one session.
 #[derive(Debug, Clone)]
 pub struct OpenStack {
     client: Arc<Client>,
-    template: Arc<ServerTemplate>,
 }
 
 impl OpenStack {
-    /// A pool of servers like `template`. Makes no request yet.
+    /// The cloud that this client talks to. Makes no request yet.
     #[must_use]
-    pub fn new(client: Client, template: ServerTemplate) -> Self {
+    pub fn new(client: Client) -> Self {
         Self {
             client: Arc::new(client),
-            template: Arc::new(template),
         }
     }
 
-    fn list_external_addresses(&self) -> Result<Vec<ExternalAddress>, CloudError> {
+    fn list_external_addresses(
+        &self,
+        description: &str,
+    ) -> Result<Vec<ExternalAddress>, CloudError> {
         const DOING: &str = "the floating IPs cannot be listed";
         let token = self.client.authenticate().map_err(failed(DOING))?;
         let query = FloatingIpQuery {
-            description: Some(self.template.floating_ip_description.clone()),
+            description: Some(description.to_owned()),
             // An administrator would be shown every project's.
             project_id: token.project_id,
             ..FloatingIpQuery::default()
@@ -114,13 +117,13 @@ impl OpenStack {
         found.ok_or_else(|| {
             CloudError::local(
                 CloudErrorKind::NotFound,
-                format!("server {replica} has no port on {}", self.template.network),
+                format!("server {replica} has no port on OPENSTACK_NETWORK"),
             )
         })
     }
 
-    fn body(&self, order: &Order) -> Result<CreateServer, CloudError> {
-        let template = &self.template;
+    fn body(order: &Order) -> Result<CreateServer, CloudError> {
+        let template = &order.template;
         let catalogue = order.catalogue.as_ref().clone();
         Ok(CreateServer {
             name: marks::name_of(template, &order.name_part),
@@ -128,7 +131,7 @@ impl OpenStack {
             flavor: catalogue.flavor,
             networks: vec![catalogue.network],
             key_name: template.keypair.clone(),
-            metadata: self.metadata_of(order),
+            metadata: marks::metadata_of(order),
             user_data: template.user_data()?,
             security_groups: catalogue.security_groups,
             availability_zone: template.availability_zone.clone(),
@@ -140,7 +143,7 @@ impl OpenStack {
 
 impl Cloud for OpenStack {
     fn list(&mut self, now: Moment, sight: &mut Sight) -> Result<Listing, CloudError> {
-        self.know_a_network_name(&mut sight.names)?;
+        self.know_a_network_name(sight)?;
         let list = self
             .client
             .compute()
@@ -150,12 +153,12 @@ impl Cloud for OpenStack {
         let servers: Vec<Server> = list
             .servers
             .iter()
-            .filter_map(|server| self.member(server, sight))
+            .filter_map(|server| marks::member(server, sight))
             .collect();
         let strangers = list.servers.iter();
-        let strangers = strangers.filter(|server| self.member(server, sight).is_none());
+        let strangers = strangers.filter(|server| marks::member(server, sight).is_none());
         let not_alone = strangers
-            .flat_map(|server| self.addresses_of(server, &sight.names))
+            .flat_map(|server| networks::addresses_of(server, sight))
             .collect();
         Ok(Listing {
             taken: now,
@@ -166,12 +169,15 @@ impl Cloud for OpenStack {
         })
     }
 
-    fn external_addresses(&mut self) -> Result<Vec<ExternalAddress>, CloudError> {
-        self.list_external_addresses()
+    fn external_addresses(
+        &mut self,
+        description: &str,
+    ) -> Result<Vec<ExternalAddress>, CloudError> {
+        self.list_external_addresses(description)
     }
 
     fn create(&mut self, order: &Order) -> Result<Accepted, CloudError> {
-        let body = self.body(order)?;
+        let body = Self::body(order)?;
         let mut made = self.client.compute().create_servers(&body);
         let mut sent = body;
         if let Err(error) = &made
@@ -182,16 +188,16 @@ impl Cloud for OpenStack {
                 is_marked: false,
                 ..order.clone()
             };
-            sent = self.body(&unmarked)?;
+            sent = Self::body(&unmarked)?;
             made = self.client.compute().create_servers(&sent);
         }
-        made.map(|created| self.accepted(&created, &sent))
+        made.map(|created| marks::accepted(order, &created, &sent))
             .map_err(failed("the servers cannot be created"))
     }
 
     fn show(&mut self, replica: &ReplicaId, sight: &Sight) -> Result<Looked, CloudError> {
-        let mut names = sight.names.clone();
-        self.know_a_network_name(&mut names)?;
+        let mut sight = sight.clone();
+        self.know_a_network_name(&mut sight)?;
         let server = match self.client.compute().server(replica.as_str()) {
             Ok(server) => server,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Looked::Gone),
@@ -201,18 +207,17 @@ impl Cloud for OpenStack {
             let message = format!("asked for server {replica}, the cloud answers with another one");
             return Err(CloudError::local(CloudErrorKind::BadAnswer, message));
         }
-        let sight = Sight {
-            names,
-            ..sight.clone()
-        };
-        Ok(match self.member(&server, &sight) {
+        Ok(match marks::member(&server, &sight) {
             Some(server) => Looked::There(Box::new(server)),
             None => Looked::Left,
         })
     }
 
     fn mark(&mut self, replica: &ReplicaId, key: &str, value: &str) -> Result<(), CloudError> {
-        self.write_mark(replica, key, value)
+        self.client
+            .compute()
+            .set_server_metadata(replica.as_str(), &[(key, value)])
+            .map_err(failed("the server cannot be marked"))
     }
 
     fn delete(&mut self, replica: &ReplicaId) -> Result<(), CloudError> {
@@ -258,9 +263,13 @@ impl Cloud for OpenStack {
         Ok(server.fault.map(|fault| fault.message))
     }
 
-    fn look_up(&mut self, before: Option<&Catalogue>) -> Result<LookedUp, CloudError> {
-        let catalogue = self.template.resolve(&self.client)?;
-        let changes = self.template.changes(before, &catalogue)?;
+    fn look_up(
+        &mut self,
+        template: &ServerTemplate,
+        before: Option<&Catalogue>,
+    ) -> Result<LookedUp, CloudError> {
+        let catalogue = template.resolve(&self.client)?;
+        let changes = template.changes(before, &catalogue)?;
         Ok(LookedUp { catalogue, changes })
     }
 

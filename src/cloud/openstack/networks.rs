@@ -5,6 +5,7 @@
 //! id. So a name that is not known yet is told by a port.
 
 use super::error::failed;
+use super::marks::is_of_the_pool;
 use super::{OpenStack, state};
 use crate::cloud::{CloudError, NetworkNames, Sight};
 use crate::pool::{Creating, Moment, ServerState};
@@ -32,23 +33,23 @@ impl NetworkNames {
     }
 }
 
+/// A server's addresses on the wanted network. One that is being deleted may have given them back.
+pub(super) fn addresses_of(server: &NovaServer, sight: &Sight) -> Vec<IpAddr> {
+    let (names, ip_version) = (&sight.names.ours[..], sight.template.ip_version);
+    if state::read(server, names, ip_version) == Some(ServerState::Leaving) {
+        return Vec::new();
+    }
+    state::fixed_addresses(server, names, ip_version).collect()
+}
+
 impl OpenStack {
     /// The name by which the addresses are to be found, as the settings have it.
-    pub(super) fn know_a_network_name(&self, names: &mut NetworkNames) -> Result<(), CloudError> {
-        if names.ours.is_empty() {
-            let name = self.template.network_name(&self.client)?;
-            names.learn(&name);
+    pub(super) fn know_a_network_name(&self, sight: &mut Sight) -> Result<(), CloudError> {
+        if sight.names.ours.is_empty() {
+            let name = sight.template.network_name(&self.client)?;
+            sight.names.learn(&name);
         }
         Ok(())
-    }
-
-    /// A server's addresses on the wanted network. One that is being deleted may have given them back.
-    pub(super) fn addresses_of(&self, server: &NovaServer, names: &NetworkNames) -> Vec<IpAddr> {
-        let (names, ip_version) = (&names.ours[..], self.template.ip_version);
-        if state::read(server, names, ip_version) == Some(ServerState::Leaving) {
-            return Vec::new();
-        }
-        state::fixed_addresses(server, names, ip_version).collect()
     }
 
     /// Asks Neutron where Nova's answer leaves open whether a server of the pool is on the wanted
@@ -65,8 +66,9 @@ impl OpenStack {
         }
         for _ in 0..ASKED_IN_A_LIST {
             let is_asked = |server: &&NovaServer| {
-                self.is_of_the_pool(server)
-                    && sight.names.is_unclear(server, self.template.ip_version)
+                let template = &sight.template;
+                is_of_the_pool(server, template)
+                    && sight.names.is_unclear(server, template.ip_version)
             };
             let Some(server) = servers.iter().find(is_asked) else {
                 return;
@@ -82,7 +84,7 @@ impl OpenStack {
     fn learn_from(&self, server: &NovaServer, sight: &mut Sight) -> Result<(), CloudError> {
         let network = match &sight.network {
             Some(network) => network.clone(),
-            None => self.template.find_network(&self.client)?.id,
+            None => sight.template.find_network(&self.client)?.id,
         };
         let query = PortQuery {
             device_id: Some(server.id.clone()),

@@ -1,7 +1,7 @@
 //! Creations, and the names that they need.
 
 use super::{Begun, Ground, Planned};
-use crate::cloud::{Calls, Catalogue, CloudError, CloudErrorKind, LookedUp, Request, Service};
+use crate::cloud::{Calls, Catalogue, CloudError, CloudErrorKind, LookedUp, Service};
 use crate::pool::{Accepted, Action, CreateFailure};
 use crate::scaler::jobs::Errand;
 use crate::scaler::{Clock, Observer, Probes, Scaler};
@@ -84,7 +84,8 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
                 }
                 let before = Some(Arc::clone(&of));
                 let errand = Errand::NamesAnew(begun, of, error);
-                self.begin(errand, Request::LookUp(before));
+                let request = self.request_names(before);
+                self.begin(errand, request);
             }
             made => {
                 if let Ok(accepted) = &made {
