@@ -11,8 +11,8 @@ use simplescalevm::cloud::{
 };
 use simplescalevm::pool::{
     Accepted, Answer, Blocked, CloudTime, ExternalAddress, ExternalAddressId, Holder, Instance,
-    Listing, Marks, Moment, Policy, ProbeFailure, ProbeResult, ProbeTarget, ReplicaId, Server,
-    ServerState, Snapshot,
+    Listing, Looked, Marks, Moment, Policy, ProbeFailure, ProbeResult, ProbeTarget, ReplicaId,
+    Server, ServerState, Snapshot,
 };
 use simplescalevm::scaler::{Clock, Observer, Parts, Probes, Scaler};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -261,6 +261,13 @@ impl Bench {
                 }
                 Reply::Done(done())
             }
+            Request::Show(id, _) => {
+                let server = state.servers.iter().find(|server| server.id == id);
+                let looked = server.map_or(Looked::Gone, |server| {
+                    Looked::There(Box::new(server.clone()))
+                });
+                Reply::Shown(done().map(|()| looked))
+            }
             Request::Mark(..) => Reply::Done(done()),
             Request::LookUp(..) => Reply::LookedUp(done().map(|()| LookedUp {
                 catalogue: Catalogue::default(),
@@ -362,6 +369,37 @@ fn a_creation_that_hangs_holds_up_neither_deletions_nor_moves() {
     let blocked = bench.scaler.replan().blocked.clone();
     let words: Vec<&str> = blocked.iter().map(Blocked::name).collect();
     assert_eq!(words, ["creation-under-way"]);
+}
+
+#[test]
+fn what_a_list_lacks_is_not_gone_because_its_deletion_was_under_way_and_failed() {
+    let mut bench = Bench::new(&["a", "b", "c"], |_| ());
+    bench.says("a", DONE);
+    bench.wait(2);
+    bench.answer("list");
+    bench.answer("addresses");
+    bench.under_way(&["delete a"]);
+    bench.wait(600);
+    let all = bench.shared.lock().servers.clone();
+    bench.shared.lock().servers.truncate(0);
+    bench.shared.lock().servers.extend(all.last().cloned());
+    bench.answer("list");
+    bench.answer("addresses");
+    bench.under_way(&["delete a", "show b"]);
+    bench.shared.lock().servers = all[1..].to_vec();
+    bench.fail("delete a", CloudErrorKind::Conflict);
+    bench.answer("show b");
+    let is_known = |bench: &Bench| {
+        let records = bench.scaler.snapshot().records;
+        records
+            .iter()
+            .any(|record| record.server.id == ReplicaId::new("a"))
+    };
+    assert!(is_known(&bench), "nobody has said that it is gone");
+    bench.wait(2);
+    bench.answer("list");
+    bench.answer("addresses");
+    bench.answer("show a");
 }
 
 #[test]

@@ -307,12 +307,19 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
             mut listing,
             addresses_asked,
             arrived,
-            inquiry,
-            has_more,
+            mut inquiry,
+            mut has_more,
             goes_on,
             ..
         } = asking;
         let now = self.parts.clock.now();
+        // A deletion that has failed since the list came: what it was about is expected again, and was not asked for.
+        for id in self.memory.questions(&listing) {
+            inquiry.0.entry(id).or_insert_with(|| {
+                has_more = true;
+                Looked::NotAsked
+            });
+        }
         if !inquiry.0.is_empty() {
             self.tell(|journal, context| journal.asked(context, &inquiry));
         }
