@@ -275,7 +275,7 @@ impl Bench {
             })),
             Request::FindPort(_) => Reply::Port(done().map(|()| None)),
             Request::Quota => Reply::Quota(done().map(|()| None)),
-            other => panic!("{other:?} was not expected"),
+            other @ Request::Fault(_) => panic!("{other:?} was not expected"),
         };
         state.ended.push_back((job, reply));
         drop(state);
