@@ -322,12 +322,14 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
             return false;
         }
         self.replan_if_due();
-        let is_wanted = self.memory.moves().any_is_open()
+        // While their list fails, the addresses are listed by themselves, and less often.
+        let has_addresses = self.memory.addresses_are_fresh();
+        let is_wanted = (has_addresses && self.memory.moves().any_is_open())
             || self.memory.wants_a_list()
             || self.memory.is_overdue(now)
             || self.plan.actions.iter().any(|action| {
                 let is_move = matches!(action, Action::MoveAddress { .. });
-                self.is_open(action) && (!is_move || self.memory.addresses_are_fresh())
+                self.is_open(action) && (!is_move || has_addresses)
             });
         let may_be_made = self
             .listed_on_demand

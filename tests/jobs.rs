@@ -224,7 +224,10 @@ impl Bench {
             .unwrap_or_else(|| panic!("{wanted} is not under way"))
             .0;
         let request = state.open.remove(&job).unwrap();
-        let error = || CloudError::local(failure.unwrap(), "as the test wants it".to_owned());
+        let error = || CloudError {
+            outcome_unknown: failure == Some(CloudErrorKind::Timeout),
+            ..CloudError::local(failure.unwrap(), "as the test wants it".to_owned())
+        };
         let done = || {
             if failure.is_some() {
                 Err(error())
@@ -441,6 +444,28 @@ fn an_address_leaves_its_dead_holder_while_the_list_of_the_servers_hangs() {
     bench.under_way(&["list", "move f to b"]);
     bench.answer("move f to b");
     bench.under_way(&["list"]);
+}
+
+#[test]
+fn a_move_of_unknown_outcome_waits_for_the_addresses_and_calls_for_no_lists_of_the_servers() {
+    let mut bench = Bench::new(&["a", "b"], |_| ());
+    bench.address("f", "a");
+    bench.wait(600);
+    bench.answer_all();
+    bench.says("a", DONE);
+    bench.wait(2);
+    bench.answer("list");
+    bench.answer("addresses");
+    bench.fail("move f to b", CloudErrorKind::Timeout);
+    bench.wait(1);
+    bench.answer("list");
+    bench.fail("addresses", CloudErrorKind::Timeout);
+    // Neither is it deleted nor is anything asked for again at once.
+    bench.under_way(&[]);
+    bench.wait(1);
+    bench.under_way(&[]);
+    bench.wait(1);
+    bench.under_way(&["addresses"]);
 }
 
 #[test]

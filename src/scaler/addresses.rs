@@ -124,7 +124,6 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
             return;
         }
         self.take_addresses_in(asked, addresses);
-        self.memory.moves_mut().listed(asked);
         // What was looked up before the servers could not be listed may not hold any more.
         self.ports.clear();
         self.pump();

@@ -72,6 +72,8 @@ impl Memory {
         self.addresses.known = listed;
         self.addresses.asked = Some(asked);
         self.addresses.note_holders();
+        // Only such a list decides what was open: one of the servers alone says nothing of it.
+        self.moves.listed(asked);
         confirmed
     }
 

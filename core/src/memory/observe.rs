@@ -64,7 +64,6 @@ impl Memory {
         self.departed
             .forget_older_than(Self::NEW_SERVERS_SHOW_WITHIN, now);
         self.drop_gone(policy, is_gone, inquiry, arrived);
-        self.moves.listed(now);
         let seen = listing.servers.iter().map(|server| (server, false));
         for (server, asked) in seen.chain(found.into_iter().map(|server| (server, true))) {
             match self.records.contains_key(&server.id) {
