@@ -294,7 +294,7 @@ impl Judge {
         let life = self.life(number);
         let turn = life.turn;
         life.done.retain(|deed| !deed.starts_with("move"));
-        life.given.clear();
+        life.forget_given();
         life.settle_moves(&addresses);
         life.addresses_turn = Some((turn, now));
         let addresses = life.with_own_moves(addresses);

@@ -361,6 +361,8 @@ pub(crate) struct Life {
     /// What was done since the last list.
     pub(crate) done: BTreeSet<String>,
     pub(crate) given: BTreeSet<ReplicaId>,
+    /// Moves that are not answered yet: the address, and who is to have it.
+    pub(crate) moving: BTreeMap<String, ReplicaId>,
     /// How many replicas the last list should have had.
     pub(crate) expected: usize,
     pub(crate) threshold: u32,
@@ -495,7 +497,7 @@ impl Life {
         self.last_list = Some(now);
         self.first_list.get_or_insert(now);
         self.done.clear();
-        self.given.clear();
+        self.forget_given();
         let addresses = self.with_own_moves(listing.external_addresses.clone().unwrap_or_default());
         self.listed = Some(Listed {
             asked: 0,
@@ -523,6 +525,11 @@ impl Life {
             }
         }
         addresses
+    }
+
+    /// A list shows who has been given an address, and not who is being given one.
+    pub(crate) fn forget_given(&mut self) {
+        self.given = self.moving.values().cloned().collect();
     }
 
     /// A list of the addresses shows what came of the moves that were open.

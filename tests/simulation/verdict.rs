@@ -279,6 +279,9 @@ impl World {
         let has_one = listed.addresses.iter().any(is_holder) || known.given.contains(to);
         let misplaced = has_one || !serves(to) || is_failed(to) || !is_listed;
         known.given.insert(to.clone());
+        known
+            .moving
+            .insert(address.id.as_str().to_owned(), to.clone());
         let text = format!(
             "{address:?} to {to}: has one {has_one}, serves {}, listed {is_listed}",
             serves(to)
@@ -308,6 +311,7 @@ impl World {
         let now = self.now;
         let known = self.judge.life(life);
         let name = address.id.as_str().to_owned();
+        known.moving.remove(&name);
         let Some((kind, outcome_unknown)) = failed else {
             known.tries.retain(|(id, _), _| *id != name);
             known.refused.retain(|(id, _), _| *id != name);
