@@ -24,23 +24,34 @@ fn main() -> ExitCode {
         }
     };
     match line.command {
-        None => with_settings(&line, runtime::run),
-        Some(Command::Check(output)) => with_settings(&line, |s| check::check(s, output.json)),
+        None => with_settings(&line, false, runtime::run),
+        Some(Command::Check(output)) => {
+            with_settings(&line, output.json, |s| check::check(s, output.json))
+        }
         Some(Command::Config(output)) => config(&line, output.json),
-        Some(Command::Plan(output)) => with_settings(&line, |s| runtime::plan(s, output.json)),
+        Some(Command::Plan(output)) => {
+            with_settings(&line, output.json, |s| runtime::plan(s, output.json))
+        }
         Some(Command::Healthcheck) => healthcheck(&line),
         Some(Command::Completions { shell }) => print(&completions(shell)),
         Some(Command::Man) => print(&man_page(&man_settings())),
     }
 }
 
-fn with_settings(line: &CommandLine, go_on: impl FnOnce(&Arc<Settings>) -> ExitCode) -> ExitCode {
+fn with_settings(
+    line: &CommandLine,
+    json: bool,
+    go_on: impl FnOnce(&Arc<Settings>) -> ExitCode,
+) -> ExitCode {
     let settings = Environment::read(line.env_file.as_deref())
         .and_then(|environment| Settings::from_environment(&environment));
     match settings {
         Ok(settings) => go_on(&Arc::new(settings)),
         Err(error) => {
             tell(&error);
+            if json {
+                print(&runtime::problems_in_json(&error));
+            }
             ExitCode::from(USAGE)
         }
     }

@@ -18,7 +18,9 @@ pub fn changes(
 ) -> (Vec<Event>, Vec<Duration>) {
     let mut events = Vec::new();
     let mut came_up = Vec::new();
-    let is_found = before.replicas.is_empty() && after.replicas.len() > MANY;
+    // An empty pool that fills up later is news.
+    let is_first = *before == Assessment::default();
+    let is_found = is_first && after.replicas.len() > MANY;
     if is_found {
         events.push(Event::Found(after.by_phase().into_iter().collect()));
     }

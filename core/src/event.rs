@@ -101,7 +101,7 @@ pub enum SkipReason {
     /// It was tried after the list was asked for.
     TriedSince,
     /// A newer answer, or the time that has passed, rules it out.
-    Outdated,
+    Superseded,
     /// The move that it waits for was not made.
     AddressNotMoved,
     /// Creations have begun to wait since the plan was made.
@@ -116,7 +116,7 @@ names!(SkipReason {
     Self::OldList => "old-list",
     Self::OldAddresses => "old-addresses",
     Self::TriedSince => "tried-since",
-    Self::Outdated => "outdated",
+    Self::Superseded => "superseded",
     Self::AddressNotMoved => "address-not-moved",
     Self::CreationFailed => "creation-failed",
 });

@@ -49,6 +49,9 @@ pub const SERVED_KEY: &str = "simplescalevm.served";
 const UNSERVED: &str = "unserved";
 
 impl CreationMark {
+    /// No creation asks for more: a mark with a greater number is none of this program's.
+    const MOST: u64 = 1_000_000;
+
     /// Reads a mark; `None`: it is none that this version understands.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
@@ -57,7 +60,8 @@ impl CreationMark {
         let instance = words.next().filter(|word| word.len() == 8)?;
         let instance = u32::from_str_radix(instance, 16).ok()?;
         let number = words.next()?.parse().ok().filter(|number| *number > 0)?;
-        let count = words.next()?.parse().ok().filter(|count| *count > 0)?;
+        let count = words.next()?.parse().ok();
+        let count = count.filter(|count| (1..=Self::MOST).contains(count))?;
         is_known.then_some(Self {
             instance: Instance(instance),
             number,
@@ -104,7 +108,7 @@ mod tests {
             let mark = CreationMark {
                 instance: Instance(0x00c0_ffee),
                 number: u64::MAX,
-                count: u64::MAX,
+                count: CreationMark::MOST,
                 served_is_marked,
             };
             let text = mark.to_string();
@@ -119,6 +123,7 @@ mod tests {
             "",
             "v1",
             "v1 00c0ffee",
+            "v1 00c0ffee 1 18446744073709551615",
             "v1 00c0ffee 1",
             "v1 00c0ffee 0 3",
             "v1 00c0ffee 1 0",

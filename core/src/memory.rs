@@ -255,11 +255,13 @@ impl Memory {
         });
     }
 
-    /// Takes in that a replica's deletion came to nothing.
-    pub fn deletion_failed(&mut self, id: &ReplicaId) {
+    /// Takes in that a replica's deletion was not accepted; it may have been all the same where its outcome is unknown.
+    pub fn deletion_failed(&mut self, id: &ReplicaId, outcome_unknown: bool) {
         self.change(id, |record| {
             record.delete_under_way = false;
-            record.deleted_for = None;
+            if !outcome_unknown {
+                record.deleted_for = None;
+            }
         });
     }
 

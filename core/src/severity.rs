@@ -152,7 +152,7 @@ impl Reason {
             Self::FirstLook => "What they have free is not known yet.",
             Self::NothingReady { .. } => "Callers find nothing.",
             Self::BelowFloor { overdue: false, .. } => {
-                "It is a warning until what is on its way has arrived."
+                "It is a warning until what is on its way has arrived; if nothing is, see what is blocked."
             }
             Self::BelowFloor { overdue: true, .. } => {
                 "New replicas do not come up, cannot be created, or are taken as fast as they come."

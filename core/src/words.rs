@@ -7,7 +7,7 @@ use super::{
     DeleteReason, ExternalAddress, ExternalAddressId, Moment, MoveBlock, MoveReason, Reason,
     ReplicaId, Snapshot, short_name, short_text,
 };
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -22,8 +22,10 @@ pub struct Words<'a> {
     floor: u64,
     now: Moment,
     cloud_now: Option<CloudTime>,
-    /// How many replicas have a name, since a cloud's names need not be unique.
+    /// How many replicas have a name, since a cloud's names need not be unique; and how many names were looked for
+    /// before that was counted.
     namesakes: OnceCell<BTreeMap<&'a str, usize>>,
+    looked_for: Cell<u32>,
 }
 
 impl<'a> Words<'a> {
@@ -45,6 +47,7 @@ impl<'a> Words<'a> {
             now,
             cloud_now,
             namesakes: OnceCell::new(),
+            looked_for: Cell::new(0),
         }
     }
 
@@ -108,8 +111,13 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// The names are counted when the first one is to be told.
+    /// One sentence looks for its own names; where many are to be told, all are counted once.
     fn is_unique(&self, name: &str) -> bool {
+        if self.looked_for.get() < 4 {
+            self.looked_for.set(self.looked_for.get() + 1);
+            let same = self.assessment.replicas.iter().filter(|r| &*r.name == name);
+            return same.take(2).count() == 1;
+        }
         let namesakes = self.namesakes.get_or_init(|| {
             let mut namesakes = BTreeMap::new();
             for replica in self.assessment.replicas.iter() {
@@ -179,19 +187,11 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// What would be done and is not, why not, and until when. The time is told to the second
-    /// and so differs a little from one plan to the next: compare [`Words::blocked_gist`] to
-    /// see whether something new is blocked.
+    /// What would be done and is not, why not, and until when.
     #[must_use]
     pub fn blocked(&self, blocked: &Blocked) -> String {
         let until = blocked.until().map(|until| self.until(until));
         self.not_done(blocked, &until.unwrap_or_default())
-    }
-
-    /// What would be done and is not, and why not, but not until when.
-    #[must_use]
-    pub fn blocked_gist(&self, blocked: &Blocked) -> String {
-        self.not_done(blocked, "")
     }
 
     fn not_done(&self, blocked: &Blocked, until: &str) -> String {

@@ -2,9 +2,10 @@
 
 use super::report::Report;
 use crate::config::Settings;
-use crate::pool::{ProbeFailure, Snapshot, Words, counted};
+use crate::pool::{Creating, ProbeFailure, Record, ServerState, Snapshot, Words, are, counted};
 use crate::runtime::observe;
 use crate::scaler::chain;
+use std::sync::Arc;
 
 const SUBJECT: &str = "replicas";
 /// More replicas than this are not told one by one.
@@ -51,6 +52,18 @@ fn answers(report: &mut Report, snapshot: &Snapshot) {
         report.ok(SUBJECT, text);
     } else {
         report.warning(SUBJECT, text, "");
+    }
+    let without_address =
+        |record: &&Arc<Record>| record.server.state == ServerState::Creating(Creating::NoAddress);
+    let nowhere = snapshot.records.iter().filter(without_address).count();
+    if nowhere > 0 {
+        let (nowhere, verb) = (nowhere as u64, are(nowhere as u64));
+        let text = format!(
+            "{} {verb} active without an address of OPENSTACK_IP_VERSION on OPENSTACK_NETWORK",
+            counted(nowhere, "server")
+        );
+        let remedy = "a new one has none for a moment; else set both to what they were made with, or delete them";
+        report.warning(SUBJECT, text, remedy);
     }
     for (name, address, failure) in silent.iter().take(TOLD_ONE_BY_ONE) {
         let text = format!("{name} at {address}: {failure}");

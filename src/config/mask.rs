@@ -76,19 +76,26 @@ fn is_token(segment: &str) -> bool {
         || !segment.split(['-', '_', '.']).all(is_word)
 }
 
-/// A URL without the user, the password, and the values of the query in it.
+/// A URL without the user, the password, and the values of the query in it. A password may hold any character, so
+/// where it ends is not known for sure: after a doubtful `@` nothing is shown.
 fn url(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else {
-        return text.to_owned();
+        let login = text.split_once('@').map(|(before, _)| before);
+        let has_password = login.is_some_and(|login| login.contains(':'));
+        return if has_password { SECRET } else { text }.to_owned();
     };
-    let (rest, more) = match rest.find(['?', '#']) {
-        Some(at) => (&rest[..at], format!("{}{SECRET}", &rest[at..=at])),
-        None => (rest, String::new()),
+    let host = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(host);
+    if path.contains('@') {
+        return format!("{scheme}://{SECRET}");
+    }
+    let shown = match authority.rfind('@') {
+        Some(at) => format!("{SECRET}{}", &authority[at..]),
+        None => authority.to_owned(),
     };
-    let host = rest.find('/').unwrap_or(rest.len());
-    match rest[..host].rfind('@') {
-        Some(at) => format!("{scheme}://{SECRET}{}{more}", &rest[at..]),
-        None => format!("{scheme}://{rest}{more}"),
+    match path.find(['?', '#']) {
+        Some(at) => format!("{scheme}://{shown}{}{SECRET}", &path[..=at]),
+        None => format!("{scheme}://{shown}{path}"),
     }
 }
 
@@ -137,10 +144,16 @@ mod tests {
         );
         check("https://u:p@auth.example/v3", "https://***@auth.example/v3");
         check("https://u:p@q@auth.example", "https://***@auth.example");
-        check("https://auth.example/a@b", "https://auth.example/a@b");
+        check("https://auth.example/a@b", "https://***");
+        check("https://u:p/w@auth.example/v3", "https://***");
+        check("https://u:p#w@auth.example", "https://***");
+        check("https://u@v:p/w@auth.example", "https://***");
+        check("u:p@auth.example/v3", "***");
+        check("https:/u:p@auth.example", "***");
         check("a@b", "a@b");
         check("https://u:p@h/v3?key=abc#d", "https://***@h/v3?***");
-        check("https://h?key=a@b", "https://h?***");
+        check("https://h?key=a@b", "https://***");
+        check("https://h?key=ab", "https://h?***");
         check("http://h#abc", "http://h#***");
     }
 }

@@ -299,7 +299,7 @@ const TABLE: &[Variable] = &[
     Variable::old(ReplicaApi, "REPLICA_API_PORT", "8080", PORT, "port of a replica's status API").to(place!(pool.endpoint.port)),
     Variable::old(ReplicaApi, "REPLICA_API_PATH", "/", UrlPath, "its path; a leading `/` may be left out").to(place!(pool.endpoint.path)),
     Variable::old(ReplicaApi, "REPLICA_API_CAPACITY_KEY", "capacity", Text, "key of the answer that holds the free resources; dots reach into nested objects").to(place!(pool.endpoint.capacity_key)),
-    Variable::old(ReplicaApi, "REPLICA_API_TERMINATION_KEY", "termination", Text, "key of the answer that is true once the replica may be deleted").to(place!(pool.endpoint.termination_key)),
+    Variable::old(ReplicaApi, "REPLICA_API_TERMINATION_KEY", "termination", Text, "key of the answer that is true once the replica may be deleted").to(Goes::Pool(termination_key)),
     Variable::new(ReplicaApi, "REPLICA_API_TIMEOUT", "5", REQUEST, "seconds that one probe may take, from its first packet to the last byte of the answer").to(place!(pool.endpoint.timeout)),
     Variable::new(ReplicaApi, "REPLICA_API_CA_FILE", "", File, "file with the authorities or certificates to trust for `https` replicas, in PEM or DER").to(Goes::Pool(|pool, given| given.put_file(&mut pool.endpoint.tls.ca_file, files::authorities))),
     Variable::new(ReplicaApi, "REPLICA_API_INSECURE", "false", Switch, "accept any certificate of `https` replicas").to(place!(pool.endpoint.tls.insecure)),
@@ -312,7 +312,7 @@ const TABLE: &[Variable] = &[
 
     Variable::new(Intervals, "SCALING_INTERVAL", "30", INTERVAL, "seconds between two lists of the pool's servers").to(place!(pool.scaling_interval)),
     Variable::new(Intervals, "PROBE_INTERVAL", "5", INTERVAL, "seconds between two probes of a replica").to(place!(pool.policy.probe_interval)),
-    Variable::new(Intervals, "PROBE_THREADS", "4", Whole { min: 1, max: 1_024 }, "most threads that probe replicas: event loops for thousands of them each, one per processor, and never more than 4; 64, the earlier default, means 4").to(place!(daemon.probe_threads)),
+    Variable::new(Intervals, "PROBE_THREADS", "4", Whole { min: 1, max: 1_024 }, "upper bound of probe threads: one per processor is started, 4 at most; 64, the earlier default, acts as 4").to(place!(daemon.probe_threads)),
 
     Variable::old(ExternalAddresses, "EXTERNAL_ADDRESS_MANAGEMENT", "false", Switch, "keep the pool's floating IPs on replicas that serve").to(place!(pool.policy.external_addresses)),
 
@@ -388,7 +388,7 @@ const TABLE: &[Variable] = &[
     Variable::new(OpenStack, "OPENSTACK_UNIQUE_NAMES", "true", Switch, "whether each new server has a name and hostname of its own: `OPENSTACK_NAME` and a short random part").to(place!(pool.template.unique_names)),
     Variable::new(OpenStack, "OPENSTACK_SECURITY_GROUPS", "", List, "security groups for new servers, separated by commas; by default the project's own").to(place!(pool.template.security_groups)),
     Variable::new(OpenStack, "OPENSTACK_AVAILABILITY_ZONE", "", Text, "availability zone for new servers").to(place!(pool.template.availability_zone)),
-    Variable::new(OpenStack, "OPENSTACK_CONCURRENCY", "4", Whole { min: 1, max: 16 }, "requests to OpenStack that may be under way at a time; of them, one service takes all but one at most").to(place!(cloud.concurrency)),
+    Variable::new(OpenStack, "OPENSTACK_CONCURRENCY", "4", Whole { min: 1, max: 16 }, "requests to OpenStack at a time; one of them is kept for another service").to(place!(cloud.concurrency)),
     Variable::new(OpenStack, "OPENSTACK_REQUESTS_PER_SECOND", "10", Whole { min: 1, max: 1000 }, "requests a second to one service of OpenStack, on average; in a burst, as many as a second brings").to(place!(cloud.requests_per_second)),
     Variable::new(OpenStack, "OPENSTACK_TIMEOUT", "30", REQUEST, "seconds that one request to OpenStack may take; a list of several pages has ten times as long").to(place!(cloud.client.timeout)),
 
@@ -412,6 +412,17 @@ fn capacity_limit(pool: &mut PoolSettings, given: &Given<'_>) -> Result<(), Prob
         }
         None => Ok(()),
     }
+}
+
+/// One key for both would make a replica with one free resource one that is done.
+fn termination_key(pool: &mut PoolSettings, given: &Given<'_>) -> Result<(), Problem> {
+    pool.endpoint.termination_key = given.value()?;
+    let key = &pool.endpoint.termination_key;
+    if *key == pool.endpoint.capacity_key {
+        let expected = "must not be REPLICA_API_CAPACITY_KEY, too";
+        return Err(given.problem(expected.to_owned()).with_value(key));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

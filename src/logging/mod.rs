@@ -284,7 +284,7 @@ fn logfmt(fields: &Map<String, Value>, pool: &str) -> String {
         return text;
     }
     text.push_str(&format!(" pool={}", word(&visible(pool))));
-    for name in ["replica", "name", "reason"] {
+    for name in ["replica", "name", "reason", "kind"] {
         if let Some(value) = fields.get(name).and_then(Value::as_str) {
             text.push_str(&format!(" {name}={}", word(&short_name(value))));
         }

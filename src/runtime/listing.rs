@@ -1,8 +1,16 @@
 //! The command `config`: every setting with its value, and where it is from.
 
-use crate::config::{Environment, listing, remarks};
-use crate::pool::visible;
+use crate::config::{ConfigError, Environment, listing, remarks};
+use crate::pool::{visible, visible_json};
 use serde_json::json;
+
+/// Settings with which a command cannot begin, for a program that reads its JSON.
+#[must_use]
+pub fn problems_in_json(error: &ConfigError) -> String {
+    let problems: Vec<String> = error.problems.iter().map(ToString::to_string).collect();
+    let body = json!({ "ok": false, "problems": problems, "note": error.note });
+    visible_json(format!("{body:#}\n"))
+}
 
 /// Where the second column begins, unless a line is longer.
 const COLUMN: usize = 56;

@@ -13,7 +13,7 @@ mod threads;
 pub use commands::plan;
 pub(crate) use commands::{exit_code, observe};
 pub use healthcheck::healthcheck;
-pub use listing::config;
+pub use listing::{config, problems_in_json};
 pub use output::{complain, print};
 pub(crate) use output::{print_json, print_words};
 pub use privacy::keep_memory_private;

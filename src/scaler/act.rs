@@ -415,13 +415,10 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
             },
             Action::Delete {
                 replica, reason, ..
-            } => {
-                if let Ok(()) = &result {
-                    self.memory.deletion_accepted(replica, *reason, now);
-                } else {
-                    self.memory.deletion_failed(replica);
-                }
-            }
+            } => match &result {
+                Ok(()) => self.memory.deletion_accepted(replica, *reason, now),
+                Err(error) => self.memory.deletion_failed(replica, error.outcome_unknown),
+            },
             Action::Create { .. } => {}
         }
         self.answered.insert(object.clone(), now);

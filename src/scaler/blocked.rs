@@ -1,7 +1,7 @@
 //! By what something blocked is known again from plan to plan, so that it is told once.
 
 use crate::pool::{
-    Action, Blocked, CreateBlock, DeleteBlock, ExternalAddressId, MoveBlock, Plan, ReplicaId, Words,
+    Action, Blocked, CreateBlock, DeleteBlock, ExternalAddressId, MoveBlock, Plan, ReplicaId,
 };
 
 fn move_key(address: &ExternalAddressId) -> String {
@@ -32,7 +32,7 @@ pub(super) fn tried_again(plan: &Plan) -> impl Iterator<Item = String> {
 
 /// The key of something blocked; `None`: it is not told. That there are more addresses than
 /// replicas is no news, and a move of which the outcome is open was told as an error.
-pub(super) fn key_of(words: &Words<'_>, blocked: &Blocked) -> Option<String> {
+pub(super) fn key_of(blocked: &Blocked) -> Option<String> {
     match blocked {
         Blocked::MoveAddress { address, why, .. } => {
             matches!(why, MoveBlock::Refused { .. }).then(|| move_key(address))
@@ -51,6 +51,18 @@ pub(super) fn key_of(words: &Words<'_>, blocked: &Blocked) -> Option<String> {
             why: DeleteBlock::MassTermination { .. },
             ..
         } => None,
-        _ => Some(words.blocked_gist(blocked)),
+        // How many are missing changes all the time where the pool is full.
+        Blocked::Create {
+            why: CreateBlock::Backoff { cause, until },
+            ..
+        } => Some(format!("create {} {until:?}", cause.name())),
+        Blocked::Create { .. } => Some(format!("create {}", blocked.name())),
+        Blocked::Delete {
+            replica, reason, ..
+        } => Some(format!(
+            "delete {replica} {} {}",
+            reason.name(),
+            blocked.name()
+        )),
     }
 }

@@ -17,6 +17,10 @@ pub(super) enum About {
     Doing(Doing),
     /// A list lacks what is there.
     Incomplete,
+    /// A list lacks too much to be believed.
+    Doubted,
+    /// Most of the replicas turn at once, again and again.
+    MassTermination,
     /// What is done about an object.
     Object(Object),
     /// What is not done about one.
@@ -29,6 +33,10 @@ impl About {
         let about = match event {
             Event::Failed(doing, _) => Self::Doing(*doing),
             Event::Incomplete(_) => Self::Incomplete,
+            Event::Doubted { .. } => return Some((Self::Doubted, event.name())),
+            Event::MassTermination { .. } => {
+                return Some((Self::MassTermination, event.name()));
+            }
             Event::Acted {
                 action,
                 result: Err(_),

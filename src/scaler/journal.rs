@@ -145,9 +145,9 @@ impl Journal {
         }
     }
 
-    /// The servers could not be listed.
-    pub(super) fn list_failed(&mut self, context: &Context<'_>, error: &CloudError) {
-        self.failing_since.get_or_insert(context.when.0);
+    /// The servers could not be listed, which was asked for at that moment.
+    pub(super) fn list_failed(&mut self, context: &Context<'_>, asked: Moment, error: &CloudError) {
+        self.failing_since.get_or_insert(asked);
         self.note(context, Event::Failed(Doing::List, failure(error)));
     }
 
@@ -210,7 +210,7 @@ impl Journal {
         // What is tried again now is not told anew if that fails as before.
         let mut keys: BTreeSet<String> = tried_again(plan).collect();
         for blocked in &plan.blocked {
-            let Some(key) = key_of(&context.words, blocked) else {
+            let Some(key) = key_of(blocked) else {
                 continue;
             };
             // Replicas that are missing are callers that may be lost.
@@ -320,6 +320,11 @@ impl Journal {
             ),
         };
         self.note(context, Event::Incomplete(failure));
+    }
+
+    /// The list is believed.
+    pub(super) fn believed(&mut self) {
+        self.folds.ended(&About::Doubted);
     }
 
     /// The list lacks too much to be believed.

@@ -93,6 +93,7 @@ impl kv::Source for Fields<'_> {
             ("from", from),
             ("to", to),
             ("outcome", event.outcome()),
+            ("kind", event.failure().map(|f| f.kind)),
             ("error", event.failure().map(|f| f.error.as_str())),
         ];
         for (name, text) in texts {

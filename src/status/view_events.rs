@@ -25,6 +25,7 @@ pub(super) fn event_view(entry: &Entry, now: Moment) -> Value {
         "to_state": to_state,
         "text": entry.text,
         "error": event.failure().map(|failure| &failure.error),
+        "kind": event.failure().map(|failure| failure.kind),
         "times": entry.times,
         "ready": numbers.map(|n| n.ready),
         "available": numbers.map(|n| n.available),

@@ -96,6 +96,16 @@ fn every_setting_wrong_at_once() {
 }
 
 #[test]
+fn one_key_is_not_read_as_capacity_and_as_termination() {
+    let same = [("REPLICA_API_TERMINATION_KEY", "capacity")];
+    let expected =
+        "REPLICA_API_TERMINATION_KEY=\"capacity\": must not be REPLICA_API_CAPACITY_KEY, too";
+    assert_eq!(problems(&same), [expected]);
+    let both = [("REPLICA_API_CAPACITY_KEY", "termination")];
+    assert_eq!(problems(&both).len(), 1);
+}
+
+#[test]
 fn problems_name_the_value_and_what_was_expected() {
     let check = |name: &str, value: &str, expected: &str| {
         assert_eq!(

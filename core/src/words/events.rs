@@ -32,7 +32,7 @@ impl SkipReason {
             Self::OldList => "the list is too old by now",
             Self::OldAddresses => "the external addresses could not be listed",
             Self::TriedSince => "it was tried after the list was asked for",
-            Self::Outdated => "a newer answer, or the time that has passed, rules it out",
+            Self::Superseded => "a newer answer, or the time that has passed, rules it out",
             Self::AddressNotMoved => "its external address could not be moved",
             Self::CreationFailed => "servers of an earlier creation failed or did not show",
         }
@@ -100,7 +100,7 @@ impl Words<'_> {
             }) => format!("{setting} stands for {new} from now on, no more for {old}"),
             Event::MassTermination { turned, of } => format!(
                 "{turned} of {of} replicas report termination=true at once: none of them is deleted until it has \
-                 reported that again, PROBE_INTERVAL after a new list"
+                 reported that again, PROBE_INTERVAL (5 s at least) after a new list"
             ),
             Event::StuckDeleting(replica, was_counted) => format!(
                 "replica {} has been leaving for {} min{}",

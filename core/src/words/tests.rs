@@ -98,11 +98,6 @@ fn a_wait_is_told_on_the_clouds_clock_where_that_is_known() {
         let now = (Moment::START, cloud_now);
         let words = Words::new(&pool, &[], Some(backoff), 3, now);
         assert_eq!(words.blocked(&blocked), expected);
-        assert_eq!(
-            words.blocked_gist(&blocked),
-            "creation of 3 replicas on hold: \
-             the project's quota is used up (failure 4 in a row)"
-        );
     };
     check(
         None,

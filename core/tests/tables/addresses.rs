@@ -1,7 +1,7 @@
 //! 2.5: external addresses are on serving replicas, one each.
 
 use crate::world::{BUILDING, ERROR, OLD, STOPPED, World, held, id, running};
-use simplescalevm_core::ServerState;
+use simplescalevm_core::{ExternalAddressId, MoveFailure, ServerState};
 
 /// Serving replicas, of which some hold addresses: `("f", "a")`.
 fn pool(serving: &[&str], addresses: &[(&str, &str)]) -> World {
@@ -377,4 +377,52 @@ fn holder_waits_for_the_next_list_where_the_outcome_of_its_move_is_open() {
     world.address("f", "a");
     world.list();
     world.does("move f a->b holder-goes termination | delete a termination after f");
+}
+
+/// The address as it was when its revision was this.
+fn at_revision(world: &mut World, revision: Option<u64>, holder: &str) {
+    world.address("f", holder);
+    world.addresses[0].revision = revision;
+    world.list();
+}
+
+#[test]
+fn an_older_revision_is_true_once_it_has_been_listed_for_two_minutes() {
+    let mut world = World::floor(2);
+    world.serving(&["a", "b"]);
+    at_revision(&mut world, Some(7), "a");
+    // The cloud's database was restored: it is free, at a lower revision.
+    at_revision(&mut world, Some(0), "");
+    world.does("");
+    world.wait(120);
+    for name in ["a", "b"] {
+        world.free(name, 1);
+    }
+    at_revision(&mut world, Some(0), "");
+    world.does("");
+    world.wait(1);
+    at_revision(&mut world, Some(0), "");
+    world.does("move f nobody->a free");
+}
+
+#[test]
+fn a_move_that_a_list_confirms_is_not_taken_back_by_it() {
+    let mut world = World::floor(2);
+    world.serving(&["a", "b"]);
+    at_revision(&mut world, None, "");
+    let (f, a) = (ExternalAddressId::new("f"), id("a"));
+    world.memory.moves_mut().sent(&f, &a);
+    let failure = MoveFailure {
+        error: "no answer".into(),
+        changed: false,
+        outcome_unknown: true,
+    };
+    world
+        .memory
+        .moves_mut()
+        .failed(&f, None, &a, failure, world.now);
+    world.wait(1);
+    at_revision(&mut world, None, "a");
+    assert!(world.memory.holders().contains(&a));
+    world.does("");
 }

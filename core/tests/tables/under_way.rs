@@ -71,7 +71,7 @@ fn a_deletion_under_way_is_not_asked_for_again() {
         .memory
         .deletion_sent(&id("a"), DeleteReason::Termination);
     world.does("");
-    world.memory.deletion_failed(&id("a"));
+    world.memory.deletion_failed(&id("a"), false);
     world.does("delete a termination");
 }
 

@@ -28,7 +28,7 @@ pub(crate) struct World {
     pub(crate) memory: Memory,
     pub(crate) now: Moment,
     pub(crate) servers: BTreeMap<String, Server>,
-    addresses: Vec<ExternalAddress>,
+    pub(crate) addresses: Vec<ExternalAddress>,
     listing: Listing,
 }
 
