@@ -507,6 +507,33 @@ fn however_slow_a_list_is_there_is_a_pause_after_it() {
 }
 
 #[test]
+fn a_list_that_shows_a_move_before_its_answer_comes_has_its_revision() {
+    let mut bench = Bench::new(&["a", "b"], |_| ());
+    bench.address("f", "a");
+    bench.wait(600);
+    bench.answer_all();
+    bench.says("a", DONE);
+    bench.wait(2);
+    bench.answer("list");
+    bench.answer("addresses");
+    bench.under_way(&["move f to b"]);
+    // Its effect is there, and the answer is not.
+    bench.shared.lock().addresses[0].holder = Holder::Server(ReplicaId::new("b"));
+    bench.shared.lock().addresses[0].revision = Some(2);
+    bench.wait(600);
+    bench.answer("list");
+    bench.answer("addresses");
+    bench.answer("move f to b");
+    let address = bench.scaler.snapshot().external_addresses[0].clone();
+    assert_eq!(address.holder, Holder::Server(ReplicaId::new("b")));
+    assert_eq!(
+        address.revision,
+        Some(2),
+        "the next one is another writer's"
+    );
+}
+
+#[test]
 fn no_more_is_asked_than_the_rate_lets_through() {
     let names: Vec<String> = (0..30).map(|number| format!("r{number:02}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();

@@ -9,8 +9,8 @@ use super::journal::failure;
 use super::{Clock, Observer, Probes, Scaler, chain};
 use crate::cloud::{Calls, CloudError, CloudErrorKind, Order, Request, Service};
 use crate::pool::{
-    Action, Assessed, CycleStep, DeleteReason, ExternalAddressId, Holder, Moment, MoveFailure,
-    MoveReason, Plan, ReplicaId, SkipReason, Subject, short_text, violations,
+    Action, Assessed, CycleStep, DeleteReason, ExternalAddress, ExternalAddressId, Holder, Moment,
+    MoveFailure, MoveReason, Plan, ReplicaId, SkipReason, Subject, short_text, violations,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -410,7 +410,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
                 to,
                 reason,
             } => match &result {
-                Ok(()) => outage = self.address_moved(&address.id, from.as_ref(), to, *reason),
+                Ok(()) => outage = self.address_moved(address, from.as_ref(), to, *reason),
                 Err(error) => self.move_failed(&address.id, from.as_ref(), to, error),
             },
             Action::Delete {
@@ -449,14 +449,14 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
     /// Takes in that an address was moved. Returns for how long its holder had been unreachable.
     fn address_moved(
         &mut self,
-        address: &ExternalAddressId,
+        address: &ExternalAddress,
         from: Option<&ReplicaId>,
         to: &ReplicaId,
         reason: MoveReason,
     ) -> Option<Duration> {
         let now = self.parts.clock.now();
         self.memory.address_moved(address, to, now);
-        self.agenda.moved.insert(address.clone());
+        self.agenda.moved.insert(address.id.clone());
         let silent_since = from
             .filter(|_| reason == MoveReason::HolderUnreachable)
             .and_then(|id| self.memory.record(id)?.unreachable_since);

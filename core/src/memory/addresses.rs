@@ -78,14 +78,20 @@ impl Memory {
         confirmed
     }
 
-    /// Takes in that an external address was moved, so that the same move is not wanted again before the next list.
-    pub fn address_moved(&mut self, id: &ExternalAddressId, to: &ReplicaId, now: Moment) {
-        self.moves.succeeded(id, now);
+    /// Takes in that an external address, as it was when that was asked for, was moved, so that the same move is not
+    /// wanted again before the next list.
+    pub fn address_moved(&mut self, was: &ExternalAddress, to: &ReplicaId, now: Moment) {
+        self.moves.succeeded(&was.id, now);
+        // So the answer has said: only then is it certain that it was moved by this request.
+        let revision = was.revision.map(|revision| revision.saturating_add(1));
         let known = self.addresses.known.iter_mut();
-        for address in known.filter(|address| address.id == *id) {
+        for address in known.filter(|address| address.id == was.id) {
+            // A list that came before the answer shows it already, or even what somebody else has done since.
+            if revision.is_some() && address.revision >= revision {
+                continue;
+            }
             address.holder = Holder::Server(to.clone());
-            // So the answer has said: only then is it certain that it was moved by this request.
-            address.revision = address.revision.map(|revision| revision.saturating_add(1));
+            address.revision = revision;
         }
         self.addresses.note_holders();
     }
