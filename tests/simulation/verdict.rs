@@ -316,7 +316,10 @@ impl World {
             known.tries.retain(|(id, _), _| *id != name);
             known.refused.retain(|(id, _), _| *id != name);
             let listed = known.listed.iter_mut().flat_map(|l| &mut l.addresses);
-            for moved in listed.filter(|a| a.id == address.id) {
+            // A list may have shown it, and what came after it, before the answer came.
+            let as_sent =
+                |a: &&mut ExternalAddress| a.id == address.id && a.revision == address.revision;
+            for moved in listed.filter(as_sent) {
                 moved.holder = Holder::Server(to.clone());
                 moved.revision = moved.revision.map(|revision| revision + 1);
             }
