@@ -557,7 +557,7 @@ impl Life {
             if heard.last_address.or(heard.at).is_some_and(has) {
                 heard.shared_address = Some(now);
             }
-            let Some(address) = heard.last_address else {
+            let Some(address) = heard.last_address.or(heard.at) else {
                 continue;
             };
             if has(address) {
