@@ -10,9 +10,9 @@ use simplescalevm::cloud::{
     Calls, Catalogue, CloudError, CloudErrorKind, JobId, LookedUp, Reply, Request,
 };
 use simplescalevm::pool::{
-    Accepted, Answer, Blocked, CloudTime, ExternalAddress, ExternalAddressId, Holder, Instance,
-    Listing, Looked, Marks, Moment, Policy, ProbeFailure, ProbeResult, ProbeTarget, ReplicaId,
-    Server, ServerState, Snapshot,
+    Accepted, Answer, BackoffCause, Blocked, CloudTime, ExternalAddress, ExternalAddressId, Holder,
+    Instance, Listing, Looked, Marks, Moment, Policy, ProbeFailure, ProbeResult, ProbeTarget,
+    ReplicaId, Server, ServerState, Snapshot,
 };
 use simplescalevm::scaler::{Clock, Observer, Parts, Probes, Scaler};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -403,6 +403,19 @@ fn what_a_list_lacks_is_not_gone_because_its_deletion_was_under_way_and_failed()
     bench.answer("list");
     bench.answer("addresses");
     bench.answer("show a");
+}
+
+#[test]
+fn a_creation_that_was_refused_fails_by_that_and_not_by_the_names_that_cannot_be_looked_up() {
+    let mut bench = Bench::new(&["a", "b"], |parts| parts.policy.floor = 2);
+    bench.says("a", DONE);
+    bench.wait(60);
+    bench.answer("list");
+    bench.answer("addresses");
+    bench.fail("create 1", CloudErrorKind::NotFound);
+    bench.fail("names", CloudErrorKind::Timeout);
+    let backoff = bench.scaler.snapshot().backoff.unwrap();
+    assert_eq!(backoff.cause, BackoffCause::Rejected);
 }
 
 #[test]

@@ -43,8 +43,9 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
         let names = match names {
             Ok(names) => names,
             Err(error) => {
-                self.honour_retry_after(Service::All, &error);
-                return self.creation_ended(begun, Err(error));
+                self.names_looked_up(Err(error));
+                // How it was refused says what comes of it, and not how this failed.
+                return self.creation_ended(begun, Err(refused));
             }
         };
         let is_the_same = names.catalogue.makes_the_same(of);
