@@ -126,7 +126,8 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
                     to: now,
                     ..
                 },
-            ) => address.id == same.id && to == now,
+                // As it is known by now: who has it, and which of its revisions.
+            ) => address == same && to == now,
             _ => false,
         })
     }
