@@ -440,6 +440,7 @@ impl Record {
     /// `counts`: what it counts until now.
     pub(super) fn leave_its_address(&mut self, counts: u64) {
         let asked_at = self.probe_address();
+        self.last_address = self.last_address.or(asked_at);
         if asked_at.is_some() && asked_at != self.last_address {
             // It is asked elsewhere, and what it says there stands.
             self.last_address = None;

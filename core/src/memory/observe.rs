@@ -132,7 +132,9 @@ impl Memory {
         }
         let has_left = |record: &&Arc<Record>| {
             let own = &record.server.id;
-            record.last_address.is_some_and(|address| {
+            // One that no list has shown running is asked where it is shown.
+            let address = record.last_address.or_else(|| record.probe_address());
+            address.is_some_and(|address| {
                 let holder = holders.get(&address);
                 listing.not_alone.contains(&address) || holder.is_some_and(|id| *id != own)
             })

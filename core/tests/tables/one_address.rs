@@ -1,6 +1,6 @@
 //! One address never speaks for two servers, and a further address on a port changes nothing.
 
-use crate::world::{ERROR, NO_ADDRESS, World, id, running};
+use crate::world::{ERROR, NO_ADDRESS, OLD, World, id, running};
 use simplescalevm_core::{Answer, ProbeFailure, ServerState, take_out_contradictions};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -204,6 +204,22 @@ fn a_failed_one_is_not_kept_by_the_answers_of_another() {
     at(&mut world, "b", &[1]);
     list(&mut world, &[]);
     assert_eq!(asked_at(&world, "a"), None);
+}
+
+/// One that lists have never shown running is asked at the address that is shown on it.
+#[test]
+fn nor_one_that_was_failed_from_the_start() {
+    let mut world = pool(&["a", "b"]);
+    world.add("c", ERROR, OLD);
+    at(&mut world, "c", &[3]);
+    list(&mut world, &[]);
+    world.free("c", 1);
+    assert_eq!(asked_at(&world, "c"), Some(ip(3)));
+    at(&mut world, "b", &[3]);
+    world.wait(1);
+    world.list_and_ask(&["a", "b"], true);
+    assert_eq!(asked_at(&world, "c"), None, "it is what b answers");
+    world.is("a serving 1, b checking 1, c unknown 1 = 3");
 }
 
 /// Its port is detached and its address goes to a server of another project, which no list shows: it is asked there on,
