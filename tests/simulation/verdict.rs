@@ -407,7 +407,8 @@ impl World {
             known.heard.get(&s.id).is_some_and(|heard| {
                 let leaves = heard.leaves || known.deleted.contains_key(&s.id);
                 let since = heard.leaving_since.unwrap_or(now);
-                !(leaves && now - since >= LEAVING_COUNTS_FOR_MS)
+                // What was given up does not come back by a list that has nothing but its id.
+                !heard.given_up && !(leaves && now - since >= LEAVING_COUNTS_FOR_MS)
             })
         };
         let members = members.filter(counts).count() as u64;
