@@ -52,7 +52,7 @@ impl Calls for Shared {
 
     fn begin(&mut self, job: JobId, request: Request) {
         let mut state = self.lock();
-        if state.addresses_come_at_once && matches!(request, Request::ExternalAddresses) {
+        if state.addresses_come_at_once && matches!(request, Request::ExternalAddresses(_)) {
             let reply = Reply::ExternalAddresses(Ok(state.addresses.clone()));
             return state.ended.push_back((job, reply));
         }

@@ -248,7 +248,9 @@ impl World {
         };
         let policy = self.judge.policy.clone();
         let known = self.judge.life(life);
-        let is_listed = listed.addresses.contains(address);
+        // Where a list comes without its addresses, none is moved before they are listed again.
+        let is_fresh = known.addresses_asked >= listed.asked;
+        let is_listed = is_fresh && listed.addresses.contains(address);
         let serves = |id: &ReplicaId| {
             let runs = listed.servers.get(id).is_some_and(|s| {
                 matches!(
