@@ -248,9 +248,7 @@ impl World {
         };
         let policy = self.judge.policy.clone();
         let known = self.judge.life(life);
-        // Where a list comes without its addresses, none is moved before they are listed again.
-        let is_fresh = known.addresses_asked >= listed.asked;
-        let is_listed = is_fresh && listed.addresses.contains(address);
+        let is_listed = listed.addresses.contains(address);
         let serves = |id: &ReplicaId| {
             let runs = listed.servers.get(id).is_some_and(|s| {
                 matches!(
