@@ -178,6 +178,9 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
         // However slow a list is, there is a pause after it.
         let regular = asked + self.parts.scaling_interval;
         self.next_list = regular.max(arrived + LIST_ON_DEMAND_AT_MOST_EVERY);
+        if self.listed_on_demand == Some(asked) {
+            self.listed_on_demand = Some(arrived);
+        }
         let memory = &self.memory;
         let contradictions = take_out_contradictions(&mut listing, |id| memory.address_of(id));
         self.tell(|journal, context| journal.contradicted(context, &contradictions));
@@ -323,7 +326,9 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
         if !inquiry.0.is_empty() {
             self.tell(|journal, context| journal.asked(context, &inquiry));
         }
-        if has_more && goes_on {
+        // What nothing could be learned of is asked for again with the next regular list.
+        let is_answered = |looked: &Looked| !matches!(looked, Looked::NotKnown | Looked::NotAsked);
+        if has_more && goes_on && inquiry.0.values().any(is_answered) {
             self.next_list = self.next_list.min(now + ASK_ON_AFTER);
         }
         // Addresses that were asked for later may have come before these.

@@ -75,7 +75,7 @@ MUTANTS = [
     ("AddressTaken", ("Phase::Unreachable { .. } => MoveReason::HolderUnreachable,\n            _ => return None,",
                       "_ => MoveReason::HolderUnreachable,"), UNGUARDED),
     ("AddressMisplaced", ("!holders.contains(*id) && !targets.contains(id)", "true"), UNGUARDED),
-    ("AddressMisplaced", ("!self.is_still_wanted(action, now) {", "self.is_still_wanted(action, now + Duration::MAX) {")),
+    ("AddressMisplaced", ("_ if !self.is_still_wanted(action, now) =>", "_ if self.is_still_wanted(action, now + Duration::MAX) =>")),
     ("StaleList", ("LIST_IS_GOOD_FOR: Duration = Duration::from_secs(120)", "LIST_IS_GOOD_FOR: Duration = Duration::from_secs(120_000)")),
     ("StaleList", ("        if self.begin_action() || self.advance_look() {",
                    "        if self.agenda_is_over() { let p = self.replan().clone(); self.carry_out(p, Ground::List); }\n        if self.begin_action() || self.advance_look() {"),

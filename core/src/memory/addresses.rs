@@ -2,7 +2,8 @@
 
 use super::Memory;
 use crate::{ExternalAddress, ExternalAddressId, Holder, Moment, ReplicaId};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// The external addresses, and who has one.
 #[derive(Debug, Clone, Default)]
@@ -11,9 +12,14 @@ pub(super) struct Addresses {
     /// When they were asked for; `None`: they have never been listed.
     asked: Option<Moment>,
     holders: BTreeSet<ReplicaId>,
+    /// Since when lists show an address at an older revision than one before.
+    older_since: BTreeMap<ExternalAddressId, Moment>,
 }
 
 impl Addresses {
+    /// For so long a list may lag behind another one; an older revision that is shown for longer is the true one.
+    const LISTS_LAG_BY: Duration = Duration::from_secs(120);
+
     fn note_holders(&mut self) {
         let servers = self.known.iter().flat_map(|a| a.holder.servers().cloned());
         self.holders = servers.collect();
@@ -57,19 +63,31 @@ impl Memory {
         for (address, _) in &confirmed {
             self.moves.succeeded(address, now);
         }
+        let mut older_since = std::mem::take(&mut self.addresses.older_since);
+        older_since.retain(|id, _| listed.iter().any(|address| address.id == *id));
         for address in &mut listed {
-            // Where it has been moved since the list was made, it is where that has left it.
-            let same = |known: &&ExternalAddress| known.id == address.id;
-            let known = self.addresses.known.iter().find(same);
-            let is_confirmed = confirmed.iter().any(|(id, _)| *id == address.id);
-            let is_newer = |known: &&ExternalAddress| match (known.revision, address.revision) {
-                (Some(known), Some(listed)) => known > listed,
-                _ => !is_confirmed && self.moves.is_moved_since(&address.id, asked),
+            let is_same = |known: &&ExternalAddress| known.id == address.id;
+            let Some(known) = self.addresses.known.iter().find(is_same) else {
+                continue;
             };
-            if let Some(known) = known.filter(is_newer) {
+            // Where it has been moved since the list was made, it is where that has left it.
+            let is_newer = match (known.revision, address.revision) {
+                (Some(known), Some(listed)) => known > listed,
+                _ => {
+                    self.moves.is_moved_since(&address.id, asked)
+                        && !confirmed.iter().any(|(id, _)| *id == address.id)
+                }
+            };
+            if !is_newer {
+                older_since.remove(&address.id);
+                continue;
+            }
+            let since = *older_since.entry(address.id.clone()).or_insert(asked);
+            if asked.since(since) <= Addresses::LISTS_LAG_BY {
                 *address = known.clone();
             }
         }
+        self.addresses.older_since = older_since;
         self.addresses.known = listed;
         self.addresses.asked = Some(asked);
         self.addresses.note_holders();

@@ -387,6 +387,25 @@ fn at_revision(world: &mut World, revision: Option<u64>, holder: &str) {
 }
 
 #[test]
+fn an_older_revision_is_true_once_it_has_been_listed_for_two_minutes() {
+    let mut world = World::floor(2);
+    world.serving(&["a", "b"]);
+    at_revision(&mut world, Some(7), "a");
+    // The cloud's database was restored: it is free, at a lower revision.
+    at_revision(&mut world, Some(0), "");
+    world.does("");
+    world.wait(120);
+    for name in ["a", "b"] {
+        world.free(name, 1);
+    }
+    at_revision(&mut world, Some(0), "");
+    world.does("");
+    world.wait(1);
+    at_revision(&mut world, Some(0), "");
+    world.does("move f nobody->a free");
+}
+
+#[test]
 fn a_move_that_a_list_confirms_is_not_taken_back_by_it() {
     let mut world = World::floor(2);
     world.serving(&["a", "b"]);

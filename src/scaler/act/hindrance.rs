@@ -45,9 +45,6 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
         if self.is_tried_since(&object, listed) {
             return Some(SkipReason::TriedSince);
         }
-        if !self.is_still_wanted(action, now) {
-            return Some(SkipReason::Superseded);
-        }
         match action {
             Action::Delete { after, .. }
                 if !after.iter().all(|id| self.agenda.moved.contains(id)) =>
@@ -57,6 +54,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
             Action::Create { .. } if self.creation_has_to_wait(now) => {
                 Some(SkipReason::CreationFailed)
             }
+            _ if !self.is_still_wanted(action, now) => Some(SkipReason::Superseded),
             _ => None,
         }
     }
