@@ -6,7 +6,7 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 seconds=${1:-3600}
-needed=720
+needed=480
 scenarios=("floor reached and kept" "termination" "server in ERROR" "done for one answer" "moved from a hung holder" "never came up")
 # With so many seconds these as well.
 needed_for_more=840
