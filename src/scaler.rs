@@ -19,7 +19,7 @@ pub use parts::{Clock, Observer, Parts, Probes};
 
 use crate::cloud::{Calls, Catalogue, CloudError, NetworkNames, Port, Service};
 use crate::pool::{
-    Action, CycleStep, Lists, Measure, Memory, Moment, Phase, Plan, ProbeFailure, ReplicaId,
+    Action, CycleStep, Lists, Measure, Memory, Moment, Plan, ProbeFailure, ReplicaId, ReplicaState,
     SERVED_KEY, Snapshot, Supply, Words, plan,
 };
 use act::{Agenda, Cooldowns, Ground, Object};
@@ -276,8 +276,10 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
             .records()
             .zip(self.plan.assessment.replicas.iter())
             .any(|(record, assessed)| {
-                matches!(assessed.phase, Phase::Checking | Phase::Finishing { .. })
-                    || (assessed.address.is_some() && record.last_probe.is_none())
+                matches!(
+                    assessed.state,
+                    ReplicaState::Checking | ReplicaState::Finishing { .. }
+                ) || (assessed.address.is_some() && record.last_probe.is_none())
             })
     }
 

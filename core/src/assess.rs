@@ -10,7 +10,7 @@ use std::time::Duration;
 
 /// What a replica is at a moment, from the list and its answers together.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Phase {
+pub enum ReplicaState {
     /// Being deleted.
     Leaving,
     /// On its way: the cloud has not finished it.
@@ -47,7 +47,7 @@ pub enum Phase {
     },
 }
 
-names!(Phase {
+names!(ReplicaState {
     Self::Leaving => "leaving",
     Self::Creating(_) => "creating",
     Self::Starting => "starting",
@@ -61,7 +61,7 @@ names!(Phase {
     Self::Unknown { .. } => "unknown",
 });
 
-impl Phase {
+impl ReplicaState {
     /// Whether it answers.
     #[must_use]
     pub fn answers(&self) -> bool {
@@ -80,7 +80,7 @@ pub struct Assessed {
     /// Its name.
     pub name: Arc<str>,
     /// What it is.
-    pub phase: Phase,
+    pub state: ReplicaState,
     /// What it adds to the available resources.
     pub counts: u64,
     /// The operator's lock.
@@ -109,12 +109,12 @@ pub struct Assessment {
 }
 
 impl Assessment {
-    /// How many replicas are in each phase; phases without any are absent.
+    /// How many replicas are in each state; states without any are absent.
     #[must_use]
-    pub fn by_phase(&self) -> BTreeMap<&'static str, usize> {
+    pub fn by_state(&self) -> BTreeMap<&'static str, usize> {
         let mut counts = BTreeMap::new();
         for replica in self.replicas.iter() {
-            *counts.entry(replica.phase.name()).or_default() += 1;
+            *counts.entry(replica.state.name()).or_default() += 1;
         }
         counts
     }
@@ -126,22 +126,22 @@ impl Assessment {
         self.replicas.get(index)
     }
 
-    /// The phase of a replica of the pool.
+    /// The state of a replica of the pool.
     #[must_use]
-    pub fn phase(&self, id: &ReplicaId) -> Option<&Phase> {
-        self.replica(id).map(|r| &r.phase)
+    pub fn state(&self, id: &ReplicaId) -> Option<&ReplicaState> {
+        self.replica(id).map(|r| &r.state)
     }
 
     /// How many replicas the cloud has not finished.
     pub(super) fn creating(&self) -> u64 {
-        let creating = |r: &&Assessed| matches!(r.phase, Phase::Creating(_));
+        let creating = |r: &&Assessed| matches!(r.state, ReplicaState::Creating(_));
         self.replicas.iter().filter(creating).count() as u64
     }
 
     /// Whether any replica answers now.
     #[must_use]
     pub fn anyone_answers(&self) -> bool {
-        self.replicas.iter().any(|r| r.phase.answers())
+        self.replicas.iter().any(|r| r.state.answers())
     }
 }
 
@@ -151,12 +151,12 @@ pub fn assess(policy: &Policy, memory: &Memory, now: Moment) -> Assessment {
     let replicas: Vec<Assessed> = memory
         .records()
         .map(|record| {
-            let phase = phase(policy, memory.clocks(), record, now);
+            let state = state(policy, memory.clocks(), record, now);
             Assessed {
                 id: record.server.id.clone(),
                 name: Arc::clone(&record.name),
-                counts: count(policy, &phase),
-                phase,
+                counts: count(policy, &state),
+                state,
                 locked: record.server.locked,
                 has_served: record.has_served,
                 age: memory.age(record, now),
@@ -172,7 +172,7 @@ pub fn assess(policy: &Policy, memory: &Memory, now: Moment) -> Assessment {
         awaited.saturating_mul(policy.capacity.get()),
         u64::saturating_add,
     );
-    let ready = replicas.iter().map(|r| ready(&r.phase));
+    let ready = replicas.iter().map(|r| ready(&r.state));
     let ready = ready.fold(0, u64::saturating_add);
     Assessment {
         at: now,
@@ -183,79 +183,81 @@ pub fn assess(policy: &Policy, memory: &Memory, now: Moment) -> Assessment {
     }
 }
 
-pub(super) fn count(policy: &Policy, phase: &Phase) -> u64 {
-    match phase {
-        Phase::Creating(_) | Phase::Starting | Phase::Checking => policy.capacity.get(),
-        Phase::Serving { free } => *free,
-        Phase::Unknown { counted } | Phase::Finishing { counted } => *counted,
-        Phase::Leaving
-        | Phase::Finished
-        | Phase::Unreachable { .. }
-        | Phase::Failed(_)
-        | Phase::Held => 0,
+pub(super) fn count(policy: &Policy, state: &ReplicaState) -> u64 {
+    match state {
+        ReplicaState::Creating(_) | ReplicaState::Starting | ReplicaState::Checking => {
+            policy.capacity.get()
+        }
+        ReplicaState::Serving { free } => *free,
+        ReplicaState::Unknown { counted } | ReplicaState::Finishing { counted } => *counted,
+        ReplicaState::Leaving
+        | ReplicaState::Finished
+        | ReplicaState::Unreachable { .. }
+        | ReplicaState::Failed(_)
+        | ReplicaState::Held => 0,
     }
 }
 
 /// What can be taken now: nothing that is only promised counts here.
-fn ready(phase: &Phase) -> u64 {
-    match phase {
-        Phase::Serving { free } => *free,
-        Phase::Creating(_)
-        | Phase::Starting
-        | Phase::Checking
-        | Phase::Unknown { .. }
-        | Phase::Leaving
-        | Phase::Finishing { .. }
-        | Phase::Finished
-        | Phase::Unreachable { .. }
-        | Phase::Failed(_)
-        | Phase::Held => 0,
+fn ready(state: &ReplicaState) -> u64 {
+    match state {
+        ReplicaState::Serving { free } => *free,
+        ReplicaState::Creating(_)
+        | ReplicaState::Starting
+        | ReplicaState::Checking
+        | ReplicaState::Unknown { .. }
+        | ReplicaState::Leaving
+        | ReplicaState::Finishing { .. }
+        | ReplicaState::Finished
+        | ReplicaState::Unreachable { .. }
+        | ReplicaState::Failed(_)
+        | ReplicaState::Held => 0,
     }
 }
 
-pub(super) fn phase(policy: &Policy, clocks: Clocks, record: &Record, now: Moment) -> Phase {
+pub(super) fn state(policy: &Policy, clocks: Clocks, record: &Record, now: Moment) -> ReplicaState {
     if record.delete_accepted.is_some() {
-        return Phase::Leaving;
+        return ReplicaState::Leaving;
     }
     match &record.server.state {
-        ServerState::Leaving => Phase::Leaving,
-        ServerState::Creating(why) => Phase::Creating(*why),
-        ServerState::Failed(how) if record.is_lost(policy) => Phase::Failed(*how),
+        ServerState::Leaving => ReplicaState::Leaving,
+        ServerState::Creating(why) => ReplicaState::Creating(*why),
+        ServerState::Failed(how) if record.is_lost(policy) => ReplicaState::Failed(*how),
         // The replica's own word counts for more than the cloud's.
-        ServerState::Failed(_) => match running_phase(policy, clocks, record, now) {
-            Phase::Starting => Phase::Checking,
+        ServerState::Failed(_) => match running_state(policy, clocks, record, now) {
+            ReplicaState::Starting => ReplicaState::Checking,
             other => other,
         },
-        ServerState::Held(_) => Phase::Held,
-        ServerState::Unknown => Phase::Unknown {
+        ServerState::Held(_) => ReplicaState::Held,
+        ServerState::Unknown => ReplicaState::Unknown {
             counted: record.frozen_count,
         },
-        ServerState::Running(_) => running_phase(policy, clocks, record, now),
+        ServerState::Running(_) => running_state(policy, clocks, record, now),
     }
 }
 
-fn running_phase(policy: &Policy, clocks: Clocks, record: &Record, now: Moment) -> Phase {
+fn running_state(policy: &Policy, clocks: Clocks, record: &Record, now: Moment) -> ReplicaState {
     let active_for = clocks.active_for(record, now);
     let grace_is_over = active_for >= policy.startup_grace;
     let silent = record.is_silent(policy);
     match record.answer.filter(|_| !silent) {
-        Some(answer) if !answer.termination => Phase::Serving { free: answer.free },
+        Some(answer) if !answer.termination => ReplicaState::Serving { free: answer.free },
         // A status script often says "delete me" while its service is still starting. What it
         // said by then is not held against it: it has to say so once more.
         Some(_) if record.done_in_a_row >= policy.termination_confirmations => {
             // What it said long ago, before this thread stood still, it has to say again.
             let asked = record.done_asked.unwrap_or_default();
             if now.since(asked) <= policy.asked_within() {
-                Phase::Finished
+                ReplicaState::Finished
             } else {
-                Phase::Finishing { counted: 0 }
+                ReplicaState::Finishing { counted: 0 }
             }
         }
-        Some(_) if record.done_in_a_row > 0 => Phase::Finishing {
+        Some(_) if record.done_in_a_row > 0 => ReplicaState::Finishing {
             counted: record.free_before.unwrap_or(policy.capacity.get()),
         },
-        Some(_) => Phase::Starting,
-        None if !record.has_come_up() && !grace_is_over => Phase::Starting,
+        Some(_) => ReplicaState::Starting,
+        None if !record.has_come_up() && !grace_is_over => ReplicaState::Starting,
         None if silent => {
             let silent_since = record.unreachable_since.unwrap_or(now);
             // The time that it was given to start is not held against it.
@@ -265,8 +267,8 @@ fn running_phase(policy: &Policy, clocks: Clocks, record: &Record, now: Moment) 
             } else {
                 silent_since.max(grace_end)
             };
-            Phase::Unreachable { since }
+            ReplicaState::Unreachable { since }
         }
-        None => Phase::Checking,
+        None => ReplicaState::Checking,
     }
 }

@@ -1,7 +1,8 @@
 //! What one assessment of the pool sees otherwise than the one before.
 
 use super::{
-    Assessed, Assessment, Became, Event, Memory, Phase, Record, ServerState, Subject, short_text,
+    Assessed, Assessment, Became, Event, Memory, Record, ReplicaState, ServerState, Subject,
+    short_text,
 };
 use std::cmp::Ordering;
 use std::time::Duration;
@@ -22,7 +23,7 @@ pub fn changes(
     let is_first = *before == Assessment::default();
     let is_found = is_first && after.replicas.len() > MANY;
     if is_found {
-        events.push(Event::Found(after.by_phase().into_iter().collect()));
+        events.push(Event::Found(after.by_state().into_iter().collect()));
     }
     let mut gone = Vec::new();
     let mut old = before.replicas.iter().peekable();
@@ -35,12 +36,12 @@ pub fn changes(
         if now.has_served && !had_served && record.created_since_start {
             came_up.push(now.age);
         }
-        let state = past.map(|past| past.phase.name());
-        if is_found || state == Some(now.phase.name()) {
+        let state = past.map(|past| past.state.name());
+        if is_found || state == Some(now.state.name()) {
             continue;
         }
         let became = Became {
-            phase: now.phase.clone(),
+            state: now.state.clone(),
             detail: detail(now, record),
         };
         let replica = subject(now);
@@ -53,7 +54,7 @@ pub fn changes(
     let since = after.at.since(before.at);
     events.extend(gone.into_iter().map(|past| Event::Gone {
         replica: subject(past),
-        state: past.phase.name(),
+        state: past.state.name(),
         deleted: memory.deleted_for(&past.id),
         age: past.age.saturating_add(since),
     }));
@@ -69,24 +70,24 @@ fn subject(assessed: &Assessed) -> Subject {
 
 /// What belongs to a state, in words.
 fn detail(assessed: &Assessed, record: &Record) -> String {
-    match (&assessed.phase, &record.server.state) {
-        (Phase::Serving { free }, _) => format!(" ({free} free)"),
-        (Phase::Finishing { .. }, _) => {
+    match (&assessed.state, &record.server.state) {
+        (ReplicaState::Serving { free }, _) => format!(" ({free} free)"),
+        (ReplicaState::Finishing { .. }, _) => {
             " (it reported termination=true, and is asked once more)".to_owned()
         }
-        (Phase::Finished, _) => " (it reported termination=true)".to_owned(),
-        (Phase::Unreachable { .. }, _) => match &record.last_failure {
+        (ReplicaState::Finished, _) => " (it reported termination=true)".to_owned(),
+        (ReplicaState::Unreachable { .. }, _) => match &record.last_failure {
             Some(failure) => format!(" ({} probes failed: {failure})", record.failures),
             None => String::new(),
         },
-        (Phase::Failed(how), _) => {
+        (ReplicaState::Failed(how), _) => {
             let how = format!("{how:?}").to_lowercase();
             match record.fault.as_deref().filter(|fault| !fault.is_empty()) {
                 Some(fault) => format!(" ({how}: {})", short_text(fault)),
                 None => format!(" ({how})"),
             }
         }
-        (Phase::Held, ServerState::Held(state)) => format!(" ({state}): it is left alone"),
+        (ReplicaState::Held, ServerState::Held(state)) => format!(" ({state}): it is left alone"),
         _ => String::new(),
     }
 }

@@ -1,7 +1,8 @@
 //! What happened: one closed type from the decision to the log, the rings, the metrics and the page.
 
 use super::{
-    Action, BackoffCause, Blocked, CloudTime, DeleteReason, Moment, OddClock, Phase, ReplicaId,
+    Action, BackoffCause, Blocked, CloudTime, DeleteReason, Moment, OddClock, ReplicaId,
+    ReplicaState,
 };
 use crate::names;
 use std::collections::VecDeque;
@@ -21,7 +22,7 @@ pub struct Subject {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Became {
     /// Its state.
-    pub phase: Phase,
+    pub state: ReplicaState,
     /// What belongs to the state, in words: why it failed, what its last probe came to. Empty: nothing.
     pub detail: String,
 }
@@ -338,8 +339,8 @@ impl Event {
     #[must_use]
     pub fn states(&self) -> (Option<&'static str>, Option<&'static str>) {
         match self {
-            Self::New(_, became) => (None, Some(became.phase.name())),
-            Self::State(_, before, became) => (Some(before), Some(became.phase.name())),
+            Self::New(_, became) => (None, Some(became.state.name())),
+            Self::State(_, before, became) => (Some(before), Some(became.state.name())),
             Self::Gone { state, .. } => (Some(state), None),
             _ => (None, None),
         }
@@ -480,7 +481,7 @@ mod tests {
             name: "a".into(),
         };
         let became = Became {
-            phase: Phase::Starting,
+            state: ReplicaState::Starting,
             detail: String::new(),
         };
         let entry = |event| Entry {

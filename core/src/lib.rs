@@ -38,7 +38,7 @@ mod trial;
 mod words;
 
 pub use answer::{Answer, ProbeFailure, ProbeResult};
-pub use assess::{Assessed, Assessment, Phase, assess};
+pub use assess::{Assessed, Assessment, ReplicaState, assess};
 pub use backoff::{Backoff, BackoffCause, CreateFailure};
 pub use builds::Builds;
 pub use changes::changes;

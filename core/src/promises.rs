@@ -3,7 +3,7 @@
 //! The scaler checks each plan against them before it applies it, and so do the tests.
 
 use super::{
-    Action, Assessment, DeleteReason, Holder, Memory, Moment, Phase, Plan, Policy, ReplicaId,
+    Action, Assessment, DeleteReason, Holder, Memory, Moment, Plan, Policy, ReplicaId, ReplicaState,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -58,8 +58,10 @@ pub fn violations(
                 address, from, to, ..
             } => {
                 found.extend(bad_source(&plan.assessment, &address.holder, from.as_ref()));
-                if !matches!(plan.assessment.phase(to), Some(Phase::Serving { .. }))
-                    || !served.insert(to.clone())
+                if !matches!(
+                    plan.assessment.state(to),
+                    Some(ReplicaState::Serving { .. })
+                ) || !served.insert(to.clone())
                 {
                     found.insert(Violation::AddressGivenToUnfit);
                 }
@@ -119,9 +121,9 @@ fn terminates_too_many(policy: &Policy, memory: &Memory, plan: &Plan) -> bool {
         _ => false,
     };
     let hasty = plan.actions.iter().filter(is_hasty).count();
-    let is_there = |phase: &&Phase| **phase != Phase::Leaving;
-    let phases = plan.assessment.replicas.iter().map(|r| &r.phase);
-    hasty >= 3 && hasty * 2 > phases.filter(is_there).count()
+    let is_there = |state: &&ReplicaState| **state != ReplicaState::Leaving;
+    let states = plan.assessment.replicas.iter().map(|r| &r.state);
+    hasty >= 3 && hasty * 2 > states.filter(is_there).count()
 }
 
 fn bad_source(
@@ -134,13 +136,13 @@ fn bad_source(
         (Holder::Server(id), Some(from)) => {
             id == from
                 && matches!(
-                    assessment.phase(id),
+                    assessment.state(id),
                     Some(
-                        Phase::Finished
-                            | Phase::Unreachable { .. }
-                            | Phase::Failed(_)
-                            | Phase::Creating(_)
-                            | Phase::Starting
+                        ReplicaState::Finished
+                            | ReplicaState::Unreachable { .. }
+                            | ReplicaState::Failed(_)
+                            | ReplicaState::Creating(_)
+                            | ReplicaState::Starting
                     )
                 )
         }
@@ -156,7 +158,7 @@ fn bad_deletion(
     replica: &ReplicaId,
     reason: DeleteReason,
 ) -> Option<Violation> {
-    let (Some(record), Some(phase)) = (memory.record(replica), assessment.phase(replica)) else {
+    let (Some(record), Some(state)) = (memory.record(replica), assessment.state(replica)) else {
         return Some(Violation::StrangerTouched);
     };
     let never_served = record.certainly_never_served(memory.instance(), false);
@@ -166,31 +168,31 @@ fn bad_deletion(
     let fits = !record.server.locked
         && !is_needed
         && memory.is_listed(record)
-        && match phase {
-            Phase::Failed(_) => {
+        && match state {
+            ReplicaState::Failed(_) => {
                 let unheard = record.has_served && answers && record.probe_address().is_some();
                 matches!(reason, DeleteReason::Error | DeleteReason::Stopped) && !unheard
             }
-            Phase::Finished => {
+            ReplicaState::Finished => {
                 reason == DeleteReason::Termination
                     && record.done_in_a_row >= policy.termination_confirmations
             }
-            Phase::Creating(_) => {
+            ReplicaState::Creating(_) => {
                 reason == DeleteReason::StartupTimeout
                     && !record.may_have_run
                     && !record.server.marks.served
             }
-            Phase::Starting => reason == DeleteReason::StartupTimeout && never_served,
-            Phase::Unreachable { .. } => match reason {
+            ReplicaState::Starting => reason == DeleteReason::StartupTimeout && never_served,
+            ReplicaState::Unreachable { .. } => match reason {
                 DeleteReason::StartupTimeout => never_served,
                 other => other == DeleteReason::UnreachableTimeout,
             },
-            Phase::Serving { .. }
-            | Phase::Finishing { .. }
-            | Phase::Checking
-            | Phase::Held
-            | Phase::Unknown { .. }
-            | Phase::Leaving => false,
+            ReplicaState::Serving { .. }
+            | ReplicaState::Finishing { .. }
+            | ReplicaState::Checking
+            | ReplicaState::Held
+            | ReplicaState::Unknown { .. }
+            | ReplicaState::Leaving => false,
         };
     (!fits).then_some(Violation::ProtectedReplicaDeleted)
 }
@@ -224,7 +226,7 @@ fn bad_creation(
     let counts = assessment.replicas.iter().filter(|replica| {
         let record = memory.record(&replica.id);
         let since = record.and_then(|record| record.leaving_since);
-        !(replica.phase == Phase::Leaving && since.is_some_and(is_stuck))
+        !(replica.state == ReplicaState::Leaving && since.is_some_and(is_stuck))
     });
     let pool = (counts.count() as u64).saturating_add(memory.awaited(now));
     if policy

@@ -3,7 +3,8 @@
 
 use super::words::{are, counted};
 use super::{
-    BackoffCause, Blocked, CreateBlock, DeleteBlock, Moment, MoveBlock, MoveReason, Phase, Snapshot,
+    BackoffCause, Blocked, CreateBlock, DeleteBlock, Moment, MoveBlock, MoveReason, ReplicaState,
+    Snapshot,
 };
 use crate::names;
 use std::fmt;
@@ -440,22 +441,22 @@ impl Judge<'_> {
         let assessment = &self.snapshot.plan.assessment;
         let (mut down, mut unknown, mut of) = (0, 0, 0);
         for replica in assessment.replicas.iter() {
-            match replica.phase {
-                Phase::Unreachable { .. } | Phase::Failed(_) => {
+            match replica.state {
+                ReplicaState::Unreachable { .. } | ReplicaState::Failed(_) => {
                     down += 1;
                     of += 1;
                 }
-                Phase::Unknown { .. } => {
+                ReplicaState::Unknown { .. } => {
                     unknown += 1;
                     of += 1;
                 }
-                Phase::Creating(_) | Phase::Leaving => {}
-                Phase::Starting
-                | Phase::Checking
-                | Phase::Serving { .. }
-                | Phase::Finishing { .. }
-                | Phase::Finished
-                | Phase::Held => of += 1,
+                ReplicaState::Creating(_) | ReplicaState::Leaving => {}
+                ReplicaState::Starting
+                | ReplicaState::Checking
+                | ReplicaState::Serving { .. }
+                | ReplicaState::Finishing { .. }
+                | ReplicaState::Finished
+                | ReplicaState::Held => of += 1,
             }
         }
         if down > 0 {

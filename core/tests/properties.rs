@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use simplescalevm_core::{
     Action, Answer, Blocked, CreateBlock, Creating, DeleteBlock, DeleteReason, Failed, Holder,
-    Listing, Memory, Moment, Phase, Plan, Policy, ReplicaId, Server, ServerState, plan, violations,
+    Listing, Memory, Moment, Plan, Policy, ReplicaId, ReplicaState, Server, ServerState, plan,
+    violations,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -143,12 +144,14 @@ fn check_sums(policy: &Policy, memory: &Memory, made: &Plan, now: Moment) -> Tes
     let most = u128::from(u64::MAX);
     prop_assert_eq!(u128::from(seen.available), sum.min(most));
     for replica in seen.replicas.iter() {
-        let right = match replica.phase {
-            Phase::Serving { free } => replica.counts == free,
-            Phase::Creating(_) | Phase::Starting | Phase::Checking => {
+        let right = match replica.state {
+            ReplicaState::Serving { free } => replica.counts == free,
+            ReplicaState::Creating(_) | ReplicaState::Starting | ReplicaState::Checking => {
                 u128::from(replica.counts) == capacity
             }
-            Phase::Unknown { counted } | Phase::Finishing { counted } => replica.counts == counted,
+            ReplicaState::Unknown { counted } | ReplicaState::Finishing { counted } => {
+                replica.counts == counted
+            }
             _ => replica.counts == 0,
         };
         prop_assert!(right, "{replica:?}");

@@ -103,7 +103,7 @@ fn in_words(snapshot: &Snapshot) -> String {
     for replica in assessment.replicas.iter() {
         text.push_str(&format!(
             "  {:<12} counts {:<4} {}\n",
-            replica.phase.name(),
+            replica.state.name(),
             replica.counts,
             words.replica(&replica.id)
         ));

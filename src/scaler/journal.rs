@@ -8,9 +8,9 @@ use super::log::write;
 use crate::cloud::CloudError;
 use crate::pool::{
     Action, Assessment, Blocked, Boots, CloudTime, Counters, Doing, Entry, Event, Events, Failure,
-    Incident, Inquiry, Measure, Memory, Moment, Numbers, Phase, Plan, Policy, ProbeResult, Record,
-    Recovery, ReplicaId, Server, SkipReason, Snapshot, Subject, Violation, Words, changes,
-    short_text,
+    Incident, Inquiry, Measure, Memory, Moment, Numbers, Plan, Policy, ProbeResult, Record,
+    Recovery, ReplicaId, ReplicaState, Server, SkipReason, Snapshot, Subject, Violation, Words,
+    changes, short_text,
 };
 use std::collections::{BTreeSet, VecDeque};
 use std::error::Error;
@@ -243,13 +243,13 @@ impl Journal {
             self.note(context, Event::ClockJump(odd));
         }
         for (record, assessed) in memory.records().zip(plan.assessment.replicas.iter()) {
-            let (once, event) = match assessed.phase {
-                Phase::Leaving if record.is_stuck_leaving(context.when.0) => {
+            let (once, event) = match assessed.state {
+                ReplicaState::Leaving if record.is_stuck_leaving(context.when.0) => {
                     let was_counted = policy.max_count.is_some();
                     let event = Event::StuckDeleting(of_record(record), was_counted);
                     (Once::StuckDeleting, event)
                 }
-                Phase::Serving { free } if free > policy.capacity.get() => {
+                ReplicaState::Serving { free } if free > policy.capacity.get() => {
                     let event = Event::OverCapacity {
                         replica: of_record(record),
                         free,
@@ -479,7 +479,7 @@ fn of_record(record: &Record) -> Subject {
 
 fn numbers(policy: &Policy, plan: &Plan) -> Numbers {
     let assessment = &plan.assessment;
-    let is_there = |r: &&crate::pool::Assessed| r.phase != Phase::Leaving;
+    let is_there = |r: &&crate::pool::Assessed| r.state != ReplicaState::Leaving;
     let replicas = assessment.replicas.iter().filter(is_there).count();
     let replicas = u64::try_from(replicas).unwrap_or(u64::MAX);
     let replicas = replicas.saturating_add(assessment.awaited);

@@ -1,6 +1,6 @@
 //! Events as log lines: a sentence, and the same as named fields for `LOG_FORMAT=json`.
 
-use crate::pool::{Blocked, CreateBlock, Entry, Event, Phase};
+use crate::pool::{Blocked, CreateBlock, Entry, Event, ReplicaState};
 use log::kv::{self, Key, Value, VisitSource};
 use log::{Level, Record};
 
@@ -51,11 +51,13 @@ fn is_warning(event: &Event) -> bool {
             }
         ),
         // A creation has come to nothing, or somebody has put a broken server into the pool.
-        Event::New(_, became) => matches!(became.phase, Phase::Failed(_)),
+        Event::New(_, became) => matches!(became.state, ReplicaState::Failed(_)),
         // What served is lost to callers, and nothing of this daemon's doing.
         Event::State(_, _, became) => matches!(
-            became.phase,
-            Phase::Unreachable { .. } | Phase::Failed(_) | Phase::Unknown { .. }
+            became.state,
+            ReplicaState::Unreachable { .. }
+                | ReplicaState::Failed(_)
+                | ReplicaState::Unknown { .. }
         ),
         Event::Gone { deleted, .. } => deleted.is_none(),
         Event::Incomplete(_)

@@ -1,7 +1,7 @@
 //! The pool as it is, as gauges.
 
 use super::DaemonInfo;
-use crate::pool::{Blocked, Health, Holder, Moment, MoveReason, Phase, Snapshot};
+use crate::pool::{Blocked, Health, Holder, Moment, MoveReason, ReplicaState, Snapshot};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -87,9 +87,9 @@ pub(super) fn gauges(
         "The daemon's version",
         vec![(("version", facts.version), 1)],
     );
-    let by_phase = assessment.by_phase();
-    let states = Phase::NAMES.iter().map(|name| {
-        let count = by_phase.get(name).copied().unwrap_or_default();
+    let by_state = assessment.by_state();
+    let states = ReplicaState::NAMES.iter().map(|name| {
+        let count = by_state.get(name).copied().unwrap_or_default();
         (("state", *name), count)
     });
     labelled("replicas", "Replicas by state", states.collect());

@@ -1,6 +1,6 @@
 //! The pool over the last hours, in memory of a fixed size, for the page's chart.
 
-use crate::pool::{CloudTime, Moment, Phase, Snapshot, Supply, utc};
+use crate::pool::{CloudTime, Moment, ReplicaState, Snapshot, Supply, utc};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use std::time::Duration;
 const FINE: (u64, usize) = (10, 360);
 const COARSE: (u64, usize) = (60, 1_440);
 
-const PHASES: usize = Phase::NAMES.len();
+const STATES: usize = ReplicaState::NAMES.len();
 
 /// The pool at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub(super) struct Sample {
     ready: u32,
     available: u32,
     floor: u32,
-    by_phase: [u16; PHASES],
+    by_state: [u16; STATES],
     time: Times,
 }
 
@@ -60,10 +60,12 @@ impl Default for History {
 
 impl Sample {
     fn of(snapshot: &Snapshot) -> Self {
-        let mut by_phase = [0_u16; PHASES];
+        let mut by_state = [0_u16; STATES];
         for replica in snapshot.plan.assessment.replicas.iter() {
-            let index = Phase::NAMES.iter().position(|n| *n == replica.phase.name());
-            if let Some(count) = index.and_then(|index| by_phase.get_mut(index)) {
+            let index = ReplicaState::NAMES
+                .iter()
+                .position(|n| *n == replica.state.name());
+            if let Some(count) = index.and_then(|index| by_state.get_mut(index)) {
                 *count = count.saturating_add(1);
             }
         }
@@ -72,7 +74,7 @@ impl Sample {
             ready: narrow(snapshot.plan.assessment.ready),
             available: narrow(snapshot.plan.assessment.available),
             floor: narrow(snapshot.floor),
-            by_phase,
+            by_state,
             time: Times::default(),
         }
     }
@@ -183,7 +185,7 @@ pub(super) fn view(samples: &[Sample], now: Moment, cloud_now: Option<CloudTime>
             now.since(at).as_secs(),
             sample.available,
             sample.floor,
-            sample.by_phase,
+            sample.by_state,
             sample.ready,
             seconds(sample.time.watched),
             seconds(sample.time.below),
@@ -196,7 +198,7 @@ pub(super) fn view(samples: &[Sample], now: Moment, cloud_now: Option<CloudTime>
             "seconds_ago", "available", "floor", "replicas", "ready", "seconds_watched",
             "seconds_below_floor", "seconds_without_ready_resource",
         ],
-        "states": Phase::NAMES,
+        "states": ReplicaState::NAMES,
         "steps_seconds": [COARSE.0, FINE.0],
         "samples": samples.collect::<Vec<_>>(),
     })

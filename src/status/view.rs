@@ -5,7 +5,7 @@ use super::view_events::{IN_STATUS, event_view};
 use super::view_plan::{blocked_view, going_because, plan_view};
 use crate::pool::{
     Backoff, Blocked, Creating, DeleteReason, ExternalAddress, Failed, Finding, Health, Holder,
-    Incident, Moment, Phase, ProbeFailure, Record, ReplicaId, ServerState, Snapshot, Words,
+    Incident, Moment, ProbeFailure, Record, ReplicaId, ReplicaState, ServerState, Snapshot, Words,
     delete_reason, shown, surplus_in_words, utc, visible,
 };
 use serde::Serialize;
@@ -193,8 +193,8 @@ fn settings_view(facts: &DaemonInfo) -> Map<String, Value> {
 
 /// Every state is there, so that a reader need not know which may be absent.
 fn by_state(snapshot: &Snapshot) -> Map<String, Value> {
-    let counts = snapshot.plan.assessment.by_phase();
-    Phase::NAMES
+    let counts = snapshot.plan.assessment.by_state();
+    ReplicaState::NAMES
         .iter()
         .map(|name| ((*name).to_owned(), json!(counts.get(name).unwrap_or(&0))))
         .collect()
@@ -265,8 +265,8 @@ fn replicas_view<'a>(
         let answer = record.and_then(|r| r.answer);
         let last_probe = record.and_then(|r| r.last_probe);
         let failure = record.and_then(|r| r.last_failure.as_ref());
-        let unreachable_since = match assessed.phase {
-            Phase::Unreachable { since } => Some(since),
+        let unreachable_since = match assessed.state {
+            ReplicaState::Unreachable { since } => Some(since),
             _ => record.and_then(|r| r.unreachable_since),
         };
         let reason = going.get(id);
@@ -296,7 +296,7 @@ fn replicas_view<'a>(
             outdated: record.and_then(|r| snapshot.is_outdated(r)),
             reason: reason.map(DeleteReason::name),
             reason_text: reason.map(|r| delete_reason(*r)),
-            state: assessed.phase.name(),
+            state: assessed.state.name(),
             termination: answer.map(|a| a.termination),
             unreachable_seconds: unreachable_since.map(since),
         }

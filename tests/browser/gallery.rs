@@ -3,8 +3,9 @@
 use simplescalevm::pool::{
     Action, Answer, BackoffCause, Became, Blocked, CloudTime, Counters, CreateBlock, CreateFailure,
     Creating, DeleteReason, Entry, Event, Events, ExternalAddress, ExternalAddressId, Failed,
-    Failure, Holder, Incident, Listing, Lists, Memory, Moment, MoveReason, Numbers, Phase, Policy,
-    ProbeFailure, ProbeResult, ReplicaId, Server, ServerState, Snapshot, Subject, Supply, plan,
+    Failure, Holder, Incident, Listing, Lists, Memory, Moment, MoveReason, Numbers, Policy,
+    ProbeFailure, ProbeResult, ReplicaId, ReplicaState, Server, ServerState, Snapshot, Subject,
+    Supply, plan,
 };
 use simplescalevm::status::{Board, DaemonInfo, StatusServer, StatusSettings};
 use std::net::IpAddr;
@@ -300,8 +301,8 @@ fn events(day: Day, second: u64) -> Events {
         };
         acted(action, Some(number), Ok(()))
     };
-    let became = |phase| Became {
-        phase,
+    let became = |state| Became {
+        state,
         detail: String::new(),
     };
     let created = "the floor is 16)";
@@ -314,13 +315,20 @@ fn events(day: Day, second: u64) -> Events {
     keep(
         9_198,
         (22, 22),
-        Event::New(subject(5), became(Phase::Creating(Creating::Building))),
+        Event::New(
+            subject(5),
+            became(ReplicaState::Creating(Creating::Building)),
+        ),
         "replica gateway-5: new, creating",
     );
     keep(
         9_150,
         (22, 22),
-        Event::State(subject(5), "starting", became(Phase::Serving { free: 8 })),
+        Event::State(
+            subject(5),
+            "starting",
+            became(ReplicaState::Serving { free: 8 }),
+        ),
         "replica gateway-5: starting -> serving (8 free)",
     );
     let done_itself = "(termination: it reported termination=true)";
@@ -355,7 +363,7 @@ fn events(day: Day, second: u64) -> Events {
         &format!("create 1 replica (15 resources available, {created}"),
     );
     if day == Day::Bad {
-        let silent = Phase::Unreachable {
+        let silent = ReplicaState::Unreachable {
             since: at(second - 300),
         };
         keep(

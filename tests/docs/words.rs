@@ -3,7 +3,8 @@
 use crate::{read, root};
 use simplescalevm::config::variables;
 use simplescalevm::pool::{
-    BackoffCause, Blocked, CloudErrorKind, DeleteReason, Event, Phase, ProbeFailure, SkipReason,
+    BackoffCause, Blocked, CloudErrorKind, DeleteReason, Event, ProbeFailure, ReplicaState,
+    SkipReason,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -78,7 +79,7 @@ fn every_kind_has_its_row() {
     kinds.extend(["broken-promise", "list-incomplete"]);
     check("## Errors of the cloud: the kinds", &kinds);
     check("## Failed probes: the kinds", &ProbeFailure::NAMES);
-    check("### States of a replica", &Phase::NAMES);
+    check("### States of a replica", &ReplicaState::NAMES);
     check("### Not begun: the reasons", &SkipReason::NAMES);
     let lines = section(&text, "## Lines of the pool");
     let lines = lines.split("### ").next().unwrap().to_owned();

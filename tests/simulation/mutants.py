@@ -22,8 +22,8 @@ HISTORIES = os.environ.get("HISTORIES", "600")
 UNGUARDED = ("if !broken.is_empty() {", "if broken.len() > 1_000 {")
 STRANGER = ("Holder::Stranger | Holder::Unclear(_) => return None,",
             "Holder::Unclear(_) => return None, Holder::Stranger => return Some((MoveReason::Free, None)),")
-STARTING = ("Phase::Creating(_) | Phase::Starting | Phase::Checking => policy.capacity.get(),",
-            "Phase::Creating(_) | Phase::Checking => policy.capacity.get(), Phase::Starting => 0,")
+STARTING = ("ReplicaState::Creating(_) | ReplicaState::Starting | ReplicaState::Checking => {",
+            "ReplicaState::Starting => 0,\n        ReplicaState::Creating(_) | ReplicaState::Checking => {")
 
 # The invariant that is meant to notice, and the edits: what stands somewhere in `core/src` or the
 # scaler, and what is put there.
@@ -31,8 +31,8 @@ MUTANTS = [
     ("StrangerTouched", STRANGER, UNGUARDED),
     ("PromiseBroken", STRANGER),
     ("ProtectedDeleted", ("} else if record.server.locked {", "} else if false {"), UNGUARDED),
-    ("ProtectedDeleted", ("Some(answer) if !answer.termination => Phase::Serving",
-                          "Some(answer) if !answer.termination && answer.free > 0 => Phase::Serving"), UNGUARDED),
+    ("ProtectedDeleted", ("Some(answer) if !answer.termination => ReplicaState::Serving",
+                          "Some(answer) if !answer.termination && answer.free > 0 => ReplicaState::Serving"), UNGUARDED),
     ("ProtectedDeleted", ("                self.failures = 0;\n                self.silence = 0;\n                self.last_failure = None;\n                self.unreachable",
                           "                self.silence = 0;\n                self.last_failure = None;\n                self.unreachable")),
     # The cloud's word against the replica's own; one answer that says "done"; two that lie far apart.
@@ -72,7 +72,7 @@ MUTANTS = [
     ("MaxCountExceeded", ("max.map_or(u64::MAX, |max| max.get().saturating_sub(used))", "max.map_or(u64::MAX, |max| (max.get() + 1).saturating_sub(used))"), UNGUARDED),
     # What is leaving does not count at all.
     ("MaxCountExceeded", ("now.since(since) >= Policy::LEAVING_COUNTS_FOR", "now.since(since) >= Duration::ZERO"), UNGUARDED),
-    ("AddressTaken", ("Phase::Unreachable { .. } => MoveReason::HolderUnreachable,\n            _ => return None,",
+    ("AddressTaken", ("ReplicaState::Unreachable { .. } => MoveReason::HolderUnreachable,\n            _ => return None,",
                       "_ => MoveReason::HolderUnreachable,"), UNGUARDED),
     ("AddressMisplaced", ("!holders.contains(*id) && !targets.contains(id)", "true"), UNGUARDED),
     ("AddressMisplaced", ("_ if !self.is_still_wanted(action, now) =>", "_ if self.is_still_wanted(action, now + Duration::MAX) =>")),
@@ -126,8 +126,8 @@ MUTANTS = [
     ("FloorMissed", ("self.failures = 0;\n                self.silence = 0;\n                self.last_failure = None;\n                self.unreachable",
                      "self.silence = 0;\n                self.last_failure = None;\n                self.unreachable")),
     # B1, B2: promises pass for what is ready; a pool with nothing for its callers is no more than a warning.
-    ("OutageHidden", ("        Phase::Serving { free } => *free,\n        Phase::Creating(_)\n        | Phase::Starting\n",
-                      "        Phase::Serving { free } => *free,\n        Phase::Starting => 1,\n        Phase::Creating(_)\n")),
+    ("OutageHidden", ("        ReplicaState::Serving { free } => *free,\n        ReplicaState::Creating(_)\n        | ReplicaState::Starting\n",
+                      "        ReplicaState::Serving { free } => *free,\n        ReplicaState::Starting => 1,\n        ReplicaState::Creating(_)\n")),
     ("OutageHidden", ("let severity = self.lasts(since, NOTHING_READY_FOR);", "let severity = Severity::Warning;")),
     ("OutageHidden", ("mark(&mut self.below_since, ready < floor);", "mark(&mut self.below_since, available < floor);")),
     ("MemoryGrows", ("record.delete_under_way || !is_gone(id);", "record.delete_under_way || !is_gone(id) || now.0 > Duration::ZERO;")),

@@ -408,7 +408,7 @@ impl World {
                 let leaves = heard.leaves || known.deleted.contains_key(&s.id);
                 let since = heard.leaving_since.unwrap_or(now);
                 // What was given up does not come back by a list that has nothing but its id.
-                !heard.given_up && !(leaves && now - since >= LEAVING_COUNTS_FOR_MS)
+                !(heard.given_up || leaves && now - since >= LEAVING_COUNTS_FOR_MS)
             })
         };
         let members = members.filter(counts).count() as u64;

@@ -3,8 +3,8 @@
 use simplescalevm::pool::{
     Action, Answer, BackoffCause, Became, CloudTime, Counters, CreateFailure, Creating,
     DeleteReason, Doing, Entry, Event, Events, ExternalAddress, ExternalAddressId, Failed, Failure,
-    Holder, Incident, Listing, Lists, Memory, Moment, Numbers, Phase, Policy, ProbeFailure,
-    ProbeResult, ReplicaId, Server, ServerState, Snapshot, Subject, Supply, plan,
+    Holder, Incident, Listing, Lists, Memory, Moment, Numbers, Policy, ProbeFailure, ProbeResult,
+    ReplicaId, ReplicaState, Server, ServerState, Snapshot, Subject, Supply, plan,
 };
 use simplescalevm::status::{DaemonInfo, StatusSettings};
 use std::net::IpAddr;
@@ -328,7 +328,7 @@ fn events() -> Events {
         ..entry(1_200, Event::Failed(Doing::List, failure), "list the pool")
     });
     let became = Became {
-        phase: Phase::Unreachable { since: at(1_394) },
+        state: ReplicaState::Unreachable { since: at(1_394) },
         detail: String::new(),
     };
     events.keep(entry(

@@ -1,6 +1,8 @@
 //! Which creations came to nothing, by what became of their servers.
 
-use super::super::{BackoffCause, Failed, Moment, Phase, Policy, Record, ServerState, assess};
+use super::super::{
+    BackoffCause, Failed, Moment, Policy, Record, ReplicaState, ServerState, assess,
+};
 use super::Memory;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -68,11 +70,13 @@ impl Memory {
             if !is_ours || trial.is_proven() {
                 return None;
             }
-            return match assess::phase(policy, self.clocks, record, now) {
-                Phase::Serving { free: 0 } if trial.was_never_free(grace) => {
+            return match assess::state(policy, self.clocks, record, now) {
+                ReplicaState::Serving { free: 0 } if trial.was_never_free(grace) => {
                     Some(BackoffCause::NeverFree)
                 }
-                Phase::Failed(_) | Phase::Unreachable { .. } | Phase::Finished
+                ReplicaState::Failed(_)
+                | ReplicaState::Unreachable { .. }
+                | ReplicaState::Finished
                     if trial.would_end_early(grace) =>
                 {
                     Some(BackoffCause::EndedEarly)
@@ -84,9 +88,11 @@ impl Memory {
         if !(is_ours || never_launched) {
             return None;
         }
-        match assess::phase(policy, self.clocks, record, now) {
-            Phase::Failed(Failed::Error) => Some(BackoffCause::ServerError),
-            Phase::Failed(Failed::Stopped) | Phase::Unreachable { .. } | Phase::Finished
+        match assess::state(policy, self.clocks, record, now) {
+            ReplicaState::Failed(Failed::Error) => Some(BackoffCause::ServerError),
+            ReplicaState::Failed(Failed::Stopped)
+            | ReplicaState::Unreachable { .. }
+            | ReplicaState::Finished
                 if is_ours =>
             {
                 Some(BackoffCause::NeverCameUp)

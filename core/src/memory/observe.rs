@@ -2,7 +2,7 @@
 
 use super::super::record::NextProbe;
 use super::super::{
-    CloudTime, Inquiry, Listing, Looked, Moment, Phase, Policy, Record, ReplicaId, Server,
+    CloudTime, Inquiry, Listing, Looked, Moment, Policy, Record, ReplicaId, ReplicaState, Server,
     ServerState, assess, creations::Stems, trial::Trial,
 };
 use super::{Memory, ShrunkenList};
@@ -99,8 +99,11 @@ impl Memory {
     fn weigh_terminations(&mut self, policy: &Policy, (taken, now): (Moment, Moment)) {
         let may_serve = |record: &&Arc<Record>| {
             matches!(
-                assess::phase(policy, self.clocks, record, now),
-                Phase::Serving { .. } | Phase::Finishing { .. } | Phase::Finished | Phase::Checking
+                assess::state(policy, self.clocks, record, now),
+                ReplicaState::Serving { .. }
+                    | ReplicaState::Finishing { .. }
+                    | ReplicaState::Finished
+                    | ReplicaState::Checking
             )
         };
         let serving = self.records.values().filter(may_serve).count();
@@ -144,8 +147,8 @@ impl Memory {
         for id in left {
             let clocks = self.clocks;
             self.change(&id, |record| {
-                let phase = assess::phase(policy, clocks, record, listing.taken);
-                record.leave_its_address(assess::count(policy, &phase));
+                let state = assess::state(policy, clocks, record, listing.taken);
+                record.leave_its_address(assess::count(policy, &state));
             });
         }
     }
@@ -427,7 +430,7 @@ impl Memory {
         let frozen = self
             .record(&server.id)
             .filter(|r| r.server.state != ServerState::Unknown)
-            .map(|r| assess::count(policy, &assess::phase(policy, self.clocks, r, when.0)));
+            .map(|r| assess::count(policy, &assess::state(policy, self.clocks, r, when.0)));
         let (lists, first_list, clocks) = (self.lists, self.first_list, self.clocks);
         self.change(&server.id, |record| {
             record.listed = lists;

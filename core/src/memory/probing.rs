@@ -2,7 +2,7 @@
 
 use super::super::record::{NextProbe, Record};
 use super::super::{
-    Moment, Phase, Policy, ProbeResult, ReplicaId, assess, terminations::Wait, trial::Shown,
+    Moment, Policy, ProbeResult, ReplicaId, ReplicaState, assess, terminations::Wait, trial::Shown,
 };
 use super::Memory;
 use std::net::IpAddr;
@@ -49,10 +49,10 @@ impl Memory {
             if record.probe.under_way != Some(result.round) {
                 return None;
             }
-            let before = assess::phase(policy, clocks, record, result.finished);
+            let before = assess::state(policy, clocks, record, result.finished);
             let grace_is_over = clocks.active_for(record, result.finished) >= policy.startup_grace;
             record.take_result(policy, result, grace_is_over);
-            let after = assess::phase(policy, clocks, record, result.finished);
+            let after = assess::state(policy, clocks, record, result.finished);
             let shown = result.outcome.as_ref().map_or(Shown::Nothing, |answer| {
                 let age = clocks.age(record, result.finished);
                 let grace = policy.startup_grace;
@@ -75,7 +75,7 @@ impl Memory {
         }
         match (before, after) {
             (before, after) if before == after && !turns => Heard::AsBefore,
-            (Phase::Serving { free: before }, Phase::Serving { free: after }) => {
+            (ReplicaState::Serving { free: before }, ReplicaState::Serving { free: after }) => {
                 Heard::OtherCount { before, after }
             }
             _ => Heard::OtherPhase,

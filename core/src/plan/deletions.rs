@@ -3,8 +3,8 @@
 use super::moves::{Wait, waits_for};
 use super::{Action, Blocked, DeleteBlock, DeleteReason, Step};
 use crate::{
-    Assessed, Assessment, Creating, Failed, Memory, Moment, Phase, Policy, Record, ReplicaId,
-    ServerState,
+    Assessed, Assessment, Creating, Failed, Memory, Moment, Policy, Record, ReplicaId,
+    ReplicaState, ServerState,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,20 +104,20 @@ fn wanted_deletion(
 ) -> Option<(DeleteReason, Option<DeleteBlock>)> {
     // Most replicas of a large pool are of no interest here, and their records need not be read.
     let is_safe = matches!(
-        assessed.phase,
-        Phase::Serving { .. }
-            | Phase::Finishing { .. }
-            | Phase::Checking
-            | Phase::Held
-            | Phase::Unknown { .. }
-            | Phase::Leaving
+        assessed.state,
+        ReplicaState::Serving { .. }
+            | ReplicaState::Finishing { .. }
+            | ReplicaState::Checking
+            | ReplicaState::Held
+            | ReplicaState::Unknown { .. }
+            | ReplicaState::Leaving
     );
     if is_safe {
         // The cloud calls it failed, and it does its work.
         let ServerState::Failed(how) = &record.server.state else {
             return None;
         };
-        let answers = assessed.phase.answers();
+        let answers = assessed.state.answers();
         return answers.then_some((reason_of(*how), Some(DeleteBlock::StillAnswers)));
     }
     let startup_is_over_at = |moment| {
@@ -130,13 +130,17 @@ fn wanted_deletion(
     // still, and nobody was asked in the meantime.
     let silent_until = record.silent_until.unwrap_or(now);
     let wanted = |reason| Some((reason, None));
-    match assessed.phase {
-        Phase::Failed(how) => wanted(reason_of(how)),
-        Phase::Finished => wanted(DeleteReason::Termination),
+    match assessed.state {
+        ReplicaState::Failed(how) => wanted(reason_of(how)),
+        ReplicaState::Finished => wanted(DeleteReason::Termination),
         // It is asked once more since the cloud shows it as failed, and then goes for that.
-        Phase::Unreachable { .. } if matches!(record.server.state, ServerState::Failed(_)) => None,
+        ReplicaState::Unreachable { .. }
+            if matches!(record.server.state, ServerState::Failed(_)) =>
+        {
+            None
+        }
         // By the list: it may have been finished since.
-        Phase::Creating(why) if startup_is_over_at(listed) => {
+        ReplicaState::Creating(why) if startup_is_over_at(listed) => {
             if record.says_it_is_needed(policy) {
                 let why = DeleteBlock::StillAnswers;
                 return Some((DeleteReason::StartupTimeout, Some(why)));
@@ -154,12 +158,12 @@ fn wanted_deletion(
             let is_asked = silent || record.answer.is_some() || !can_be_asked;
             (is_known && is_asked).then_some((DeleteReason::StartupTimeout, None))
         }
-        Phase::Starting | Phase::Unreachable { .. }
+        ReplicaState::Starting | ReplicaState::Unreachable { .. }
             if silent && memory.never_came_up(policy, record, silent_until) =>
         {
             wanted(DeleteReason::StartupTimeout)
         }
-        Phase::Starting if record.answer.is_some_and(|a| a.termination) && !silent => {
+        ReplicaState::Starting if record.answer.is_some_and(|a| a.termination) && !silent => {
             let left = policy
                 .startup_grace
                 .saturating_sub(memory.active_for(record, now));
@@ -169,7 +173,7 @@ fn wanted_deletion(
                 Some(DeleteBlock::StillStarting { until }),
             ))
         }
-        Phase::Unreachable { since }
+        ReplicaState::Unreachable { since }
             if silent
                 && policy.unreachable_timeout.is_some_and(|timeout| {
                     let since = memory.answers_since().map_or(since, |at| since.max(at));

@@ -2,8 +2,8 @@
 
 use super::{Action, Blocked, DeleteBlock, DeleteReason, MoveBlock, MoveReason, Step};
 use crate::{
-    Assessment, ExternalAddress, ExternalAddressId, Holder, Memory, Moment, Phase, ReplicaId,
-    ServerState,
+    Assessment, ExternalAddress, ExternalAddressId, Holder, Memory, Moment, ReplicaId,
+    ReplicaState, ServerState,
 };
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -187,8 +187,8 @@ fn reason_to_move(
     };
     let reason = match going.get(id) {
         Some(reason) => MoveReason::HolderGoes(*reason),
-        None => match assessment.phase(id)? {
-            Phase::Unreachable { .. } => MoveReason::HolderUnreachable,
+        None => match assessment.state(id)? {
+            ReplicaState::Unreachable { .. } => MoveReason::HolderUnreachable,
             _ => return None,
         },
     };
@@ -210,7 +210,7 @@ pub fn standbys(memory: &Memory, assessment: &Assessment, count: usize) -> Vec<R
         .records()
         .zip(assessment.replicas.iter())
         .filter(|(record, assessed)| {
-            matches!(assessed.phase, Phase::Serving { .. })
+            matches!(assessed.state, ReplicaState::Serving { .. })
                 // What the cloud shows as failed may serve, and gets no address all the same.
                 && matches!(record.server.state, ServerState::Running(_))
                 && memory.is_listed(record)

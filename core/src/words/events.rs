@@ -49,15 +49,15 @@ impl Words<'_> {
                 let told: Vec<String> = states.iter().map(|(p, n)| format!("{n} {p}")).collect();
                 format!("{replicas} replicas are there: {}", told.join(", "))
             }
-            Event::New(replica, Became { phase, detail }) => format!(
+            Event::New(replica, Became { state, detail }) => format!(
                 "replica {}: new, {}{detail}",
                 self.replica(&replica.id),
-                phase.name()
+                state.name()
             ),
-            Event::State(replica, before, Became { phase, detail }) => format!(
+            Event::State(replica, before, Became { state, detail }) => format!(
                 "replica {}: {before} -> {}{detail}",
                 self.replica(&replica.id),
-                phase.name()
+                state.name()
             ),
             Event::Gone {
                 replica, deleted, ..

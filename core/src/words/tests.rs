@@ -1,7 +1,7 @@
 //! Sentences.
 
 use super::*;
-use crate::{Assessed, Phase};
+use crate::{Assessed, ReplicaState};
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ fn assessment(names: &[(&str, &str)]) -> Assessment {
     let replicas = names.iter().map(|(id, name)| Assessed {
         id: ReplicaId::new(id),
         name: (*name).into(),
-        phase: Phase::Starting,
+        state: ReplicaState::Starting,
         counts: 1,
         locked: false,
         has_served: false,

@@ -123,7 +123,7 @@ fn back_from_hold_old_answers_are_void_whatever_came_between() {
     }
 }
 
-/// What a server that turned unknown counts, from each previous phase.
+/// What a server that turned unknown counts, from each previous state.
 #[test]
 fn unknown_keeps_its_last_count() {
     type Before = fn(&mut World);

@@ -3,15 +3,15 @@
 use crate::world::{id, s};
 use simplescalevm_core::{
     Assessed, Assessment, Backoff, BackoffCause, Blocked, CreateBlock, Creating, DeleteBlock,
-    DeleteReason, ExternalAddressId, Failed, Health, Moment, MoveBlock, MoveReason, Phase, Plan,
-    Reason, Severity, ShrunkenList, Snapshot,
+    DeleteReason, ExternalAddressId, Failed, Health, Moment, MoveBlock, MoveReason, Plan, Reason,
+    ReplicaState, Severity, ShrunkenList, Snapshot,
 };
 use std::sync::Arc;
 
 /// The present, long after the start.
 const NOW: Moment = Moment(s(10_000));
 
-const SILENT: Phase = Phase::Unreachable {
+const SILENT: ReplicaState = ReplicaState::Unreachable {
     since: Moment(s(9_000)),
 };
 
@@ -19,22 +19,22 @@ fn ago(seconds: u64) -> Moment {
     NOW - s(seconds)
 }
 
-fn serving(free: u64) -> Phase {
-    Phase::Serving { free }
+fn serving(free: u64) -> ReplicaState {
+    ReplicaState::Serving { free }
 }
 
 /// A pool with this floor in which all has been like this for `lasting` seconds, capacity 5.
-fn pool(floor: u64, lasting: u64, phases: &[(usize, Phase)]) -> Snapshot {
-    let phases = phases.iter().flat_map(|(count, phase)| vec![phase; *count]);
-    let replicas: Vec<Assessed> = phases
+fn pool(floor: u64, lasting: u64, states: &[(usize, ReplicaState)]) -> Snapshot {
+    let states = states.iter().flat_map(|(count, state)| vec![state; *count]);
+    let replicas: Vec<Assessed> = states
         .enumerate()
-        .map(|(number, phase)| Assessed {
+        .map(|(number, state)| Assessed {
             id: id(&format!("{number:02}")),
             name: "gw".into(),
-            phase: phase.clone(),
-            counts: match phase {
-                Phase::Serving { free } => *free,
-                Phase::Creating(_) | Phase::Starting | Phase::Checking => 5,
+            state: state.clone(),
+            counts: match state {
+                ReplicaState::Serving { free } => *free,
+                ReplicaState::Creating(_) | ReplicaState::Starting | ReplicaState::Checking => 5,
                 _ => 0,
             },
             locked: false,
@@ -43,7 +43,7 @@ fn pool(floor: u64, lasting: u64, phases: &[(usize, Phase)]) -> Snapshot {
             address: None,
         })
         .collect();
-    let ready = |r: &Assessed| matches!(r.phase, Phase::Serving { .. });
+    let ready = |r: &Assessed| matches!(r.state, ReplicaState::Serving { .. });
     let assessment = Assessment {
         at: NOW,
         ready: replicas.iter().filter(|r| ready(r)).map(|r| r.counts).sum(),
@@ -109,13 +109,17 @@ fn what_is_well() {
     check("a floor of zero, nothing there", &pool(0, 9_000, &[]), "ok");
     let full = pool(0, 9_000, &[(3, serving(0))]);
     check("a floor of zero, all taken", &full, "ok");
-    let boots = [(2, serving(2)), (1, Phase::Starting), (1, Phase::Leaving)];
+    let boots = [
+        (2, serving(2)),
+        (1, ReplicaState::Starting),
+        (1, ReplicaState::Leaving),
+    ];
     check("a boot beside enough", &pool(3, 500, &boots), "ok");
 }
 
 #[test]
 fn promises_are_not_taken_for_what_is_ready() {
-    let coming = (2, Phase::Creating(Creating::Building));
+    let coming = (2, ReplicaState::Creating(Creating::Building));
     let dip = |lasting| pool(5, lasting, &[(2, serving(2)), coming.clone()]);
     check("a slot was taken", &dip(1), "warning below-floor");
     check("as long as a boot", &dip(120), "warning below-floor");
@@ -137,14 +141,14 @@ fn promises_are_not_taken_for_what_is_ready() {
 #[test]
 fn an_outage_is_never_well() {
     // Nine of twelve are dead, 9 of 30 are ready, and the rest is on its way.
-    let outage = |more: &[(usize, Phase)]| {
-        let mut phases = vec![(3, serving(3)), (9, SILENT)];
-        phases.extend_from_slice(more);
-        pool(30, 20, &phases)
+    let outage = |more: &[(usize, ReplicaState)]| {
+        let mut states = vec![(3, serving(3)), (9, SILENT)];
+        states.extend_from_slice(more);
+        pool(30, 20, &states)
     };
     check(
         "9 of 12, and enough is on its way",
-        &outage(&[(5, Phase::Starting)]),
+        &outage(&[(5, ReplicaState::Starting)]),
         "critical replicas-down, warning below-floor",
     );
     check(
@@ -162,7 +166,7 @@ fn an_outage_is_never_well() {
         &pool(
             9,
             5,
-            &[(2, serving(3)), (2, Phase::Failed(Failed::Stopped))],
+            &[(2, serving(3)), (2, ReplicaState::Failed(Failed::Stopped))],
         ),
         "critical replicas-down, warning below-floor",
     );
@@ -171,7 +175,7 @@ fn an_outage_is_never_well() {
         &pool(9, 5, &[(1, serving(3)), (1, SILENT)]),
         "warning below-floor, warning replicas-down",
     );
-    let unknown = [(2, serving(2)), (2, Phase::Unknown { counted: 2 })];
+    let unknown = [(2, serving(2)), (2, ReplicaState::Unknown { counted: 2 })];
     check(
         "part of the cloud is down",
         &pool(3, 500, &unknown),
@@ -237,7 +241,7 @@ fn lists_that_fail() {
 
 #[test]
 fn the_first_look_is_neither_well_nor_an_outage() {
-    let mut first = pool(3, 500, &[(3, Phase::Checking)]);
+    let mut first = pool(3, 500, &[(3, ReplicaState::Checking)]);
     first.supply = simplescalevm_core::Supply::default();
     check("no verdict yet", &first, "warning first-look");
 }

@@ -10,7 +10,7 @@ use simplescalevm_core::{
     Accepted, Action, Answer, BackoffCause, Blocked, CloudTime, CreateBlock, CreateFailure,
     Creating, CreationMark, DeleteBlock, DeleteReason, ExternalAddress, ExternalAddressId, Failed,
     Heard, Holder, Inquiry, Listing, Looked, Memory, Moment, MoveBlock, MoveFailure, MoveReason,
-    Phase, Plan, Policy, ProbeFailure, ProbeResult, ReplicaId, Server, ServerState, plan,
+    Plan, Policy, ProbeFailure, ProbeResult, ReplicaId, ReplicaState, Server, ServerState, plan,
     violations,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -378,7 +378,7 @@ impl World {
         let mut parts: Vec<String> = seen
             .replicas
             .iter()
-            .map(|r| format!("{} {} {}", r.id, phase_word(&r.phase), r.counts))
+            .map(|r| format!("{} {} {}", r.id, state_word(&r.state), r.counts))
             .collect();
         if seen.awaited > 0 {
             parts.push(format!("awaited {}", seen.awaited));
@@ -410,8 +410,8 @@ pub(crate) fn check(world: &World, pool: &str, actions: &str) {
     world.does(actions);
 }
 
-fn phase_word(phase: &Phase) -> String {
-    phase.name().to_owned()
+fn state_word(state: &ReplicaState) -> String {
+    state.name().to_owned()
 }
 
 fn tell_action(action: &Action) -> String {
