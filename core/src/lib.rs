@@ -2,7 +2,8 @@
 //!
 //! Nothing here does I/O, reads a clock or can fail; only the standard library is used.
 //! [`Memory`] takes in lists and probe results, [`assess`] says what each replica is worth,
-//! [`plan`] says what to do and why, and [`violations`] checks any plan against the promises.
+//! [`plan`] says what to do and why, [`violations`] checks any plan against the promises, and [`merge`] puts the plans of
+//! several pools in one order.
 
 mod names;
 
@@ -22,6 +23,7 @@ mod inquiry;
 mod inventory;
 mod mark;
 mod memory;
+mod merge;
 mod moves;
 mod plan;
 mod policy;
@@ -61,6 +63,7 @@ pub use inventory::{
 };
 pub use mark::{CREATION_KEY, CreationMark, Instance, Marks, SERVED_KEY};
 pub use memory::{Heard, Memory, ProbeTarget, ShrunkenList};
+pub use merge::{Room, merge};
 pub use moves::{MoveFailure, Moves, Refusal};
 pub use plan::{
     Action, Blocked, CreateBlock, DeleteBlock, DeleteReason, MoveBlock, MoveReason, Plan, plan,

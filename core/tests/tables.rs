@@ -11,6 +11,8 @@ mod contradictions;
 mod many;
 #[path = "tables/marks.rs"]
 mod marks;
+#[path = "tables/merge.rs"]
+mod merge;
 #[path = "tables/one_address.rs"]
 mod one_address;
 #[path = "tables/listing.rs"]

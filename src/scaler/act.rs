@@ -10,7 +10,8 @@ use super::{Clock, Observer, Probes, Scaler, chain};
 use crate::cloud::{Calls, CloudError, CloudErrorKind, Order, Request, Service};
 use crate::pool::{
     Action, Assessed, CycleStep, DeleteReason, ExternalAddress, ExternalAddressId, Holder, Moment,
-    MoveFailure, MoveReason, Plan, ReplicaId, SkipReason, Subject, short_text, violations,
+    MoveFailure, MoveReason, Plan, ReplicaId, Room, SkipReason, Subject, merge, short_text,
+    violations,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -165,13 +166,11 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
         self.add(plan, ground);
     }
 
-    /// Has moves made before whatever else is to be done.
-    pub(super) fn carry_out_first(&mut self, moves: Plan, ground: Ground) {
+    /// Has moves made beside whatever else is to be done.
+    pub(super) fn carry_out_moves(&mut self, moves: Plan, ground: Ground) {
         self.failed.clear();
         self.drop_planned(|action| matches!(action, Action::MoveAddress { .. }));
-        let rest = std::mem::take(&mut self.agenda.queue);
         self.add(moves, ground);
-        self.agenda.queue.extend(rest);
     }
 
     fn drop_planned(&mut self, is_dropped: impl Fn(&Action) -> bool) {
@@ -199,13 +198,17 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
         let number = self.agenda.last_plan;
         let left = plan.actions.len();
         self.agenda.open.insert(number, OpenPlan { left, began });
-        for action in &plan.actions {
-            self.agenda.queue.push_back(Planned {
-                action: action.clone(),
-                ground,
-                plan: number,
-            });
-        }
+        let mut queue = Vec::from(std::mem::take(&mut self.agenda.queue));
+        queue.extend(plan.actions.iter().map(|action| Planned {
+            action: action.clone(),
+            ground,
+            plan: number,
+        }));
+        let room = Room {
+            places: self.parts.calls.places(),
+            is_rated: self.jobs.is_limited(),
+        };
+        self.agenda.queue = merge(vec![queue], |planned| &planned.action, room).into();
         self.agenda.plan = plan;
     }
 
@@ -267,19 +270,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
             let has_place = if is_move { moves } else { others };
             is_stopping || (has_place && !self.waits_for_another(&planned.action))
         };
-        let queue = &self.agenda.queue;
-        let first = queue.iter().position(may_be_begun)?;
-        let is_deletion = |planned: &Planned| matches!(planned.action, Action::Delete { .. });
-        let deletions = queue.iter().filter(|planned| is_deletion(planned)).count();
-        let is_crowded = self.jobs.is_limited() && deletions > self.parts.calls.places();
-        if !is_crowded || !queue.get(first).is_some_and(is_deletion) {
-            return Some(first);
-        }
-        // Where deletions take all the requests that a second lets through, the one of a creation goes before the rest of
-        // them: callers wait for it, and for no deletion.
-        let is_creation = |planned: &Planned| matches!(planned.action, Action::Create { .. });
-        let creation = queue.iter().position(|p| is_creation(p) && may_be_begun(p));
-        creation.or(Some(first))
+        self.agenda.queue.iter().position(may_be_begun)
     }
 
     /// Whether an action is a creation, and no names are known for it.

@@ -130,7 +130,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
         self.replan();
         let mut plan = self.plan.clone();
         plan.actions.retain(is_rescue);
-        self.carry_out_first(plan, Ground::Addresses { asked });
+        self.carry_out_moves(plan, Ground::Addresses { asked });
     }
 
     pub(super) fn addresses_failed(&mut self, asked: Moment, error: &CloudError) {
