@@ -49,16 +49,16 @@ fn look(report: &mut Report, settings: &Settings) -> Result<(), Failure> {
     runtime::endpoint(settings)?;
     let cloud = runtime::cloud(settings)?;
     let template = &settings.pool.template;
-    let is_listed = look_at_cloud(report, &cloud, template, settings);
+    let can_be_asked = look_at_cloud(report, &cloud, template, settings);
     new_server::cloud_init(report, template);
-    if is_listed {
+    if can_be_asked {
         replicas::replicas(report, settings);
     }
     Ok(())
 }
 
-/// Logs in and looks at what the cloud has for the pool; tells whether the pool's servers could be listed. After a
-/// failed login nothing else of the cloud is tried.
+/// Logs in and looks at what the cloud has for the pool; tells whether the replicas can be asked: their servers were
+/// listed, and the network that their addresses lie on is there. After a failed login nothing else is tried.
 fn look_at_cloud(
     report: &mut Report,
     cloud: &Cloud,
@@ -91,5 +91,5 @@ fn look_at_cloud(
             network.as_ref(),
         );
     }
-    members.is_some()
+    members.is_some() && network.is_some()
 }
