@@ -74,14 +74,22 @@ pub(super) struct Again {
 
 /// All that fails at the moment.
 #[derive(Debug, Default)]
-pub(super) struct Folds(BTreeMap<About, Row>);
+pub(super) struct Folds {
+    rows: BTreeMap<About, Row>,
+    swept: Moment,
+}
 
 impl Folds {
     /// It has failed (again): told at the first, second, fourth, ... time of its kind, and when it was last told a quarter
     /// of an hour ago.
     pub(super) fn failed(&mut self, about: About, kind: &'static str, now: Moment) -> Again {
-        self.0.retain(|_, row| now.since(row.last) < ROW_ENDS_AFTER);
-        let row = self.0.entry(about).or_insert_with(|| Row {
+        // Not at each of thousands of failures, but before a row that has ended could be taken for one that goes on.
+        let is_over = |row: &Row| now.since(row.last) >= ROW_ENDS_AFTER;
+        if self.rows.get(&about).is_some_and(is_over) || now.since(self.swept) >= TOLD_EVERY {
+            self.rows.retain(|_, row| !is_over(row));
+            self.swept = now;
+        }
+        let row = self.rows.entry(about).or_insert_with(|| Row {
             times: 0,
             last: now,
             told: now,
@@ -104,31 +112,50 @@ impl Folds {
 
     /// It went well, or is no more: the next failure is the first one. Returns how often it had failed.
     pub(super) fn ended(&mut self, about: &About) -> u64 {
-        self.0.remove(about).map_or(0, |row| row.times)
+        self.rows.remove(about).map_or(0, |row| row.times)
     }
 }
 
 /// What stays as it is for long and must not be forgotten: told when it begins, and every quarter of an hour.
 #[derive(Debug, Default)]
-pub(super) struct Lasting(BTreeMap<String, (Moment, Moment)>);
+pub(super) struct Lasting(BTreeMap<String, Spell>);
+
+#[derive(Debug)]
+struct Spell {
+    since: Moment,
+    told: Moment,
+    last: Moment,
+}
 
 impl Lasting {
     /// It is so now. `Some`: it is to be told, for how long it has been so.
     pub(super) fn is_so(&mut self, what: &str, now: Moment, repeats: bool) -> Option<Duration> {
-        let Some((since, told)) = self.0.get_mut(what) else {
-            self.0.insert(what.to_owned(), (now, now));
+        let Some(spell) = self.0.get_mut(what) else {
+            let spell = Spell {
+                since: now,
+                told: now,
+                last: now,
+            };
+            self.0.insert(what.to_owned(), spell);
             return Some(Duration::ZERO);
         };
-        let is_due = repeats && now.since(*told) >= TOLD_EVERY;
+        spell.last = now;
+        let is_due = repeats && now.since(spell.told) >= TOLD_EVERY;
         is_due.then(|| {
-            *told = now;
-            now.since(*since)
+            spell.told = now;
+            now.since(spell.since)
         })
     }
 
     /// Only these are so any more.
     pub(super) fn keep(&mut self, is_so: impl Fn(&str) -> bool) {
         self.0.retain(|what, _| is_so(what));
+    }
+
+    /// What has not been so for as long as it would take to be told again is over. What comes and goes meanwhile is not
+    /// told each time.
+    pub(super) fn forget(&mut self, now: Moment) {
+        self.0.retain(|_, spell| now.since(spell.last) < TOLD_EVERY);
     }
 }
 
@@ -208,5 +235,24 @@ mod tests {
         lasting.keep(|_| false);
         assert_eq!(lasting.is_so("max", at(4_000), true), Some(Duration::ZERO));
         assert_eq!(lasting.is_so("max", at(9_000), false), None);
+    }
+
+    #[test]
+    fn what_comes_and_goes_is_told_as_what_lasts() {
+        let mut lasting = Lasting::default();
+        let mut told = Vec::new();
+        for second in (0..2_000).step_by(10) {
+            let is_so = second % 40 == 0;
+            if is_so && lasting.is_so("twice", at(second), true).is_some() {
+                told.push(second);
+            }
+            lasting.forget(at(second));
+        }
+        assert_eq!(told, [0, 920, 1840]);
+        lasting.forget(at(1_960 + 900));
+        assert_eq!(
+            lasting.is_so("twice", at(3_000), true),
+            Some(Duration::ZERO)
+        );
     }
 }

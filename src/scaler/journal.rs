@@ -46,6 +46,9 @@ pub fn chain(error: &(dyn Error + 'static)) -> String {
     }
 }
 
+/// Of so many contradictions of one list at most each is told.
+const CONTRADICTIONS_TOLD: usize = 5;
+
 /// A cloud's error, as an event has it.
 pub(super) fn failure(error: &CloudError) -> Failure {
     Failure {
@@ -284,15 +287,21 @@ impl Journal {
         self.note(context, event);
     }
 
-    /// What a list contradicts itself in is told when it begins, and now and then while it lasts.
+    /// What a list contradicts itself in is told when it begins, and now and then while it lasts, comes and goes. Of many
+    /// at once some are told: they are of one kind.
     pub(super) fn contradicted(&mut self, context: &Context<'_>, contradictions: &[String]) {
-        for text in contradictions {
-            if let Some(lasts) = self.contradictions.is_so(text, context.when.0, true) {
-                self.note(context, Event::Contradiction(text.clone(), lasts));
+        let now = context.when.0;
+        let more = contradictions.len().saturating_sub(CONTRADICTIONS_TOLD);
+        for text in contradictions.iter().take(CONTRADICTIONS_TOLD) {
+            if let Some(lasts) = self.contradictions.is_so(text, now, true) {
+                let text = match more {
+                    0 => text.clone(),
+                    more => format!("{} (and {more} more such)", short_text(text)),
+                };
+                self.note(context, Event::Contradiction(text, lasts));
             }
         }
-        self.contradictions
-            .keep(|text| contradictions.iter().any(|other| other == text));
+        self.contradictions.forget(now);
     }
 
     /// Tells that a list lacks what is there, or what is not known to be gone. One good list between two such is no
