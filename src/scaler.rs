@@ -3,6 +3,7 @@
 
 mod act;
 mod addresses;
+mod agenda;
 mod blocked;
 mod chores;
 mod fold;
@@ -22,8 +23,9 @@ use crate::pool::{
     Action, CycleStep, Lists, Measure, Memory, Moment, Plan, ProbeFailure, ReplicaId, ReplicaState,
     SERVED_KEY, Snapshot, Supply, Words, plan,
 };
-use act::{Agenda, Cooldowns, Ground, Object};
+use act::Cooldowns;
 use addresses::AddressService;
+use agenda::{Agenda, Ground, Object};
 use chores::Chores;
 use jobs::{Errand, Jobs, OncePerTurn};
 use journal::{Context, Journal, When};

@@ -20,6 +20,7 @@ mod failure;
 mod link;
 mod pool;
 mod queue;
+mod report;
 mod response;
 mod settings;
 mod shard;
@@ -29,9 +30,8 @@ mod wakeup;
 
 pub use answer::{MAX_BODY_BYTES, MAX_FREE, read_answer};
 pub use endpoint::Endpoint;
-pub use pool::{
-    Clock, Full, MAX_THREADS, MAX_UNDER_WAY, ProbePool, Report, WorkerDied, for_the_rest,
-};
+pub use pool::{Full, MAX_THREADS, MAX_UNDER_WAY, ProbePool, for_the_rest};
+pub use report::{Clock, Report, WorkerDied};
 pub use settings::{EndpointError, EndpointSettings, Protocol, StartError, TlsSettings};
 
 use crate::pool::ReplicaId;

@@ -1,10 +1,11 @@
 //! The handle of the probe pool, held by the scaler thread alone.
 
 use super::ProbeJob;
+use super::report::{Clock, Inner, Report, WorkerDied};
 use super::settings::StartError;
 use super::shard::{Command, Parts, Shard};
 use super::wakeup::{WAKEUP, Wakeup};
-use crate::pool::{Moment, ProbeResult, ReplicaId};
+use crate::pool::{ProbeResult, ReplicaId};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use mio::{Poll, Waker};
 use std::collections::hash_map::DefaultHasher;
@@ -14,9 +15,6 @@ use std::hash::{Hash, Hasher};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle, available_parallelism};
-
-/// Where a thread reads the time.
-pub type Clock = Arc<dyn Fn() -> Moment + Send + Sync>;
 
 /// How many probes may wait or be under way at a time.
 pub const MAX_UNDER_WAY: usize = 8 * 1024;
@@ -46,35 +44,6 @@ const STACK_BYTES: usize = 256 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many probes are waiting already")]
 pub struct Full;
-
-/// A thread of the pool panicked. The pool must not be used any further.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the thread {thread} panicked")]
-pub struct WorkerDied {
-    /// The name of the thread.
-    pub thread: String,
-}
-
-/// A thread's report; to be handed to [`ProbePool::take`].
-#[derive(Debug)]
-pub struct Report(Inner);
-
-#[derive(Debug)]
-enum Inner {
-    /// Results, and how many of them are of suspects.
-    Done(Vec<ProbeResult>, usize),
-    Died(Box<WorkerDied>),
-}
-
-impl Report {
-    pub(super) fn done(results: Vec<ProbeResult>, of_suspects: usize) -> Self {
-        Self(Inner::Done(results, of_suspects))
-    }
-
-    pub(super) fn died(thread: String) -> Self {
-        Self(Inner::Died(Box::new(WorkerDied { thread })))
-    }
-}
 
 /// A thread with its share of the replicas.
 struct Worker {

@@ -4,16 +4,16 @@
 mod creation;
 mod hindrance;
 
+use super::agenda::{Begun, Ground, Object, OpenPlan, Planned};
 use super::jobs::Errand;
 use super::journal::failure;
 use super::{Clock, Observer, Probes, Scaler, chain};
 use crate::cloud::{Calls, CloudError, CloudErrorKind, Order, Request, Service};
 use crate::pool::{
     Action, Assessed, CycleStep, DeleteReason, ExternalAddress, ExternalAddressId, Holder, Moment,
-    MoveFailure, MoveReason, Plan, ReplicaId, Room, SkipReason, Subject, merge, short_text,
-    violations,
+    MoveFailure, MoveReason, Plan, ReplicaId, Room, SkipReason, merge, short_text, violations,
 };
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,24 +24,6 @@ const LIST_IS_GOOD_FOR: Duration = Duration::from_secs(120);
 /// For how long an object is left out, at least, whose requests got no answer twice in a row, and for
 /// the double of that from the third time on. Whatever comes after it has its turn meanwhile.
 const LEFT_OUT_FOR: Duration = Duration::from_secs(60);
-
-/// What an action is about.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Object {
-    Replica(ReplicaId),
-    Address(ExternalAddressId),
-    Creation,
-}
-
-impl Object {
-    pub(super) fn of(action: &Action) -> Self {
-        match action {
-            Action::MoveAddress { address, .. } => Self::Address(address.id.clone()),
-            Action::Delete { replica, .. } => Self::Replica(replica.clone()),
-            Action::Create { .. } => Self::Creation,
-        }
-    }
-}
 
 /// The objects whose last requests got no answer: how often in a row, and when they may be tried.
 #[derive(Debug, Default)]
@@ -64,77 +46,6 @@ impl Cooldowns {
         let (times, until) = self.0.entry(object).or_insert((0, now));
         *until = now + wait * (*times).min(2);
         *times = times.saturating_add(1);
-    }
-}
-
-/// What a plan rests on when it is carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ground {
-    /// The last list of everything.
-    List,
-    /// The last list of the servers, however old, and one of the external addresses.
-    Addresses {
-        /// When that was asked for.
-        asked: Moment,
-    },
-}
-
-/// An action that is to be begun.
-#[derive(Debug)]
-struct Planned {
-    action: Action,
-    ground: Ground,
-    /// The plan that it belongs to.
-    plan: u64,
-}
-
-/// An action under way.
-#[derive(Debug)]
-pub(super) struct Begun {
-    pub(super) action: Action,
-    pub(super) sentence: String,
-    /// What its replica was worth then.
-    pub(super) assessed: Option<Assessed>,
-    plan: u64,
-}
-
-impl Begun {
-    /// The replica that it is about.
-    pub(super) fn subject(&self) -> Option<Subject> {
-        self.assessed.as_ref().map(|assessed| Subject {
-            id: assessed.id.clone(),
-            name: Arc::clone(&assessed.name),
-        })
-    }
-}
-
-/// A plan whose actions have not all ended.
-#[derive(Debug)]
-struct OpenPlan {
-    left: usize,
-    began: Moment,
-}
-
-/// What is to be done, and what has come of it so far.
-#[derive(Debug, Default)]
-pub(super) struct Agenda {
-    queue: VecDeque<Planned>,
-    plan: Plan,
-    /// Addresses that were moved since the last list.
-    moved: BTreeSet<ExternalAddressId>,
-    /// Services that failed since then, in a way that concerns all requests.
-    failed: BTreeSet<Service>,
-    /// The names were looked up for the creation of this plan.
-    names_are_new: bool,
-    open: BTreeMap<u64, OpenPlan>,
-    last_plan: u64,
-}
-
-impl Agenda {
-    /// Whether an action on this object is still to be begun.
-    pub(super) fn has(&self, object: &Object) -> bool {
-        let mut actions = self.queue.iter().map(|planned| &planned.action);
-        actions.any(|action| Object::of(action) == *object)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Lists that two services answer, and moves of external addresses while that of the servers fails.
 
-use super::act::Ground;
+use super::agenda::Ground;
 use super::journal::{failure, subject};
 use super::look::Look;
 use super::{Clock, LIST_ON_DEMAND_AT_MOST_EVERY, Observer, Probes, Scaler, wait_after};

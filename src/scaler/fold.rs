@@ -1,6 +1,6 @@
 //! Errors that repeat: how often in a row, and which of the times are told.
 
-use super::act::Object;
+use super::agenda::Object;
 use crate::pool::{Doing, Event, Moment};
 use std::collections::BTreeMap;
 use std::time::Duration;

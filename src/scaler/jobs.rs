@@ -1,6 +1,6 @@
 //! Requests under way: what each is for, when another may be begun, and who takes in what it came to.
 
-use super::act::{Begun, Object};
+use super::agenda::{Begun, Object};
 use super::{Clock, LONGEST_PAUSE, Observer, Probes, Scaler};
 use crate::cloud::{Calls, Catalogue, CloudError, JobId, Reply, Request, Service};
 use crate::pool::{Moment, ReplicaId};

@@ -1,7 +1,7 @@
 //! The journal: what happened goes to the log, the metrics and the snapshots, once each; what repeats is folded.
 
 use super::Observer;
-use super::act::{Begun, Object};
+use super::agenda::{Begun, Object};
 use super::blocked::{key_of, tried_again};
 use super::fold::{About, Folds, Lasting};
 use super::log::write;

@@ -79,7 +79,7 @@ MUTANTS = [
     ("StaleList", ("LIST_IS_GOOD_FOR: Duration = Duration::from_secs(120)", "LIST_IS_GOOD_FOR: Duration = Duration::from_secs(120_000)")),
     ("StaleList", ("        if self.begin_action() || self.advance_look() {",
                    "        if self.agenda_is_over() { let p = self.replan().clone(); self.carry_out(p, Ground::List); }\n        if self.begin_action() || self.advance_look() {"),
-                  ("use super::act::{Begun, Object};", "use super::act::{Begun, Ground, Object};")),
+                  ("use super::agenda::{Begun, Object};", "use super::act::{Begun, Ground, Object};")),
     # J2: what is under way, or was answered after the list was asked for, is begun again.
     ("Repeated", ("self.jobs.concern(object) || self.answered.get(object).is_some_and(is_later)", "self.answered.get(object).is_some_and(is_later)"),
                  ("let is_left = |(record, _): &(&Arc<Record>, &Assessed)| !record.delete_under_way;", "let is_left = |(record, _): &(&Arc<Record>, &Assessed)| !record.foreign || !record.delete_under_way;")),

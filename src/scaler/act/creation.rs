@@ -1,8 +1,8 @@
 //! Creations, and the names that they need.
 
-use super::{Begun, Ground, Planned};
 use crate::cloud::{Calls, Catalogue, CloudError, CloudErrorKind, LookedUp, Service};
 use crate::pool::{Accepted, Action, CreateFailure};
+use crate::scaler::agenda::{Begun, Ground, Planned};
 use crate::scaler::jobs::Errand;
 use crate::scaler::{Clock, Observer, Probes, Scaler};
 use std::sync::Arc;

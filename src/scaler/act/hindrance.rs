@@ -1,8 +1,9 @@
 //! Why an action of a plan is not begun.
 
-use super::{Ground, LIST_IS_GOOD_FOR, Object, service_of};
+use super::{LIST_IS_GOOD_FOR, service_of};
 use crate::cloud::{Calls, Service};
 use crate::pool::{Action, ExternalAddressId, Moment, SkipReason, plan};
+use crate::scaler::agenda::{Ground, Object};
 use crate::scaler::{Clock, Observer, Probes, Scaler};
 
 impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
