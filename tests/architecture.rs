@@ -1,5 +1,7 @@
 //! Holds the rules of the house: who may import whom, and what no source file may have.
 
+#[path = "architecture/circles.rs"]
+mod circles;
 #[path = "architecture/source.rs"]
 mod source;
 
@@ -239,6 +241,15 @@ fn borrows_files(code: &[String]) -> bool {
         let words: Vec<&str> = w.iter().map(String::as_str).collect();
         matches!(words[..], ["#", "[", "path", _] | ["include", "!", "(", _])
     })
+}
+
+/// The mock's services are left out: one file of each serves its requests, and has the errors and views of all of them.
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    for folder in ["core/src", "src", "openstack-sdk-blocking/src"] {
+        let found = circles::circles(&sources(folder));
+        assert!(found.is_empty(), "{folder}: {found:#?}");
+    }
 }
 
 #[test]

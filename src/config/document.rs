@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use crate::text::sentence;
 
 use super::kind::Kind;
-use super::table::{Section, Variable, variables};
+use super::table::variables;
+use super::variable::{Section, Variable};
 
 const EXAMPLE_HEAD: &str = "\
 # Settings of SimpleScaleVM. Copy this file to `.env` and fill in the login.

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use super::dotenv::{self, Binding};
 use super::error::{ConfigError, Problem};
-use super::{exposed, names};
 use crate::local_file;
 
 /// Read if it is there; `--env-file` names another one.
@@ -61,13 +60,7 @@ impl Environment {
             )
         };
         match local_file::read(path, MAX_FILE_BYTES) {
-            Ok(bytes) => {
-                let mut environment = Self::from_parts(process, Some((path, &bytes)));
-                environment
-                    .warnings
-                    .extend(exposed::warning(path, &environment));
-                Ok(environment)
-            }
+            Ok(bytes) => Ok(Self::from_parts(process, Some((path, &bytes)))),
             Err(error) if env_file.is_none() && not_there(&error) => {
                 let mut environment = Self::from_parts(process, None);
                 environment.looked_for = Some(whole(path));
@@ -213,12 +206,17 @@ impl Environment {
         &self.warnings
     }
 
-    /// The lines of the file that the environment wins over.
-    pub(super) fn shadowed(&self) -> Vec<String> {
+    /// The file, if there is one.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// The lines of the file that the environment wins over, of the names that mean something.
+    pub(super) fn shadowed(&self, is_known: fn(&str) -> bool) -> Vec<String> {
         let shadowed = |(name, line): (&String, &usize)| {
             let file = self.file.get(name)?.as_deref()?;
             let (path, process) = (self.path.as_ref()?, self.process.get(name)?.as_deref()?);
-            if process == file || !names::is_known(name) {
+            if process == file || !is_known(name) {
                 return None;
             }
             let how = if process.is_empty() {

@@ -1,7 +1,6 @@
 //! A file with a secret in it that others may read.
 
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
 use super::environment::Environment;
 use super::table;
@@ -10,7 +9,8 @@ use super::table;
 const OTHERS_READ: u32 = 0o004;
 
 /// What is said of a file that every user of this machine may read, and that has a secret in it.
-pub(super) fn warning(path: &Path, environment: &Environment) -> Option<String> {
+pub(super) fn warning(environment: &Environment) -> Option<String> {
+    let path = environment.path()?;
     let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
     let is_secret = |name: &&str| table::of_name(name).is_some_and(|variable| variable.secret);
     let secret = environment.file_names().find(is_secret)?;

@@ -3,9 +3,11 @@
 use openstack_sdk_blocking::CloudConfig;
 
 use super::environment::{Environment, Source};
-use super::settings::{of_the_cloud, read_yaml, shown};
-use super::table::{self, Scope, Variable};
-use super::{Settings, reader};
+use super::read::{of_the_cloud, read_yaml, shown};
+use super::settings::Settings;
+use super::table;
+use super::variable::{Scope, Variable, lookup};
+use super::warnings;
 
 /// A setting, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,7 +104,7 @@ pub fn listing(environment: &Environment) -> Vec<Listed> {
 }
 
 fn origin(variable: &Variable, environment: &Environment) -> Origin {
-    let Some(found) = reader::lookup(environment, variable) else {
+    let Some(found) = lookup(environment, variable) else {
         return match variable.default {
             Some(_) => Origin::Default,
             None => Origin::Unset,
@@ -122,10 +124,7 @@ pub fn remarks(environment: &Environment) -> (Vec<String>, Vec<String>) {
         Ok(settings) => (Vec::new(), settings.warnings),
         Err(error) => {
             let problems = error.problems.iter().map(ToString::to_string).collect();
-            let mut warnings = environment.warnings().to_vec();
-            warnings.extend(environment.shadowed());
-            warnings.extend(super::names::warnings(environment));
-            (problems, warnings)
+            (problems, warnings::of_environment(environment))
         }
     }
 }

@@ -1,7 +1,6 @@
 //! What of a value may be shown. A URL's path may hold a token, and its host a password.
 
 use super::kind::Kind;
-use super::table::Variable;
 
 /// What stands for a secret, or for a part of a value that may be one.
 const SECRET: &str = "***";
@@ -10,10 +9,10 @@ const ANNOUNCES: [&str; 8] = [
     "token", "key", "apikey", "api-key", "api_key", "secret", "auth", "password",
 ];
 
-/// A variable's value as it may be shown in settings, messages and logs.
-pub(super) fn shown(variable: &Variable, text: &str) -> String {
-    match variable.kind {
-        _ if variable.secret => SECRET.to_owned(),
+/// A value of that kind as it may be shown in settings, messages and logs.
+pub(super) fn shown(kind: Kind, is_secret: bool, text: &str) -> String {
+    match kind {
+        _ if is_secret => SECRET.to_owned(),
         Kind::UrlPath => path(text),
         _ => url(text),
     }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use openstack_sdk_blocking::{Auth, Scope};
 
 use super::environment::{Environment, Source};
-use super::reader::lookup;
 use super::settings::Settings;
-use super::table;
+use super::variable::lookup;
+use super::{exposed, names, table};
 use crate::probe::Protocol;
 
 /// Clouds answer 429 to a client that lists much more often.
@@ -16,6 +16,15 @@ const BUSY_LISTING: Duration = Duration::from_secs(1);
 const SHORT_SILENCE: Duration = Duration::from_secs(60);
 /// The default of `PROBE_THREADS` when each probe took a thread. A larger number was meant to do something.
 const THREADS_BEFORE: usize = 64;
+
+/// About where names and values are from.
+pub(super) fn of_environment(environment: &Environment) -> Vec<String> {
+    let mut warnings = environment.warnings().to_vec();
+    warnings.extend(exposed::warning(environment));
+    warnings.extend(environment.shadowed(names::is_known));
+    warnings.extend(names::warnings(environment));
+    warnings
+}
 
 /// About how values are written.
 pub(super) fn of_values(environment: &Environment) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -65,6 +66,7 @@ fn a_file_as_users_of_the_reference_have_it() {
                 &format!("reference-{number}.env"),
                 text.replace('\n', line_end).as_bytes(),
             );
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
             let bytes = fs::read(&path).unwrap();
             let nothing: [(&str, &str); 0] = [];
             let environment = Environment::from_parts(nothing, Some((&path, &bytes)));
