@@ -30,6 +30,8 @@ fn may_import(module: &str) -> Option<&'static [&'static str]> {
             "logging::LogSettings",
             "probe::EndpointSettings",
             "probe::Protocol",
+            "status::AllowedHost",
+            "status::NeverMatches",
             "status::StatusSettings",
         ]),
         "cloud" => Some(&["cloud", "local_file", "pool"]),

@@ -157,12 +157,19 @@ fn values_become_types() {
         ("OPENSTACK_SECURITY_GROUPS", " web, ,default,"),
         ("OPENSTACK_CLOUD_INIT_FILE", cloud_init.to_str().unwrap()),
         ("OPENSTACK_METADATA_KEY", "sipmediagw.group"),
+        (
+            "APP_ALLOWED_HOSTS",
+            " status.lan, ,.example.org,[::1]:80,*,",
+        ),
         ("LOG_LEVEL", "WARNING"),
         ("LOG_FORMAT", "json"),
     ])
     .unwrap();
     assert_eq!(settings.daemon.status.host, "127.0.0.1");
     assert_eq!(settings.daemon.status.port, 0);
+    let hosts = ["status.lan", ".example.org", "[::1]:80", "*"];
+    let hosts = hosts.map(|host| host.parse().unwrap());
+    assert_eq!(settings.daemon.status.allowed_hosts, hosts);
     let api = &settings.pool.endpoint;
     assert_eq!(api.protocol, Protocol::Https);
     assert_eq!(api.path, "/status");
@@ -220,7 +227,7 @@ fn every_setting_has_a_place_of_its_own() {
             Kind::Choice([_]) => continue,
             Kind::Choice([.., last]) if variable.default != Some(last) => last,
             Kind::Choice(_) | Kind::Elsewhere => panic!("{name}"),
-            Kind::Text | Kind::MetadataKey | Kind::List => "x",
+            Kind::Text | Kind::MetadataKey | Kind::List | Kind::Hosts => "x",
         };
         let mut pairs = vec![(name, value)];
         // It is a hundred times the capacity unless it is set.

@@ -86,7 +86,7 @@ fn besiege(port: u16, stop: &AtomicBool) -> usize {
         let _ = match made % 3 {
             0 => Ok(()),
             1 => stream.write_all(b"GET /status HTTP/1.1\r\nX: "),
-            _ => stream.write_all(b"GET /status HTTP/1.1\r\n\r\n"),
+            _ => stream.write_all(b"GET /status HTTP/1.1\r\nHost: x\r\n\r\n"),
         };
         // Another byte for one that is slow.
         let slow = made * 7 % open.len().max(1);

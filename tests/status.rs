@@ -56,10 +56,30 @@ fn every_route_answers_with_json_of_its_exact_length() {
             check(method, path, 405);
         }
     }
-    let absolute = "http://127.0.0.1/status";
+    // A URL as the target is as good as its path.
+    for target in [
+        "http://localhost/status",
+        "HTTP://127.0.0.1:8000/status?a",
+        "http://x",
+    ] {
+        check("GET", target, 200);
+        check("HEAD", target, 200);
+        check("POST", target, 405);
+    }
     let long = format!("/{}", "a".repeat(4_000));
+    let (tls, tunnel) = ("https://localhost/status", "localhost:443");
     for path in [
-        "*", "//", "/.", "/status/", "/../", "/%2e", "/é", absolute, &long,
+        "*",
+        "//",
+        "/.",
+        "/status/",
+        "/../",
+        "/%2e",
+        "/é",
+        "http://x//",
+        tls,
+        tunnel,
+        &long,
     ] {
         check("GET", path, 404);
         check("HEAD", path, 404);
@@ -113,7 +133,7 @@ fn metrics_come_in_both_formats() {
     daemon.shared.publish(Arc::new(pool::rich()));
     daemon.set_clock(1_402);
     let get = |accept: &str| {
-        let head = format!("GET /metrics HTTP/1.1\r\nAccept: {accept}\r\n\r\n");
+        let head = format!("GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\n\r\n");
         let reply = daemon.send(head.as_bytes());
         assert_eq!((reply.status, reply.header("Vary")), (200, Some("Accept")));
         (
@@ -245,6 +265,11 @@ fn garbage_is_refused_and_changes_nothing() {
     check(b"hello\r\n\r\n", 400);
     check(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\n\n", 400);
     check(b"GET / HTTP/1.1\r\nno colon\r\n\r\n", 400);
+    check(b"GET / HTTP/1.1\r\n\r\n", 400);
+    check(b"GET / HTTP/1.1\r\nHost: x\r\nHost: x\r\n\r\n", 400);
+    check(b"GET / HTTP/1.0\r\nHost: a b\r\n\r\n", 400);
+    check(b"POST /nope HTTP/1.1\r\nHost:\r\n\r\n", 400);
+    check(b"GET http://a@b/ HTTP/1.1\r\nHost: x\r\n\r\n", 400);
     // The rest is not waited for.
     check(b"\x16\x03\x01", 400);
     check(b"GET /\xff\x00 HTTP/1.1\r\n\r\n", 400);
@@ -259,6 +284,11 @@ fn garbage_is_refused_and_changes_nothing() {
         &[b"GET / HTTP/1.1\r\n", &b"A: b\r\n".repeat(9_000)[..]].concat(),
         431,
     );
+    // There is no body behind the head of an answer to `HEAD`, be it an error.
+    let reply = daemon.send(b"HEAD / HTTP/1.1\r\n\r\n");
+    assert_eq!((reply.status, reply.body.len()), (400, 0));
+    // HTTP/1.0 knows no Host.
+    assert_eq!(daemon.send(b"GET / HTTP/1.0\r\n\r\n").status, 200);
     assert_eq!(daemon.ask("GET", "/healthz").status, 200);
     assert!(!daemon.server.is_finished());
 }
@@ -276,12 +306,14 @@ fn bodies_are_ignored_whatever_their_length() {
         "x",
     ] {
         for method in ["GET", "POST"] {
-            let head = format!("{method} /healthz HTTP/1.1\r\nContent-Length: {length}\r\n\r\n");
+            let head = format!(
+                "{method} /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+            );
             let status = if method == "GET" { 200 } else { 405 };
             assert_eq!(daemon.send(head.as_bytes()).status, status, "{length}");
         }
     }
-    let mut upload = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    let mut upload = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
     upload.extend(vec![b'z'; 50_000]);
     assert_eq!(daemon.send(&upload).status, 405);
 }
@@ -307,7 +339,9 @@ fn idle_connections_neither_pile_up_nor_lock_anybody_out() {
             0 => {}
             1 => stream.write_all(b"GET /status HT").unwrap(),
             // Asks and never takes the answer.
-            _ => stream.write_all(b"GET /status HTTP/1.1\r\n\r\n").unwrap(),
+            _ => stream
+                .write_all(b"GET /status HTTP/1.1\r\nHost: x\r\n\r\n")
+                .unwrap(),
         }
         idle.push(stream);
         if count % 100 == 0 {

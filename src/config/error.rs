@@ -25,6 +25,13 @@ impl Problem {
         }
     }
 
+    /// A value between quotes, cut off where it is long.
+    pub(super) fn quoted(value: &str) -> String {
+        let shown: String = value.chars().take(SHOWN_CHARS).collect();
+        let cut = if shown.len() < value.len() { "..." } else { "" };
+        format!("{shown:?}{cut}")
+    }
+
     pub(super) fn with_value(mut self, value: &str) -> Self {
         self.value = Some(value.to_owned());
         self
@@ -35,9 +42,7 @@ impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.variable)?;
         if let Some(value) = &self.value {
-            let shown: String = value.chars().take(SHOWN_CHARS).collect();
-            let cut = if shown.len() < value.len() { "..." } else { "" };
-            write!(f, "={shown:?}{cut}")?;
+            write!(f, "={}", Self::quoted(value))?;
         }
         write!(f, ": {}", self.expected)
     }

@@ -39,6 +39,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// Text, separated by commas.
     List,
+    /// Hosts, separated by commas; the status server reads each.
+    Hosts,
     /// The path of a file.
     File,
     /// Read by somebody else: the cloud's client, the mock, or `make`.
@@ -52,6 +54,7 @@ impl Kind {
             Self::Text | Self::List => {
                 format!("at most {NOVA_TEXT_CHARS} characters on one line")
             }
+            Self::Hosts => "names and addresses of hosts, separated by commas".to_owned(),
             Self::MetadataKey => format!(
                 "1 to {NOVA_TEXT_CHARS} of letters, digits, blanks and -_:. \
                  (Nova's rule for metadata keys)"
@@ -91,6 +94,7 @@ impl Kind {
                         .all(|c| c.is_ascii_alphanumeric() || "-_:. ".contains(c))
             }
             Self::File => !text.contains('\0'),
+            Self::Hosts => true,
             _ => false,
         };
         fits.then(|| text.to_owned())

@@ -14,6 +14,8 @@ pub(super) fn shown(kind: Kind, is_secret: bool, text: &str) -> String {
     match kind {
         _ if is_secret => SECRET.to_owned(),
         Kind::UrlPath => path(text),
+        // No host has one: it ends a login, and a password may hold a comma.
+        Kind::Hosts if text.contains('@') => SECRET.to_owned(),
         _ => url(text),
     }
 }

@@ -10,6 +10,7 @@ mod environment;
 mod error;
 mod exposed;
 mod files;
+mod hosts;
 mod kind;
 mod listing;
 mod mask;

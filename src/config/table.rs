@@ -5,11 +5,11 @@ use std::num::NonZeroU64;
 use log::LevelFilter;
 
 use super::error::Problem;
-use super::files;
 use super::kind::Kind;
 use super::settings::{PoolSettings, ProviderKind};
 use super::value::Words;
 use super::variable::{Given, Goes, Section, Variable};
+use super::{files, hosts};
 use crate::logging::LogFormat;
 use crate::pool::Policy;
 use crate::probe::Protocol;
@@ -64,7 +64,9 @@ const fn age(zero: &'static str) -> Kind {
     }
 }
 
-use Kind::{Address, Choice, Elsewhere, File, List, MetadataKey, Switch, Text, UrlPath, Whole};
+use Kind::{
+    Address, Choice, Elsewhere, File, Hosts, List, MetadataKey, Switch, Text, UrlPath, Whole,
+};
 use Section::{
     Application, Credentials, ExternalAddresses, Image, Intervals, Mock, OpenStack, Pool, Provider,
     Replacement, ReplicaApi,
@@ -84,7 +86,7 @@ const TABLE: &[Variable] = &[
 
     Variable::old(Application, "APP_HOST", "0.0.0.0", Address, "address that the status page listens on").to(place!(daemon.status.host)),
     Variable::old(Application, "APP_PORT", "8000", PORT_OR_ANY, "its port; 0 takes any free one").to(place!(daemon.status.port)),
-    Variable::new(Application, "APP_ALLOWED_HOSTS", "", List, "names and addresses, separated by commas, that the status page may be asked by (the `Host` of a request); others get 421; by default any").to(place!(daemon.status.allowed_hosts)),
+    Variable::new(Application, "APP_ALLOWED_HOSTS", "", Hosts, "names and addresses, separated by commas, that the status page may be asked by (the `Host` of a request), such as `status.example.org`, `.example.org` (each host of that domain) or `192.0.2.10:8000`; others get 421; by default any").to(Goes::Daemon(hosts::allowed)),
     Variable::new(Application, "APP_SHOW_SETTINGS", "false", Switch, "show the settings, without secrets, on the status page to others than this machine").to(place!(daemon.status.show_settings)),
     Variable::new(Application, "LOG_LEVEL", "info", Choice(LevelFilter::WORDS), "minimum log level: `off`, `error`, `warn` (or `warning`), `info`, `debug` or `trace`").to(place!(daemon.log.level)),
     Variable::new(Application, "LOG_FORMAT", "text", Choice(LogFormat::WORDS), "`text`, or `json` for one object per line").to(place!(daemon.log.format)),

@@ -278,6 +278,16 @@ impl<'a> Given<'a> {
         Ok(())
     }
 
+    /// What is written, or the default.
+    pub(super) fn text(&self) -> Option<&'a str> {
+        self.text
+    }
+
+    /// A part of it as it may be shown.
+    pub(super) fn shown(&self, part: &str) -> String {
+        mask::shown(self.variable.kind, self.variable.secret, part)
+    }
+
     pub(super) fn problem(&self, expected: impl Into<String>) -> Problem {
         Problem::new(self.name, expected)
     }

@@ -3,7 +3,8 @@
 //! A page of somebody else's can make a browser ask this server under a name of its own that leads
 //! here (DNS rebinding). The `Host` of such a request is that name.
 
-use super::http::Request;
+use super::allowed_host::AllowedHost;
+use super::host::Host;
 use std::net::IpAddr;
 
 /// Who is at the other end of a connection.
@@ -30,165 +31,72 @@ impl Peer {
     }
 }
 
-/// Whether a request names a host that is allowed; none at all: any is. This machine may always ask
-/// by an address or as `localhost`, for health checks.
-pub(super) fn is_allowed(request: &Request, peer: Peer, allowed: &[String]) -> bool {
-    if allowed.is_empty() {
-        return true;
-    }
-    let [host] = request.hosts.as_slice() else {
-        return false;
+/// Whether a host is one that may be asked; without any entry each is. This machine may always ask by
+/// an address or as `localhost`, for health checks.
+pub(super) fn is_allowed(host: Option<&Host>, peer: Peer, allowed: &[AllowedHost]) -> bool {
+    let is_allowed = |host: &Host| {
+        let is_plain = host.address().is_some() || host.is_loopback();
+        (peer != Peer::Other && is_plain) || allowed.iter().any(|entry| entry.allows(host))
     };
-    let Some(host) = Host::read(host) else {
-        return false;
-    };
-    let is_plain = host.address().is_some() || host.is_loopback();
-    (peer != Peer::Other && is_plain) || allowed.iter().any(|entry| host.is(entry))
+    allowed.is_empty() || host.is_some_and(is_allowed)
 }
 
 /// Whether a request comes from this machine: its peer is a loopback address, no proxy passed it on,
 /// and no other name led here.
-pub(super) fn is_from_here(request: &Request, peer: Peer) -> bool {
-    let is_loopback = |host: &Vec<u8>| Host::read(host).is_some_and(|host| host.is_loopback());
-    peer == Peer::Loopback && !request.forwarded && request.hosts.iter().all(is_loopback)
-}
-
-/// A host and its port, if there is one.
-#[derive(Debug, PartialEq, Eq)]
-struct Host {
-    name: String,
-    port: Option<String>,
-}
-
-impl Host {
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(bytes).ok()?.trim();
-        let (name, port) = if let Some(rest) = text.strip_prefix('[') {
-            let (name, rest) = rest.split_once(']')?;
-            (name, rest.strip_prefix(':'))
-        } else {
-            match text.split_once(':') {
-                // More than one colon: an IPv6 address without brackets.
-                Some((name, port)) if !port.contains(':') => (name, Some(port)),
-                _ => (text, None),
-            }
-        };
-        let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
-        (!name.is_empty()).then(|| Self {
-            name,
-            port: port.map(str::to_owned),
-        })
-    }
-
-    fn address(&self) -> Option<IpAddr> {
-        self.name.parse().ok()
-    }
-
-    fn is_loopback(&self) -> bool {
-        let is_loopback = |address: IpAddr| address.to_canonical().is_loopback();
-        self.name == "localhost" || self.address().is_some_and(is_loopback)
-    }
-
-    /// `*` is any, `.example.org` is each host of that domain; a port counts if it is written down.
-    fn is(&self, entry: &str) -> bool {
-        if entry == "*" {
-            return true;
-        }
-        if let Some(domain) = entry.strip_prefix('.') {
-            let domain = domain.to_ascii_lowercase();
-            let host = self.name.strip_suffix(&domain);
-            return host.is_some_and(|host| host.is_empty() || host.ends_with('.'));
-        }
-        let Some(allowed) = Self::read(entry.as_bytes()) else {
-            return false;
-        };
-        let is_same_address = self.address().is_some() && self.address() == allowed.address();
-        (self.name == allowed.name || is_same_address)
-            && (allowed.port.is_none() || allowed.port == self.port)
-    }
+pub(super) fn is_from_here(host: Option<&Host>, forwarded: bool, peer: Peer) -> bool {
+    peer == Peer::Loopback && !forwarded && host.is_none_or(Host::is_loopback)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::http::Method;
 
-    fn request(hosts: &[&str], forwarded: bool) -> Request {
-        Request {
-            method: Method::Get,
-            path: "/".to_owned(),
-            accept: Vec::new(),
-            hosts: hosts.iter().map(|h| h.as_bytes().to_vec()).collect(),
-            forwarded,
-        }
+    fn host(text: &str) -> Option<Host> {
+        (!text.is_empty()).then(|| Host::read(text.as_bytes()).unwrap())
     }
 
     #[test]
-    fn only_allowed_names_are_answered() {
-        let check = |allowed: &str, host: &str, expected| {
-            let allowed: Vec<String> = allowed.split(',').map(str::to_owned).collect();
-            let request = request(&[host], false);
-            assert_eq!(
-                is_allowed(&request, Peer::Other, &allowed),
-                expected,
-                "{host}"
-            );
+    fn only_allowed_hosts_are_answered() {
+        let check = |allowed: &str, text: &str, peer, expected| {
+            let allowed = allowed.split(',').filter(|entry| !entry.is_empty());
+            let allowed: Vec<AllowedHost> = allowed.map(|entry| entry.parse().unwrap()).collect();
+            let told = is_allowed(host(text).as_ref(), peer, &allowed);
+            assert_eq!(told, expected, "{text} {peer:?}");
         };
-        let status = "status.example.org,192.0.2.7,[2001:db8::1],gw:8000,.lan";
-        check(status, "status.example.org", true);
-        check(status, "Status.Example.ORG.:8000", true);
-        check(status, "192.0.2.7:8000", true);
-        check(status, "[2001:db8::1]:8000", true);
-        check(status, "[2001:DB8:0::1]", true);
-        check(status, "gw:8000", true);
-        check(status, "gw", false);
-        check(status, "gw:8001", false);
-        check(status, "a.lan", true);
-        check(status, "lan", true);
-        check(status, "xlan", false);
-        check(status, "evil.example", false);
-        check(status, "status.example.org.evil.example", false);
-        check(status, "evil.example:status.example.org", false);
-        check(status, "localhost", false);
-        check(status, "", false);
-        check("*", "evil.example", true);
-        let allowed = ["a".to_owned()];
-        let check = |hosts: &[&str], peer, allowed: &[String], expected| {
-            let request = request(hosts, false);
-            assert_eq!(is_allowed(&request, peer, allowed), expected, "{hosts:?}");
-        };
-        check(&[], Peer::Loopback, &allowed, false);
-        check(&["a", "b"], Peer::Loopback, &allowed, false);
-        check(&["a", "b"], Peer::Other, &[], true);
+        let status = "status.example.org,192.0.2.7,gw:8000,.lan";
+        check(status, "status.example.org", Peer::Other, true);
+        check(status, "192.0.2.7:8000", Peer::Other, true);
+        check(status, "gw:8001", Peer::Other, false);
+        check(status, "a.lan", Peer::Other, true);
+        check(status, "evil.example", Peer::Other, false);
+        check(status, "localhost", Peer::Other, false);
+        check(status, "", Peer::Loopback, false);
+        check("*", "evil.example", Peer::Other, true);
+        check("", "evil.example", Peer::Other, true);
+        check("", "", Peer::Other, true);
         // A health check on this machine asks by the address.
-        check(&["127.0.0.1:8000"], Peer::Loopback, &allowed, true);
-        check(&["localhost"], Peer::Loopback, &allowed, true);
-        check(&["192.0.2.1:8000"], Peer::Own, &allowed, true);
-        check(&["192.0.2.1:8000"], Peer::Other, &allowed, false);
-        check(&["evil.example"], Peer::Loopback, &allowed, false);
+        check("a", "127.0.0.1:8000", Peer::Loopback, true);
+        check("a", "localhost", Peer::Loopback, true);
+        check("a", "192.0.2.1:8000", Peer::Own, true);
+        check("a", "192.0.2.1:8000", Peer::Other, false);
+        check("a", "evil.example", Peer::Loopback, false);
     }
 
     #[test]
     fn who_is_on_this_machine() {
-        let check = |hosts: &[&str], forwarded, peer, expected| {
-            let request = request(hosts, forwarded);
-            assert_eq!(is_from_here(&request, peer), expected, "{hosts:?}");
+        let check = |text: &str, forwarded, peer, expected| {
+            let told = is_from_here(host(text).as_ref(), forwarded, peer);
+            assert_eq!(told, expected, "{text}");
         };
-        check(&["127.0.0.1:8000"], false, Peer::Loopback, true);
-        check(&["localhost:8000"], false, Peer::Loopback, true);
-        check(&["[::1]:8000"], false, Peer::Loopback, true);
-        check(&[], false, Peer::Loopback, true);
-        check(&["192.0.2.1"], false, Peer::Loopback, false);
-        check(&["127.0.0.1:8000"], false, Peer::Own, false);
-        check(&["127.0.0.1:8000"], false, Peer::Other, false);
-        check(&["127.0.0.1:8000"], true, Peer::Loopback, false);
-        check(&["rebound.example"], false, Peer::Loopback, false);
-        check(
-            &["localhost", "rebound.example"],
-            false,
-            Peer::Loopback,
-            false,
-        );
+        check("127.0.0.1:8000", false, Peer::Loopback, true);
+        check("localhost:8000", false, Peer::Loopback, true);
+        check("[::1]:8000", false, Peer::Loopback, true);
+        check("", false, Peer::Loopback, true);
+        check("192.0.2.1", false, Peer::Loopback, false);
+        check("127.0.0.1:8000", false, Peer::Own, false);
+        check("127.0.0.1:8000", false, Peer::Other, false);
+        check("127.0.0.1:8000", true, Peer::Loopback, false);
+        check("rebound.example", false, Peer::Loopback, false);
         let of = |peer: &str, own: &str| Peer::of(peer.parse().unwrap(), own.parse().ok());
         assert_eq!(of("127.0.0.2", ""), Peer::Loopback);
         assert_eq!(of("::ffff:127.0.0.1", "::1"), Peer::Loopback);

@@ -4,6 +4,7 @@
 //! `tiny_http` is not used on purpose: it reads heads of any length, has a thread for every open
 //! connection, and a single `Content-Length: 9000000000000000000` ends the whole process in it.
 
+use super::host::Host;
 use httparse::{Error, Header, Status};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -30,12 +31,12 @@ const FORWARDED: [&str; 5] = [
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Request {
     pub(super) method: Method,
-    /// The target up to its query.
+    /// The target's path, without its query.
     pub(super) path: String,
     /// The values of all `Accept` headers, with commas between them.
     pub(super) accept: Vec<u8>,
-    /// The values of all `Host` headers.
-    pub(super) hosts: Vec<Vec<u8>>,
+    /// The host that is asked; HTTP/1.0 need not name one.
+    pub(super) host: Result<Option<Host>, BadHost>,
     /// A proxy passed it on: who the peer is says nothing of who asks.
     pub(super) forwarded: bool,
 }
@@ -46,6 +47,17 @@ pub(super) enum Method {
     Get,
     Head,
     Other,
+}
+
+/// Why it is not known which host is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BadHost {
+    /// Since HTTP/1.1 each request has to name it.
+    Missing,
+    /// Who reads another one of them than the last proxy did answers for another host.
+    Several,
+    /// What stands there is no host.
+    Unreadable,
 }
 
 /// Why there is no request to answer.
@@ -146,18 +158,55 @@ impl Request {
             let named = move |header: &&Header<'_>| header.name.eq_ignore_ascii_case(name);
             head.headers.iter().filter(named).map(|header| header.value)
         };
-        let path = head.path.unwrap_or_default().split('?').next();
+        let (authority, path) = target(head.path.unwrap_or_default());
+        let fields: Vec<&[u8]> = values("host").collect();
         Self {
             method: match head.method {
                 Some("GET") => Method::Get,
                 Some("HEAD") => Method::Head,
                 _ => Method::Other,
             },
-            path: path.unwrap_or_default().to_owned(),
+            path: path.to_owned(),
             accept: values("accept").collect::<Vec<_>>().join(&b','),
-            hosts: values("host").map(<[u8]>::to_vec).collect(),
+            host: host(head.version, &fields, authority),
             forwarded: FORWARDED.iter().any(|name| values(name).next().is_some()),
         }
+    }
+}
+
+/// The host that is asked, by RFC 9112, 3.2: whatever the target is, there is at most one `Host`, and
+/// that can be read; a target that is a URL takes its place.
+fn host(
+    version: Option<u8>,
+    fields: &[&[u8]],
+    authority: Option<&str>,
+) -> Result<Option<Host>, BadHost> {
+    let read = |text| Host::read(text).ok_or(BadHost::Unreadable);
+    let field = match fields {
+        [] if version == Some(0) => None,
+        [] => return Err(BadHost::Missing),
+        [field] => Some(read(field)?),
+        _ => return Err(BadHost::Several),
+    };
+    match authority {
+        Some(authority) => read(authority.as_bytes()).map(Some),
+        None => Ok(field),
+    }
+}
+
+/// The path of a target, without its query, and before it the host and port if the target is a URL, as
+/// proxies are sent it and every server has to take it. No TLS is spoken here: an `https` URL is nothing
+/// that can be found here, and stays a path.
+fn target(target: &str) -> (Option<&str>, &str) {
+    const SCHEME: &str = "http://";
+    let path = |rest: &str| rest.find('?').unwrap_or(rest.len());
+    match target.split_at_checked(SCHEME.len()) {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case(SCHEME) => {
+            let (authority, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+            let (path, _) = rest.split_at(path(rest));
+            (Some(authority), if path.is_empty() { "/" } else { path })
+        }
+        _ => (None, target.split_at(path(target)).0),
     }
 }
 
@@ -188,7 +237,6 @@ mod tests {
         check(b"\r\nHEAD /a?b=c HTTP/1.0\nHost: x\n\n", Head, "/a");
         check(b"get / HTTP/1.1\r\n\r\n", Other, "/");
         check(b"M-SEARCH * HTTP/1.1\r\n\r\n", Other, "*");
-        check(b"GET http://x/ HTTP/1.1\r\n\r\n", Get, "http://x/");
         check("GET /\u{e9} HTTP/1.1\r\n\r\n".as_bytes(), Get, "/\u{e9}");
         check(b"GET / HTTP/1.1\r\nA: \xff\r\n\r\nGET /b", Get, "/");
         for version in ["HTTP/2.0", "HTTP/1.2", "HTTP/2", "HTTP/"] {
@@ -224,17 +272,110 @@ mod tests {
     }
 
     #[test]
-    fn hosts_and_proxies_are_seen() {
-        let check = |head: &[u8], hosts: &[&[u8]], forwarded| {
-            let request = read(head);
-            assert_eq!(request.hosts, hosts, "{}", head.escape_ascii());
-            assert_eq!(request.forwarded, forwarded, "{}", head.escape_ascii());
-        };
-        check(b"GET / HTTP/1.0\r\n\r\n", &[], false);
-        check(b"GET / HTTP/1.1\r\nhost:\t a:1 \r\n\r\n", &[b"a:1"], false);
-        let two = b"GET / HTTP/1.1\r\nHost: a\r\nHOST: b\r\nX-Forwarded-For: c\r\n\r\n";
-        check(two, &[b"a", b"b"], true);
-        check(b"GET / HTTP/1.1\r\nVia: 1.1 x\r\n\r\n", &[], true);
+    fn each_request_names_one_host() {
+        use BadHost::{Missing, Several, Unreadable};
+        for (line, fields, path, expected) in [
+            ("GET / HTTP/1.0", "", "/", Ok(None)),
+            ("GET / HTTP/1.1", "", "/", Err(Missing)),
+            ("POST /a HTTP/1.1", "", "/a", Err(Missing)),
+            ("GET / HTTP/1.1", "hOSt:\t a:1 \r\n", "/", Ok(Some("a:1"))),
+            ("GET / HTTP/1.0", "Host: [::1]\r\n", "/", Ok(Some("[::1]"))),
+            (
+                "GET / HTTP/1.1",
+                "Host: a\r\nHOST: a\r\n",
+                "/",
+                Err(Several),
+            ),
+            (
+                "GET / HTTP/1.0",
+                "Host: a\r\nHost: b\r\n",
+                "/",
+                Err(Several),
+            ),
+            ("GET / HTTP/1.1", "Host:\r\n", "/", Err(Unreadable)),
+            ("GET / HTTP/1.0", "Host: \r\n", "/", Err(Unreadable)),
+            ("GET / HTTP/1.1", "Host: a, b\r\n", "/", Err(Unreadable)),
+            ("GET / HTTP/1.1", "Host: http://a\r\n", "/", Err(Unreadable)),
+            ("GET / HTTP/1.1", "Host: b\u{fc}\r\n", "/", Err(Unreadable)),
+            // A URL as the target takes the place of the header, which has to be right all the same.
+            (
+                "GET http://b:2/c?d HTTP/1.1",
+                "Host: a\r\n",
+                "/c",
+                Ok(Some("b:2")),
+            ),
+            ("GET HTTP://b HTTP/1.1", "Host: a\r\n", "/", Ok(Some("b"))),
+            (
+                "GET http://b?/d HTTP/1.1",
+                "Host: a\r\n",
+                "/",
+                Ok(Some("b")),
+            ),
+            ("GET http://b//c HTTP/1.0", "", "//c", Ok(Some("b"))),
+            ("GET http://b/c HTTP/1.1", "", "/c", Err(Missing)),
+            (
+                "GET http://b/c HTTP/1.1",
+                "Host: a\r\nHost: b\r\n",
+                "/c",
+                Err(Several),
+            ),
+            (
+                "GET http://b/c HTTP/1.1",
+                "Host:\r\n",
+                "/c",
+                Err(Unreadable),
+            ),
+            (
+                "GET http:///c HTTP/1.1",
+                "Host: a\r\n",
+                "/c",
+                Err(Unreadable),
+            ),
+            (
+                "GET http://u@b/c HTTP/1.1",
+                "Host: a\r\n",
+                "/c",
+                Err(Unreadable),
+            ),
+            (
+                "GET http://b#c HTTP/1.1",
+                "Host: a\r\n",
+                "/",
+                Err(Unreadable),
+            ),
+            // All others are paths that nothing is at.
+            (
+                "GET https://b/c HTTP/1.1",
+                "Host: a\r\n",
+                "https://b/c",
+                Ok(Some("a")),
+            ),
+            (
+                "CONNECT b:443 HTTP/1.1",
+                "Host: b:443\r\n",
+                "b:443",
+                Ok(Some("b:443")),
+            ),
+            ("OPTIONS * HTTP/1.1", "Host: a\r\n", "*", Ok(Some("a"))),
+        ] {
+            let request = read(format!("{line}\r\n{fields}\r\n").as_bytes());
+            let expected =
+                expected.map(|host| host.map(|host| Host::read(host.as_bytes()).unwrap()));
+            assert_eq!(
+                (request.path.as_str(), request.host),
+                (path, expected),
+                "{line} {fields}"
+            );
+        }
+    }
+
+    #[test]
+    fn proxies_are_seen() {
+        let forwarded =
+            |line: &str| read(format!("GET / HTTP/1.1\r\n{line}\r\n\r\n").as_bytes()).forwarded;
+        assert!(forwarded("X-Forwarded-For: c"));
+        assert!(forwarded("via: 1.1 x"));
+        assert!(!forwarded("Host: a"));
     }
 
     #[test]

@@ -8,12 +8,14 @@
 //! One thread talks to all of them; large answers are rendered once, by another, and shared.
 
 mod accept;
+mod allowed_host;
 mod board;
 mod bodies;
 mod connection;
 mod error;
 mod gauges;
 mod history;
+mod host;
 mod hosts;
 mod http;
 mod metrics;
@@ -24,6 +26,7 @@ mod view;
 mod view_events;
 mod view_plan;
 
+pub use allowed_host::{AllowedHost, NeverMatches};
 pub use board::Board;
 pub use error::StatusError;
 pub use metrics::Metrics;
@@ -41,7 +44,7 @@ pub struct StatusSettings {
     /// `APP_PORT`; 0 takes any free one.
     pub port: u16,
     /// `APP_ALLOWED_HOSTS`: by which hosts the server may be asked; empty: any.
-    pub allowed_hosts: Vec<String>,
+    pub allowed_hosts: Vec<AllowedHost>,
     /// `APP_SHOW_SETTINGS`: whether the settings are shown to others than this machine.
     pub show_settings: bool,
 }

@@ -3,7 +3,7 @@
 use super::board::Board;
 use super::bodies::{Document, Source};
 use super::hosts::{self, Peer};
-use super::http::{BadRequest, Body, Method, Request, Response};
+use super::http::{BadHost, BadRequest, Body, Method, Request, Response};
 use super::page::PAGE;
 use super::{DaemonInfo, accept, metrics};
 use crate::pool::{Health, Moment};
@@ -40,7 +40,11 @@ pub(super) fn answer(
     facts: &DaemonInfo,
     now: Moment,
 ) -> Answer {
-    if !hosts::is_allowed(request, peer, &facts.server.allowed_hosts) {
+    let host = match &request.host {
+        Ok(host) => host.as_ref(),
+        Err(bad) => return Answer::Ready(answer_bad_host(*bad)),
+    };
+    if !hosts::is_allowed(host, peer, &facts.server.allowed_hosts) {
         let text = "this server is not asked by that name; see APP_ALLOWED_HOSTS";
         return Answer::Ready(error(421, text));
     }
@@ -66,7 +70,8 @@ pub(super) fn answer(
             facts,
             now,
             accept: &request.accept,
-            with_settings: facts.server.show_settings || hosts::is_from_here(request, peer),
+            with_settings: facts.server.show_settings
+                || hosts::is_from_here(host, request.forwarded, peer),
         }),
         Method::Other => Answer::Ready(error(405, "only GET and HEAD are answered")),
     }
@@ -94,6 +99,16 @@ pub(super) fn answer_bad(bad: &BadRequest) -> Response {
         BadRequest::Malformed => error(400, "this is not an HTTP request"),
         BadRequest::Version => error(505, "only HTTP/1.0 and HTTP/1.1 are spoken here"),
     }
+}
+
+/// Answers who does not say which host is asked.
+fn answer_bad_host(bad: BadHost) -> Response {
+    let text = match bad {
+        BadHost::Missing => "a request of HTTP/1.1 needs a Host header",
+        BadHost::Several => "there is more than one Host header",
+        BadHost::Unreadable => "the host that is asked cannot be read: HOST or HOST:PORT is",
+    };
+    error(400, text)
 }
 
 /// A page for whoever prefers one; the summary for everybody else.

@@ -135,6 +135,60 @@ fn problems_name_the_value_and_what_was_expected() {
 }
 
 #[test]
+fn hosts_that_no_request_can_name_are_refused() {
+    let check = |value: &str, expected: &str| {
+        assert_eq!(
+            problems(&[("APP_ALLOWED_HOSTS", value)]),
+            [format!("APP_ALLOWED_HOSTS={expected}")]
+        );
+    };
+    check(
+        "https://x.org/",
+        "\"https://x.org/\": \"https://x.org/\" is a URL, and a Host is a name or an address alone: write x.org",
+    );
+    // Each is told, and no other.
+    check(
+        "a.org, *.example.org,x.org:http , b.org\tc",
+        "\"*.example.org,x.org:http,b.org\\tc\": \
+         \"*.example.org\" has a `*`, which means something only alone: write .example.org; \
+         \"x.org:http\" has a port that is no number from 1 to 65535: write x.org; \
+         \"b.org\\tc\" is more than one host, and commas separate them: write b.org,c",
+    );
+    check(
+        "x.org/status",
+        "\"x.org/status\": \"x.org/status\" has a path, and no Host has one: write x.org",
+    );
+    check(
+        "$HOST",
+        "\"$HOST\": \"$HOST\" is no name and no address of a host: write a name or an address, such as \
+         status.example.org, .example.org (each host of that domain), 192.0.2.10 or [2001:db8::1]:8000",
+    );
+    // It would let everybody in, which is not what somebody who sets it wants.
+    check(
+        ", ,",
+        "\", ,\": has no entry, and without one every host is answered: remove the line, or write `*`",
+    );
+    for login in [
+        "https://me:s3cret@x.org/",
+        "https://me:s3,cret@x.org",
+        "s3cret@x.org, *.y",
+    ] {
+        check(
+            login,
+            "\"***\": an entry has a login (`@`), and no Host has one: write its host alone",
+        );
+    }
+    let many = problems(&[("APP_ALLOWED_HOSTS", &"a/b,".repeat(50))]);
+    assert!(
+        many[0].ends_with("; and 45 more") && many[0].len() < 600,
+        "{many:?}"
+    );
+    let long = "a/".repeat(1_000);
+    let long = problems(&[("APP_ALLOWED_HOSTS", &long)]);
+    assert!(long[0].len() < 600, "{long:?}");
+}
+
+#[test]
 fn files_are_checked_at_start() {
     let check = |name: &str, path: &Path, expected: &str| {
         let found = problems(&[(name, path.to_str().unwrap())]);

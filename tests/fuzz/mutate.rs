@@ -5,7 +5,7 @@ use serde_json::Value;
 const MAX_BYTES: usize = 64 * 1024;
 
 /// What breaks parsers.
-const WORDS: [&str; 62] = [
+const WORDS: [&str; 64] = [
     "{",
     "}",
     "[",
@@ -62,6 +62,8 @@ const WORDS: [&str; 62] = [
     "Transfer-Encoding: chunked\r\n",
     "Content-Length: ",
     "HTTP/1.1 ",
+    "Host: ",
+    "http://",
     "ffffffffffffffff\r\n",
     "{ECHO}",
     "<<: *a",

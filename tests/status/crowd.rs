@@ -174,8 +174,9 @@ fn what_does_not_end_in_time_is_ended() {
 
 #[test]
 fn only_allowed_hosts_are_answered_and_settings_stay_here() {
-    let daemon =
-        Daemon::start_with(|facts| facts.server.allowed_hosts = vec!["status.lan".to_owned()]);
+    let daemon = Daemon::start_with(|facts| {
+        facts.server.allowed_hosts = vec!["status.lan".parse().unwrap()];
+    });
     daemon.shared.publish(Arc::new(Snapshot::default()));
     let ask = |path: &str, lines: &str| {
         let head = format!("GET {path} HTTP/1.1\r\n{lines}\r\n");
@@ -191,21 +192,31 @@ fn only_allowed_hosts_are_answered_and_settings_stay_here() {
         check("Host: status.lan\r\n", found);
         check("Host: 127.0.0.1:8000\r\n", found);
         check("Host: rebound.example\r\n", 421);
-        check("", 421);
-        check("Host: status.lan\r\nHost: rebound.example\r\n", 421);
+        // The host of a target that is a URL takes the place of the header.
+        let url = |host: &str, lines: &str| ask(&format!("http://{host}{path}"), lines).status;
+        assert_eq!(url("status.lan:8000", "Host: rebound.example\r\n"), found);
+        assert_eq!(url("rebound.example", "Host: status.lan\r\n"), 421);
+        check("", 400);
+        check("Host: status.lan\r\nHost: rebound.example\r\n", 400);
+        let old = format!("GET {path} HTTP/1.0\r\n\r\n");
+        assert_eq!(daemon.send(old.as_bytes()).status, 421);
     }
-    let settings = |lines: &str| {
-        let status = ask("/status", lines).json();
+    let settings = |target: &str, lines: &str| {
+        let status = ask(target, lines).json();
         let is_shown = status["settings"]["APP_PORT"] == "8000";
         assert_eq!(status["settings"].is_null(), !is_shown, "{lines:?}");
         assert_eq!(status["settings_hint"].is_null(), is_shown, "{lines:?}");
         is_shown
     };
-    assert!(settings("Host: localhost:8000\r\n"));
-    assert!(!settings("Host: status.lan\r\n"));
+    let here = "Host: localhost:8000\r\n";
+    assert!(settings("/status", here));
+    assert!(!settings("/status", "Host: status.lan\r\n"));
     assert!(!settings(
+        "/status",
         "Host: localhost\r\nX-Forwarded-For: 192.0.2.1\r\n"
     ));
+    assert!(settings("http://[::1]:8000/status", here));
+    assert!(!settings("http://status.lan/status", here));
     let daemon = Daemon::start_with(|facts| facts.server.show_settings = true);
     let forwarded = b"GET /status HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n";
     let status = daemon.send(forwarded).json();
