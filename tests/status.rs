@@ -237,6 +237,12 @@ fn ready_from_the_first_complete_list_on_and_while_lists_succeed() {
         assert!(metrics.lines().any(|line| line == metric), "{metric}");
     };
     check(0, 503, Some("no-list-yet"));
+    let mut refused = Snapshot::default();
+    refused.lists.interval = Duration::from_secs(30);
+    refused.lists.failed(Moment::START);
+    daemon.shared.publish(Arc::new(refused));
+    check(1, 503, Some("cannot-list"));
+    check(61, 503, Some("cannot-list"));
     let mut snapshot = Snapshot {
         last_list: Some(Moment::START),
         ..Snapshot::default()

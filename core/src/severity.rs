@@ -51,6 +51,8 @@ pub enum Reason {
     CannotList {
         /// How many in a row.
         failures: u32,
+        /// None has come since the start: nothing is known of the pool.
+        from_start: bool,
     },
     /// Lists of the external addresses fail.
     CannotListAddresses {
@@ -179,7 +181,7 @@ impl fmt::Display for Reason {
         match self {
             Self::LoopStopped => f.write_str("The control loop has stopped"),
             Self::NoListYet => f.write_str("Waiting for the first list of the cloud"),
-            Self::CannotList { failures } => write!(
+            Self::CannotList { failures, .. } => write!(
                 f,
                 "The cloud cannot be listed ({} in a row)",
                 counted(u64::from(*failures), "failure")
@@ -305,9 +307,14 @@ impl Health {
     #[must_use]
     pub fn not_ready(&self) -> Option<&Finding> {
         self.findings.iter().find(|finding| match finding.reason {
-            Reason::NoListYet => true,
+            Reason::NoListYet
+            | Reason::CannotList {
+                from_start: true, ..
+            } => true,
             Reason::LoopStopped
-            | Reason::CannotList { .. }
+            | Reason::CannotList {
+                from_start: false, ..
+            }
             | Reason::ListTooOld
             | Reason::NothingReady { .. } => finding.severity == Severity::Critical,
             Reason::FirstLook
@@ -354,12 +361,14 @@ impl Judge<'_> {
             (Some(since), _) => {
                 let severity = self.lasts(since, lists.interval * 2);
                 let failures = lists.failures;
+                let from_start = last.is_none();
                 // The first hiccup is repeated within seconds.
-                if failures > 1 || severity == Severity::Critical || last.is_none() {
-                    self.add(severity, Reason::CannotList { failures }, Some(since));
-                }
-                if last.is_none() {
-                    self.add(Severity::Warning, Reason::NoListYet, None);
+                if failures > 1 || severity == Severity::Critical || from_start {
+                    let reason = Reason::CannotList {
+                        failures,
+                        from_start,
+                    };
+                    self.add(severity, reason, Some(since));
                 }
             }
             (None, None) => {

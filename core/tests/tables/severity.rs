@@ -235,7 +235,13 @@ fn lists_that_fail() {
         "refused from the start",
         &unlisted,
         early,
-        "warning cannot-list, warning no-list-yet",
+        "warning cannot-list",
+    );
+    check_at(
+        "for longer",
+        &unlisted,
+        Moment(s(62)),
+        "critical cannot-list",
     );
 }
 
@@ -330,6 +336,14 @@ fn readiness_is_about_callers_and_the_cloud() {
     check("stopped", &well(), false, Some("loop-stopped"));
     let unlisted = Snapshot::default();
     check("no list", &unlisted, true, Some("no-list-yet"));
+    // The cause is told as soon as it is known.
+    let mut refused = unlisted;
+    refused.lists.interval = s(30);
+    refused.lists.failed(ago(1));
+    check("refused at once", &refused, true, Some("cannot-list"));
+    refused.lists.failing_since = Some(ago(61));
+    check("and ever since", &refused, true, Some("cannot-list"));
+    check("stopped besides", &refused, false, Some("loop-stopped"));
     let none = |lasting| pool(3, lasting, &[]);
     check("none", &none(60), true, None);
     check("none for long", &none(61), true, Some("nothing-ready"));
