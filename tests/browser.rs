@@ -18,6 +18,8 @@ mod gallery;
 #[path = "browser/keeping.rs"]
 mod keeping;
 mod support;
+#[path = "browser/unlisted.rs"]
+mod unlisted;
 
 use driver::Browser;
 use gallery::Day;

@@ -499,19 +499,29 @@ fn health_and_readiness() {
         .add_fault(&json!({ "service": "keystone", "status": 503 }))
         .unwrap();
     let daemon = Daemon::start(&cloud, &[]);
-    let status_of = |path: &str| {
+    let ask = |path: &str| {
         let url = format!("http://127.0.0.1:{}{path}", daemon.port);
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .build()
             .into();
-        agent
-            .get(&url)
-            .call()
-            .map_or(0, |answer| answer.status().as_u16())
+        let Ok(mut answer) = agent.get(&url).call() else {
+            return (0, Value::Null);
+        };
+        let body = answer.body_mut().read_to_string().unwrap_or_default();
+        let body = serde_json::from_str(&body).unwrap_or_default();
+        (answer.status().as_u16(), body)
     };
+    let status_of = |path: &str| ask(path).0;
     daemon.wait("health", || status_of("/healthz") == 200);
+    daemon.wait("the cause", || ask("/readyz").1["reason"] == "cannot-list");
     assert_eq!(status_of("/readyz"), 503);
+    // What the settings say is known, and of the pool nothing.
+    let (_, page) = ask("/");
+    assert_eq!(
+        (&page["floor"], &page["available"]),
+        (&json!(3), &json!(null))
+    );
     cloud.clear_faults();
     daemon.wait("readiness", || status_of("/readyz") == 200);
     assert_eq!(status_of("/nowhere"), 404);

@@ -94,7 +94,7 @@ fn the_first_page_has_the_keys_of_the_reference() {
     assert_eq!(page["status"], 1);
     assert_eq!(page["isMaster"], true);
     assert_eq!(page["last_list_seconds_ago"], Value::Null);
-    assert_eq!(page["available"], 0);
+    assert_eq!(page["available"], Value::Null);
     daemon.shared.publish(Arc::new(pool::rich()));
     let page = daemon.ask("GET", "/").json();
     assert_eq!(page["available"], 4);
@@ -125,6 +125,99 @@ fn what_is_there_beyond_what_is_needed_is_told() {
     snapshot.image = None;
     snapshot.plan.assessment.ready = 3;
     assert!(surplus_in_words(&snapshot).is_empty());
+}
+
+/// What is not known is never shown as zero. What the settings say is known from the start.
+#[test]
+fn before_the_first_list_nothing_is_known_of_the_pool() {
+    let daemon = Daemon::start();
+    daemon.set_clock(1_402);
+    let mut unlisted = Snapshot {
+        last_list: None,
+        ..pool::rich()
+    };
+    unlisted.plan = simplescalevm::pool::Plan::default();
+    unlisted.records.clear();
+    unlisted.supply = simplescalevm::pool::Supply::default();
+    daemon.shared.publish(Arc::new(unlisted));
+    let (page, status) = (
+        daemon.ask("GET", "/").json(),
+        daemon.ask("GET", "/status").json(),
+    );
+    let summary = &status["summary"];
+    for name in ["ready", "available", "missing"] {
+        assert_eq!(
+            (&page[name], &summary[name]),
+            (&Value::Null, &Value::Null),
+            "{name}"
+        );
+    }
+    for name in ["replicas", "awaited"] {
+        assert_eq!(summary[name], Value::Null, "{name}");
+    }
+    for name in ["resources", "replicas", "outdated", "text"] {
+        assert_eq!(status["surplus"][name], Value::Null, "{name}");
+    }
+    for counts in [&page["replicas"], &summary["by_state"]] {
+        let counts = counts.as_object().unwrap();
+        assert!(
+            !counts.is_empty() && counts.values().all(Value::is_null),
+            "{counts:?}"
+        );
+    }
+    assert_eq!(
+        (&page["floor"], &summary["floor"]),
+        (&10.into(), &10.into())
+    );
+    assert_eq!(
+        daemon.ask("GET", "/history").json()["samples"],
+        serde_json::json!([])
+    );
+
+    let names = |text: &str| {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        let names = lines.filter_map(|line| line.split(['{', ' ']).next());
+        names
+            .map(str::to_owned)
+            .collect::<std::collections::BTreeSet<_>>()
+    };
+    let before = names(&daemon.ask("GET", "/metrics").text());
+    daemon.shared.publish(Arc::new(pool::rich()));
+    let after = names(&daemon.ask("GET", "/metrics").text());
+    let came: Vec<&str> = after.difference(&before).map(String::as_str).collect();
+    let expected = [
+        "simplescalevm_available_resources",
+        "simplescalevm_blocked",
+        "simplescalevm_external_addresses",
+        "simplescalevm_external_addresses_waiting",
+        "simplescalevm_longest_full_seconds",
+        "simplescalevm_outdated_replicas",
+        "simplescalevm_ready_below_floor_seconds",
+        "simplescalevm_ready_resources",
+        "simplescalevm_replicas",
+        "simplescalevm_surplus_resources",
+    ];
+    assert_eq!(came, expected);
+    assert!(before.is_subset(&after));
+}
+
+/// It may be known long after the first list from what image new replicas are made.
+#[test]
+fn without_the_image_none_is_said_to_be_of_the_right_one() {
+    let daemon = Daemon::start();
+    let mut snapshot = pool::rich();
+    snapshot.image = None;
+    let mut check = |expected: Value| {
+        daemon.shared.publish(Arc::new(snapshot.clone()));
+        let status = daemon.ask("GET", "/status").json();
+        assert_eq!(status["surplus"]["outdated"], expected);
+        let metrics = daemon.ask("GET", "/metrics").text();
+        let is_there = metrics.contains("\nsimplescalevm_outdated_replicas ");
+        assert_eq!(is_there, !expected.is_null(), "{metrics}");
+        snapshot.records.clear();
+    };
+    check(Value::Null);
+    check(0.into());
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! What the scaler shows to the rest of the daemon.
 
 use super::{
-    Action, Backoff, CloudTime, Doing, Event, Events, ExternalAddress, Lists, Moment, Plan, Record,
-    ShrunkenList, Supply,
+    Action, Assessment, Backoff, CloudTime, Doing, Event, Events, ExternalAddress, Lists, Moment,
+    Plan, Record, ShrunkenList, Supply,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -116,15 +116,28 @@ pub struct Surplus {
 }
 
 impl Snapshot {
-    /// What is ready beyond the floor. Nothing is done about it: replicas go when they say that they
-    /// are done.
+    /// The pool as last assessed. `None` before the first list: nothing is known of it then, which is no
+    /// pool without replicas.
     #[must_use]
-    pub fn surplus(&self) -> Surplus {
-        let resources = self.plan.assessment.ready.saturating_sub(self.floor);
-        Surplus {
+    pub fn assessment(&self) -> Option<&Assessment> {
+        self.last_list.map(|_| &self.plan.assessment)
+    }
+
+    /// How many replicas are missing, before any limit; `None` before the first list.
+    #[must_use]
+    pub fn missing(&self) -> Option<u64> {
+        self.last_list.map(|_| self.plan.missing)
+    }
+
+    /// What is ready beyond the floor; `None` before the first list. Nothing is done about it: replicas
+    /// go when they say that they are done.
+    #[must_use]
+    pub fn surplus(&self) -> Option<Surplus> {
+        let resources = self.assessment()?.ready.saturating_sub(self.floor);
+        Some(Surplus {
             resources,
             replicas: resources.checked_div(self.capacity).unwrap_or_default(),
-        }
+        })
     }
 
     /// Whether a replica stems from another image than new ones do; `None`: one of the two is not
@@ -135,10 +148,15 @@ impl Snapshot {
         Some(own != new)
     }
 
-    /// How many replicas stem from another image than new ones do.
+    /// How many replicas stem from another image than new ones do; `None`: there has been no list, or it
+    /// is not known what new ones are made from.
     #[must_use]
-    pub fn outdated(&self) -> usize {
+    pub fn outdated(&self) -> Option<usize> {
+        self.last_list?;
+        if self.image.is_none() && !self.records.is_empty() {
+            return None;
+        }
         let outdated = |record: &&Arc<Record>| self.is_outdated(record) == Some(true);
-        self.records.iter().filter(outdated).count()
+        Some(self.records.iter().filter(outdated).count())
     }
 }

@@ -292,7 +292,7 @@ impl Snapshot {
 /// there is no such thing.
 #[must_use]
 pub fn surplus_in_words(snapshot: &Snapshot) -> Vec<String> {
-    let surplus = snapshot.surplus();
+    let surplus = snapshot.surplus().unwrap_or_default();
     let mut sentences = Vec::new();
     if surplus.replicas > 0 {
         sentences.push(format!(
@@ -312,7 +312,7 @@ pub fn surplus_in_words(snapshot: &Snapshot) -> Vec<String> {
             },
         ));
     }
-    let outdated = snapshot.outdated();
+    let outdated = snapshot.outdated().unwrap_or_default();
     if outdated > 0 {
         sentences.push(format!(
             "{outdated} {} from another image than OPENSTACK_IMAGE stands for now. Running replicas \

@@ -116,14 +116,6 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
     let endpoint = endpoint(settings)?;
     let probes = ProbePool::start(settings.daemon.probe_threads, &clock.shared())
         .map_err(Failure::Probes)?;
-    let status = StatusServer::start(Arc::clone(&shared), facts(settings), clock.shared())
-        .map_err(Failure::Status)?;
-    log::info!(
-        "SimpleScaleVM {} keeps {} available; status on http://{}/status",
-        env!("CARGO_PKG_VERSION"),
-        counted(settings.pool.policy.floor, "resource"),
-        status.local_addr()
-    );
     let probes = ProbesOfPool::new(probes, endpoint);
     let concurrency = settings.cloud.concurrency.get();
     let (calls, callers) =
@@ -132,7 +124,7 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
         calls,
         probes,
         clock: clock.clone(),
-        observer: StatusObserver::new(shared),
+        observer: StatusObserver::new(Arc::clone(&shared)),
         policy: settings.pool.policy.clone(),
         template: Arc::new(settings.pool.template.clone()),
         instance: threads::instance(),
@@ -140,6 +132,16 @@ fn run_daemon(settings: &Settings) -> Result<(), Failure> {
         requests_per_second: Some(settings.cloud.requests_per_second),
         stop: Arc::clone(&stop),
     });
+    // Nobody is ever told a floor of 0 that is not the settings'.
+    shared.publish(Arc::new(scaler.snapshot()));
+    let status =
+        StatusServer::start(shared, facts(settings), clock.shared()).map_err(Failure::Status)?;
+    log::info!(
+        "SimpleScaleVM {} keeps {} available; status on http://{}/status",
+        env!("CARGO_PKG_VERSION"),
+        counted(settings.pool.policy.floor, "resource"),
+        status.local_addr()
+    );
     let (wake, woken) = bounded::<()>(1);
     let scaler = spawn("scaler", &events_in, move || scale(scaler, &clock, &woken))
         .map_err(Failure::Thread)?;

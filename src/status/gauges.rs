@@ -1,7 +1,9 @@
 //! The pool as it is, as gauges.
 
 use super::DaemonInfo;
-use crate::pool::{Blocked, Health, Holder, Moment, MoveReason, ReplicaState, Snapshot};
+use crate::pool::{
+    Assessment, Blocked, Health, Holder, Moment, MoveReason, ReplicaState, Snapshot,
+};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -12,7 +14,8 @@ use std::time::Duration;
 pub(super) type Label = (&'static str, &'static str);
 pub(super) type Real = Gauge<f64, AtomicU64>;
 
-/// What can be read off the pool as it is.
+/// What can be read off the pool as it is. What is not known has no sample: a zero would be taken for
+/// one.
 pub(super) fn gauges(
     snapshot: &Snapshot,
     facts: &DaemonInfo,
@@ -20,52 +23,67 @@ pub(super) fn gauges(
     now: Moment,
 ) -> Registry {
     let mut r = Registry::with_prefix(super::metrics::PREFIX);
+    of_the_daemon(&mut r, snapshot, facts, now);
     supply(&mut r, snapshot, loop_turns, now);
-    let mut gauge = |name, help, value: f64| {
-        let gauge = Real::default();
-        gauge.set(value);
-        r.register(name, help, gauge);
-    };
-    let assessment = &snapshot.plan.assessment;
-    gauge("is_leader", "Whether this daemon decides", 1.0);
+    if let Some(assessment) = snapshot.assessment() {
+        of_the_pool(&mut r, snapshot, assessment, now);
+    }
+    r
+}
+
+fn gauge(r: &mut Registry, name: &'static str, help: &'static str, value: f64) {
+    let gauge = Real::default();
+    gauge.set(value);
+    r.register(name, help, gauge);
+}
+
+fn labelled(
+    r: &mut Registry,
+    name: &'static str,
+    help: &'static str,
+    values: impl IntoIterator<Item = (Label, usize)>,
+) {
+    let family = Family::<[Label; 1], Gauge>::default();
+    for (label, value) in values {
+        let value = i64::try_from(value).unwrap_or(i64::MAX);
+        family.get_or_create(&[label]).set(value);
+    }
+    r.register(name, help, family);
+}
+
+/// What is known from the start on.
+fn of_the_daemon(r: &mut Registry, snapshot: &Snapshot, facts: &DaemonInfo, now: Moment) {
+    gauge(r, "is_leader", "Whether this daemon decides", 1.0);
     gauge(
-        "available_resources",
-        "Resources that can be taken now or are on their way",
-        real(assessment.available),
-    );
-    gauge(
+        r,
         "min_available_resources",
         "REPLICA_MIN_AVAILABLE_RESOURCES",
         real(snapshot.floor),
     );
     gauge(
+        r,
         "max_replicas",
         "REPLICA_MAX_COUNT; +Inf without a limit",
         snapshot.max_count.map_or(f64::INFINITY, real),
     );
+    // An alert on how long ago that was rests on the 0.
     let last_success = snapshot.last_list.map_or(0, |at| {
         (facts.wall_clock)()
             .0
             .saturating_sub(now.since(at).as_secs())
     });
     gauge(
+        r,
         "last_success_timestamp_seconds",
         "When the last complete list of the cloud was taken; 0 before the first",
         real(last_success),
     );
     let backoff = snapshot.backoff.map(|b| b.until.since(now).as_secs_f64());
     gauge(
+        r,
         "backoff_seconds",
         "How long the next creation still waits",
         backoff.unwrap_or_default(),
-    );
-    let answering = snapshot.records.iter();
-    let answering = answering.filter(|r| r.unreachable_since.is_none());
-    let full_since = answering.filter_map(|r| r.full_since).min();
-    gauge(
-        "longest_full_seconds",
-        "For how long the replica that answers and has been full the longest has had nothing free; 0 without one",
-        full_since.map_or(0.0, |since| now.since(since).as_secs_f64()),
     );
     let dropped = <Counter>::default();
     dropped.inc_by((facts.log_lines_dropped)());
@@ -74,90 +92,109 @@ pub(super) fn gauges(
         "Lines of the log that could not be written and were dropped",
         dropped,
     );
-    let mut labelled = |name, help, values: Vec<(Label, usize)>| {
-        let family = Family::<[Label; 1], Gauge>::default();
-        for (label, value) in values {
-            let value = i64::try_from(value).unwrap_or(i64::MAX);
-            family.get_or_create(&[label]).set(value);
-        }
-        r.register(name, help, family);
-    };
     labelled(
+        r,
         "build_info",
         "The daemon's version",
-        vec![(("version", facts.version), 1)],
+        [(("version", facts.version), 1)],
+    );
+}
+
+/// What a list of the cloud tells.
+fn of_the_pool(r: &mut Registry, snapshot: &Snapshot, assessment: &Assessment, now: Moment) {
+    gauge(
+        r,
+        "available_resources",
+        "Resources that can be taken now or are on their way",
+        real(assessment.available),
+    );
+    gauge(
+        r,
+        "ready_resources",
+        "Resources that can be taken now, on replicas that answer",
+        real(assessment.ready),
+    );
+    if let Some(surplus) = snapshot.surplus() {
+        gauge(
+            r,
+            "surplus_resources",
+            "Ready resources above the floor; nothing is done about them",
+            real(surplus.resources),
+        );
+    }
+    if let Some(outdated) = snapshot.outdated() {
+        gauge(
+            r,
+            "outdated_replicas",
+            "Replicas from another image than OPENSTACK_IMAGE stands for now; nothing is done about them",
+            real(u64::try_from(outdated).unwrap_or(u64::MAX)),
+        );
+    }
+    let answering = snapshot.records.iter();
+    let answering = answering.filter(|r| r.unreachable_since.is_none());
+    let full_since = answering.filter_map(|r| r.full_since).min();
+    gauge(
+        r,
+        "longest_full_seconds",
+        "For how long the replica that answers and has been full the longest has had nothing free; 0 without one",
+        full_since.map_or(0.0, |since| now.since(since).as_secs_f64()),
     );
     let by_state = assessment.by_state();
     let states = ReplicaState::NAMES.iter().map(|name| {
         let count = by_state.get(name).copied().unwrap_or_default();
         (("state", *name), count)
     });
-    labelled("replicas", "Replicas by state", states.collect());
+    labelled(r, "replicas", "Replicas by state", states);
     let blocked = Blocked::NAMES.iter().map(|name| {
         let is_it = |b: &&Blocked| b.name() == *name;
-        (
-            ("reason", *name),
-            snapshot.plan.blocked.iter().filter(is_it).count(),
-        )
+        let count = snapshot.plan.blocked.iter().filter(is_it).count();
+        (("reason", *name), count)
     });
     labelled(
+        r,
         "blocked",
         "What is wanted and not done, by reason",
-        blocked.collect(),
+        blocked,
     );
     labelled(
+        r,
         "external_addresses",
         "External addresses of the pool by state",
-        addresses_by_state(snapshot),
+        addresses_by_state(snapshot, assessment),
     );
     labelled(
+        r,
         "external_addresses_waiting",
         "External addresses that wait for a replica to be moved to, by reason of the move",
         addresses_waiting(snapshot),
     );
-    r
 }
 
-/// What callers find, how bad that is, and what is there beyond it.
+/// How bad it is, and for how long callers have found too little.
 fn supply(r: &mut Registry, snapshot: &Snapshot, loop_turns: bool, now: Moment) {
-    let mut gauge = |name, help, value: f64| {
-        let gauge = Real::default();
-        gauge.set(value);
-        r.register(name, help, gauge);
-    };
     let health = Health::of(snapshot, loop_turns, now);
     gauge(
+        r,
         "severity",
         "How the pool is: 0 ok, 1 warning, 2 critical; the page and /status have the reasons",
         f64::from(health.severity.number()),
     );
     gauge(
-        "ready_resources",
-        "Resources that can be taken now, on replicas that answer",
-        real(snapshot.plan.assessment.ready),
-    );
-    let supply = &snapshot.supply;
-    let below = supply.below_since.map(|since| now.since(since));
-    gauge(
-        "ready_below_floor_seconds",
-        "For how long fewer resources have been ready than the floor; 0 if they are not",
-        below.unwrap_or_default().as_secs_f64(),
-    );
-    gauge(
+        r,
         "expected_boot_seconds",
         "When a boot is late: half as long again as the slowest of the last ones; REPLICA_STARTUP_GRACE before the first",
         snapshot.expected_boot.as_secs_f64(),
     );
-    gauge(
-        "surplus_resources",
-        "Ready resources above the floor; nothing is done about them",
-        real(snapshot.surplus().resources),
-    );
-    gauge(
-        "outdated_replicas",
-        "Replicas from another image than OPENSTACK_IMAGE stands for now; nothing is done about them",
-        real(u64::try_from(snapshot.outdated()).unwrap_or(u64::MAX)),
-    );
+    let supply = &snapshot.supply;
+    if supply.is_known() {
+        let below = supply.below_since.map(|since| now.since(since));
+        gauge(
+            r,
+            "ready_below_floor_seconds",
+            "For how long fewer resources have been ready than the floor; 0 if they are not",
+            below.unwrap_or_default().as_secs_f64(),
+        );
+    }
     let mut counter = |name, help, time: Duration| {
         let counter = Counter::<f64, AtomicU64>::default();
         counter.inc_by(time.as_secs_f64());
@@ -175,10 +212,10 @@ fn supply(r: &mut Registry, snapshot: &Snapshot, loop_turns: bool, now: Moment) 
     );
 }
 
-fn addresses_by_state(snapshot: &Snapshot) -> Vec<(Label, usize)> {
+fn addresses_by_state(snapshot: &Snapshot, assessment: &Assessment) -> Vec<(Label, usize)> {
     let state = |holder: &Holder| match holder {
         Holder::Nobody => "free",
-        Holder::Server(id) if snapshot.plan.assessment.replica(id).is_some() => "held",
+        Holder::Server(id) if assessment.replica(id).is_some() => "held",
         Holder::Server(_) | Holder::Stranger | Holder::Unclear(_) => "outside",
     };
     let count = |name| {

@@ -59,9 +59,11 @@ impl Default for History {
 }
 
 impl Sample {
-    fn of(snapshot: &Snapshot) -> Self {
+    /// None before the first list: nothing is known of the pool then.
+    fn of(snapshot: &Snapshot) -> Option<Self> {
+        let assessment = snapshot.assessment()?;
         let mut by_state = [0_u16; STATES];
-        for replica in snapshot.plan.assessment.replicas.iter() {
+        for replica in assessment.replicas.iter() {
             let index = ReplicaState::NAMES
                 .iter()
                 .position(|n| *n == replica.state.name());
@@ -69,14 +71,14 @@ impl Sample {
                 *count = count.saturating_add(1);
             }
         }
-        Self {
+        Some(Self {
             at: narrow(snapshot.taken.0.as_secs()),
-            ready: narrow(snapshot.plan.assessment.ready),
-            available: narrow(snapshot.plan.assessment.available),
+            ready: narrow(assessment.ready),
+            available: narrow(assessment.available),
             floor: narrow(snapshot.floor),
             by_state,
             time: Times::default(),
-        }
+        })
     }
 
     /// How far below its floor the pool is, and, where it is not, how little above it: first what
@@ -150,10 +152,9 @@ impl Ring {
 }
 
 impl History {
-    /// Takes in the pool as it is now. Before the first list nothing is known of it.
+    /// Takes in the pool as it is now.
     pub(super) fn take(&mut self, snapshot: &Snapshot) {
-        if snapshot.last_list.is_some() {
-            let mut sample = Sample::of(snapshot);
+        if let Some(mut sample) = Sample::of(snapshot) {
             sample.time = Times::between(&self.counted, &snapshot.supply);
             self.counted = snapshot.supply;
             self.fine.take(sample);

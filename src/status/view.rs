@@ -4,9 +4,9 @@ use super::DaemonInfo;
 use super::view_events::{IN_STATUS, event_view};
 use super::view_plan::{blocked_view, going_because, plan_view};
 use crate::pool::{
-    Backoff, Blocked, Creating, DeleteReason, ExternalAddress, Failed, Finding, Health, Holder,
-    Incident, Moment, ProbeFailure, Record, ReplicaId, ReplicaState, ServerState, Snapshot, Words,
-    delete_reason, shown, surplus_in_words, utc, visible,
+    Assessment, Backoff, Blocked, Creating, DeleteReason, ExternalAddress, Failed, Finding, Health,
+    Holder, Incident, Moment, ProbeFailure, Record, ReplicaId, ReplicaState, ServerState, Snapshot,
+    Words, delete_reason, shown, surplus_in_words, utc, visible,
 };
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -23,6 +23,7 @@ pub fn summary_view(snapshot: &Snapshot, facts: &DaemonInfo, healthy: bool, now:
     let words = Words::of(snapshot, now);
     let blocked = snapshot.plan.blocked.iter().map(|b| words.blocked(b));
     let health = Health::of(snapshot, healthy, now);
+    let assessment = snapshot.assessment();
     json!({
         "status": u8::from(healthy),
         "isMaster": true,
@@ -30,10 +31,10 @@ pub fn summary_view(snapshot: &Snapshot, facts: &DaemonInfo, healthy: bool, now:
         "provider": facts.provider,
         "severity": health.severity.name(),
         "severity_reasons": reasons_view(&health, &words, now),
-        "ready": snapshot.plan.assessment.ready,
-        "available": snapshot.plan.assessment.available,
+        "ready": assessment.map(|a| a.ready),
+        "available": assessment.map(|a| a.available),
         "floor": snapshot.floor,
-        "missing": snapshot.plan.missing,
+        "missing": snapshot.missing(),
         "replicas": by_state(snapshot),
         "blocked": blocked.collect::<Vec<_>>(),
         "last_list_seconds_ago": snapshot.last_list.map(|at| seconds(now.since(at))),
@@ -91,7 +92,7 @@ impl Serialize for StatusBody<'_> {
 impl StatusBody<'_> {
     fn head(&self, words: &Words<'_>) -> Map<String, Value> {
         let (snapshot, facts, now) = (self.snapshot, self.facts, self.now);
-        let assessment = &snapshot.plan.assessment;
+        let assessment = snapshot.assessment();
         let health = Health::of(snapshot, self.healthy, now);
         object(json!({
             "severity": health.severity.name(),
@@ -106,16 +107,16 @@ impl StatusBody<'_> {
             "last_list_seconds_ago": snapshot.last_list.map(|at| seconds(now.since(at))),
             "cloud_time": words.utc(now),
             "summary": {
-                "ready": assessment.ready,
-                "available": assessment.available,
+                "ready": assessment.map(|a| a.ready),
+                "available": assessment.map(|a| a.available),
                 "capacity": snapshot.capacity,
                 "expected_boot_seconds": seconds(snapshot.expected_boot),
                 "floor": snapshot.floor,
-                "missing": snapshot.plan.missing,
+                "missing": snapshot.missing(),
                 "max_replicas": snapshot.max_count,
-                "replicas": assessment.replicas.len(),
+                "replicas": assessment.map(|a| a.replicas.len()),
                 "by_state": by_state(snapshot),
-                "awaited": assessment.awaited,
+                "awaited": assessment.map(|a| a.awaited),
             },
         }))
     }
@@ -193,10 +194,11 @@ fn settings_view(facts: &DaemonInfo) -> Map<String, Value> {
 
 /// Every state is there, so that a reader need not know which may be absent.
 fn by_state(snapshot: &Snapshot) -> Map<String, Value> {
-    let counts = snapshot.plan.assessment.by_state();
+    let counts = snapshot.assessment().map(Assessment::by_state);
+    let count = |name| counts.as_ref().map(|c| c.get(name).copied().unwrap_or(0));
     ReplicaState::NAMES
         .iter()
-        .map(|name| ((*name).to_owned(), json!(counts.get(name).unwrap_or(&0))))
+        .map(|name| ((*name).to_owned(), json!(count(name))))
         .collect()
 }
 
@@ -360,8 +362,8 @@ fn surplus_view(snapshot: &Snapshot) -> Value {
     let surplus = snapshot.surplus();
     let sentences = surplus_in_words(snapshot);
     json!({
-        "resources": surplus.resources,
-        "replicas": surplus.replicas,
+        "resources": surplus.map(|s| s.resources),
+        "replicas": surplus.map(|s| s.replicas),
         "outdated": snapshot.outdated(),
         "text": (!sentences.is_empty()).then(|| sentences.join(" ")),
     })

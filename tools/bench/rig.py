@@ -170,7 +170,7 @@ class Daemon:
     def wait_serving(self, count):
         def all_serve():
             status = self.status() or {}
-            return status.get("summary", {}).get("by_state", {}).get("serving", 0) >= count
+            return (status.get("summary", {}).get("by_state", {}).get("serving") or 0) >= count
 
         wait_for("%d serving replicas" % count, all_serve, 120)
 

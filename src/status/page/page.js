@@ -64,6 +64,8 @@ function span(seconds) {
 /* A time that has passed: tenths of a second count where it is short. */
 const spent = (seconds) => (seconds < 9.95 ? `${Number(seconds.toFixed(1))} s` : span(seconds));
 const clock = (t) => new Date(t * 1000).toISOString().slice(11, 19);
+/* What the daemon does not know yet is null, and no zero. */
+const figure = (n) => n ?? '–';
 const counted = (n, word) => `${n} ${word}${n === 1 ? '' : 's'}`;
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const sum = (list, of) => list.reduce((total, item) => total + of(item), 0);
@@ -152,7 +154,7 @@ function verdict(level, title, more) {
   put($('verdict'), title);
   put($('verdict-more'), more);
   const sign = { ok: '✓', warn: '!', bad: '✕', wait: '…' }[level];
-  const pool = status ? `${status.summary.ready}/${status.summary.floor} ${clean(status.pool)}` : '';
+  const pool = status ? `${figure(status.summary.ready)}/${status.summary.floor} ${clean(status.pool)}` : '';
   document.title = `${sign} ${pool} · SimpleScaleVM`;
 }
 
@@ -172,13 +174,13 @@ function showHealth() {
   const { summary, plan } = status;
   verdict(...judge());
   const coming = Math.max(0, summary.available - summary.ready);
-  const short = Math.max(0, summary.floor - summary.ready);
-  put($('f-ready'), summary.ready);
+  const short = summary.ready === null ? 0 : Math.max(0, summary.floor - summary.ready);
+  put($('f-ready'), figure(summary.ready));
   $('f-ready').classList.toggle('low', short > 0);
   put($('f-coming'), coming ? `+ ${coming} on the way` : 'resources');
   put($('f-floor'), summary.floor);
-  put($('f-missing'), summary.missing ? `${counted(summary.missing, 'replica')} missing` : short ? `${short} short` : 'kept');
-  put($('f-replicas'), summary.replicas);
+  put($('f-missing'), summary.missing ? `${counted(summary.missing, 'replica')} missing` : short ? `${short} short` : summary.ready === null ? '' : 'kept');
+  put($('f-replicas'), figure(summary.replicas));
   put($('f-max'), summary.max_replicas ? `of at most ${summary.max_replicas}` : 'no limit');
   put($('f-list'), status.last_list_seconds_ago === null ? 'never' : `${span(status.last_list_seconds_ago)}`);
   put($('f-cycles'), status.last_list_seconds_ago === null ? '' : 'ago');
@@ -336,7 +338,7 @@ function showReplicas() {
   const all = status.replicas.length;
   put($('shown'), found.length === all ? '' : `${found.length} of ${all}`);
   $('no-rows').hidden = found.length > 0;
-  put($('no-rows'), all ? 'No replica is like that.' : 'There are no replicas.');
+  put($('no-rows'), all ? 'No replica is like that.' : status.summary.replicas === null ? 'Nothing is known yet.' : 'There are no replicas.');
   const rest = found.length - visible.length;
   $('more').hidden = rest <= 0;
   put($('more-some'), `Show ${Math.min(ROWS, rest)} more`);
@@ -352,7 +354,7 @@ function showChips() {
   for (const [state, button] of chips) {
     const count = status.summary.by_state[state] || 0;
     if (count || view.states.has(state) || button === document.activeElement) {
-      put(button.lastChild, count);
+      put(button.lastChild, figure(status.summary.by_state[state]));
       attribute(button, 'aria-pressed', view.states.has(state));
       if (button === place) place = place.nextSibling;
       else $('states').insertBefore(button, place);
