@@ -2,7 +2,7 @@
 //! none is taken that no request can match.
 
 use super::error::Problem;
-use super::reader::Given;
+use super::variable::Given;
 use super::settings::DaemonSettings;
 use crate::status::{AllowedHost, NeverMatches};
 
