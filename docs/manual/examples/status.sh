@@ -1,6 +1,6 @@
 #!/bin/sh
-# The same in shell: one request on standard input and output, as systemd (Accept=yes), inetd or socat starts it.
-# STATE: the argument.
+# The same in shell: handles one request on standard input and output; started by systemd (Accept=yes), inetd or socat.
+# Argument: STATE.
 state=$1 capacity=3
 
 answer() {
@@ -8,10 +8,10 @@ answer() {
     exit 0
 }
 
-while IFS= read -r line && [ "${#line}" -gt 1 ]; do :; done # the request; its empty line ends it
+while IFS= read -r line && [ "${#line}" -gt 1 ]; do :; done # reads the request up to its empty line
 calls=$(cat "$state/calls" 2>/dev/null)
 case $calls in
-    '' | *[!0-9]*) answer '503 Service Unavailable' 'not up yet' ;; # a failed probe: never "delete me" by mistake
+    '' | *[!0-9]*) answer '503 Service Unavailable' 'not up yet' ;; # a failed probe, not termination=true by mistake
 esac
 free=$((capacity > calls ? capacity - calls : 0))
 termination=false
