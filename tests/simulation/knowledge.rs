@@ -567,7 +567,8 @@ impl Life {
                     continue;
                 }
                 heard.at = None;
-                let shown = heard.server.as_ref();
+                // Where the list lacks it, it may yet be shown there again.
+                let shown = servers.get(id);
                 if shown.is_some_and(|own| own.addresses.is_empty()) {
                     heard.last_address = None;
                 }
