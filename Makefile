@@ -36,7 +36,7 @@ help: ## list the targets
 	@echo '  OS_AUTH_URL, OS_USERNAME, OS_PASSWORD'
 	@echo '  OS_PROJECT_ID (or OS_PROJECT_NAME)'
 	@echo '  OS_REGION_NAME, if the cloud has several'
-	@echo 'and look at the OPENSTACK_... settings: flavor, image, network. What each one means stands in the file.'
+	@echo 'and look at the OPENSTACK_... settings: flavor, image, network. The file explains each of them.'
 	@echo 'Then: make start'
 
 install: ## build the daemon with optimisation

@@ -37,7 +37,7 @@ const EXIT_CODES: [(&str, &str); 3] = [
     ("0", "all went well"),
     (
         "1",
-        "check found something wrong, healthcheck no health, or the daemon failed",
+        "check found an error, healthcheck found the daemon unhealthy, or the daemon failed",
     ),
     (
         "2",

@@ -141,7 +141,7 @@ fn names_that_stand_for_nothing() {
 fn a_reader_may_not_create() {
     let cloud = quick_cloud(|c| c.roles = "reader".to_owned());
     let lines = [
-        ("ERROR permissions", "the roles (reader) allow to look"),
+        ("ERROR permissions", "the roles (reader) allow reading only"),
         ("->", "give the user the role member"),
     ];
     check(&cloud, &[], &lines, "One thing is wrong.");
@@ -158,7 +158,7 @@ fn floor_and_cap_have_to_fit_into_the_quota() {
         ),
         (
             "OK cap",
-            "no REPLICA_MAX_COUNT: the quota ends the pool at 2 servers",
+            "no REPLICA_MAX_COUNT: the quota limits the pool to 2 servers",
         ),
     ];
     check(&cloud, &[], &lines, "One thing is wrong.");
@@ -187,7 +187,7 @@ fn floor_and_cap_have_to_fit_into_the_quota() {
         ("OK quota", "room for 7 more servers"),
         (
             "WARNING cap",
-            "REPLICA_MAX_COUNT=50, but the quota ends the pool at 7",
+            "REPLICA_MAX_COUNT=50, but the quota limits the pool to 7",
         ),
     ];
     check(

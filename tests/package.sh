@@ -61,7 +61,7 @@ if inside sh -c 'command -v systemd-analyze' >/dev/null; then
 fi
 # The template differs from the service in its name and its settings, and in nothing else.
 differs=$(inside diff /usr/lib/systemd/system/simplescalevm.service "$template" | grep '^>' || true)
-expected='> Description=SimpleScaleVM, keeper of a pool of OpenStack VMs (%i)
+expected='> Description=SimpleScaleVM, autoscaler for a pool of OpenStack VMs (%i)
 > ExecStart=/usr/bin/simplescalevm --env-file /etc/simplescalevm/%i.env'
 [ "$differs" = "$expected" ] || fail "the template's own lines: $differs"
 status=0

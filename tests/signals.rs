@@ -67,7 +67,7 @@ fn signals_that_mean_something_else_do_nothing() {
     assert!(
         daemon
             .log()
-            .contains("[WARN] SIGHUP: reload is not there yet, ignored")
+            .contains("[WARN] SIGHUP: ignored, settings cannot be reloaded yet")
     );
     daemon.signal("TERM");
     let (status, log) = daemon.end();

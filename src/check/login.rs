@@ -30,7 +30,7 @@ pub(super) fn login(report: &mut Report, cloud: &Cloud) -> Option<TokenInfo> {
     if token.project_id.is_none() {
         report.error(
             SUBJECT,
-            format!("user {who}, but for no project"),
+            format!("user {who}, but no project"),
             "set OS_PROJECT_ID, or OS_PROJECT_NAME with OS_PROJECT_DOMAIN_NAME",
         );
         return None;
@@ -44,7 +44,7 @@ pub(super) fn login(report: &mut Report, cloud: &Cloud) -> Option<TokenInfo> {
     if may_only_read(&token.roles) {
         report.error(
             "permissions",
-            format!("the roles ({roles}) allow to look, not to create or delete"),
+            format!("the roles ({roles}) allow reading only, not creating or deleting"),
             "give the user the role member in the project (openstack role add), or make an \
              application credential that has it",
         );

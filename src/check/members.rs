@@ -44,7 +44,7 @@ pub(super) fn locks(report: &mut Report, cloud: &Cloud) {
     if matches!(cloud.compute().tells_locks(), Ok(false)) {
         report.warning(
             "locks",
-            "Nova offers no microversion from 2.9 on: servers do not tell whether they are locked, \
+            "Nova offers no microversion from 2.9 on: Nova does not show whether servers are locked, \
              and a locked one may be deleted",
             "let this machine read Nova's versions: GET on the compute endpoint of the catalog, without the \
              project's id, has to be answered with them",

@@ -125,14 +125,14 @@ fn cap(report: &mut Report, policy: &Policy, there: u64, narrowest: Option<&Limi
     match (policy.max_count, most) {
         (Some(max), Some(most)) if max.get() > most => report.warning(
             SUBJECT,
-            format!("REPLICA_MAX_COUNT={max}, but the quota ends the pool at {most}"),
+            format!("REPLICA_MAX_COUNT={max}, but the quota limits the pool to {most}"),
             "ask for more quota, or set a cap that the project can pay and hold",
         ),
         (Some(max), _) => report.ok(SUBJECT, format!("REPLICA_MAX_COUNT={max} fits")),
         (None, Some(most)) => report.ok(
             SUBJECT,
             format!(
-                "no REPLICA_MAX_COUNT: the quota ends the pool at {}",
+                "no REPLICA_MAX_COUNT: the quota limits the pool to {}",
                 counted(most, "server")
             ),
         ),

@@ -12,7 +12,7 @@ const EXAMPLE_HEAD: &str = "\
 # Settings of SimpleScaleVM. Copy this file to `.env` and fill in the login.
 #
 # SimpleScaleVM and `docker run --env-file` read it. Write values without quotes, so that both see
-# the same; a blank needs none. What stands as a comment has that default.
+# the same; spaces need no quotes. Commented lines show the default.
 ";
 
 /// The content of `.env.example`.

@@ -55,13 +55,13 @@ impl Section {
     pub const fn title(self) -> &'static str {
         match self {
             Self::Image => "Container image",
-            Self::Application => "Status page and log",
+            Self::Application => "Status server and log",
             Self::Pool => "Size of the pool",
             Self::ReplicaApi => "Status API of the replicas",
             Self::Replacement => "Replicas that do not answer",
             Self::Intervals => "Intervals",
-            Self::ExternalAddresses => "External addresses",
-            Self::Provider => "Provider",
+            Self::ExternalAddresses => "Floating IPs",
+            Self::Provider => "Cloud",
             Self::Credentials => "OpenStack: login",
             Self::OpenStack => "OpenStack: servers of the pool",
             Self::Mock => "Mock replica (tests only)",

@@ -81,7 +81,7 @@ pub(super) fn watch(events: &Sender<Notice>) -> Result<(), Failure> {
 fn ignored(signal: i32) {
     if signal == SIGHUP {
         log::warn!(
-            "SIGHUP: reload is not there yet, ignored; a restart reads new settings and loses nothing"
+            "SIGHUP: ignored, settings cannot be reloaded yet; restart the daemon instead, it loses nothing"
         );
     } else {
         log::info!("{}: ignored", name(signal));

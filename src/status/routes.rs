@@ -163,7 +163,7 @@ fn healthz(known: &Known<'_>) -> Response {
         )
     } else {
         let text =
-            format!("the scaling loop has made no turn for {silent_for} s (limit: {limit} s)");
+            format!("the control loop has made no turn for {silent_for} s (limit: {limit} s)");
         respond(
             503,
             &json!({"status": 0, "last_turn_seconds_ago": silent_for, "error": text}),

@@ -101,7 +101,7 @@ fn holds(endpoint: &Endpoint, age: Duration) -> bool {
 fn shortcoming(service: Service, endpoint: &Endpoint) -> Option<&'static str> {
     match service {
         Service::Compute if !endpoint.tells_locks() => Some(
-            "no microversion was found there, so that servers do not tell whether they are locked, and a locked \
+            "no microversion was found there, so that Nova does not show whether servers are locked, and a locked \
              one may be deleted; let this client read Nova's versions (GET) there",
         ),
         _ if endpoint.provisional => Some("it did not list its versions; going on without"),
