@@ -2,8 +2,8 @@
 //! none is taken that no request can match.
 
 use super::error::Problem;
-use super::variable::Given;
 use super::settings::DaemonSettings;
+use super::variable::Given;
 use crate::status::{AllowedHost, NeverMatches};
 
 /// So many bad entries are told; a pasted file does not fill the log.

@@ -182,8 +182,7 @@ impl<I: Iterator<Item: Serialize>> Serialize for Lazily<I> {
     }
 }
 
-const SETTINGS_HINT: &str =
-    "shown to this machine only; APP_SHOW_SETTINGS=true shows them to everyone who can reach this port";
+const SETTINGS_HINT: &str = "shown to this machine only; APP_SHOW_SETTINGS=true shows them to everyone who can reach this port";
 
 fn settings_view(facts: &DaemonInfo) -> Map<String, Value> {
     let settings = facts.settings.iter();

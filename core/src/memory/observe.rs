@@ -1,9 +1,8 @@
 //! How a list changes what is remembered.
 
-use super::super::record::NextProbe;
 use super::super::{
     CloudTime, Inquiry, Listing, Looked, Moment, Policy, Record, ReplicaId, ReplicaState, Server,
-    ServerState, assess, creations::Stems, trial::Trial,
+    ServerState, assess, creations::Stems,
 };
 use super::{Memory, ShrunkenList};
 use std::collections::{BTreeMap, BTreeSet};
@@ -319,61 +318,16 @@ impl Memory {
         self.foreign += u64::from(foreign);
         let previous_list = previous_list.filter(|_| is_new);
         let (age_when_seen, clock_ahead) = self.age_when_seen(server, previous_list, now);
-        let running = matches!(server.state, ServerState::Running(_));
         let mut record = Record {
-            server: server.clone(),
-            name: server.name.as_str().into(),
             listed: self.lists,
-            first_seen: now,
             age_when_seen,
             clock_ahead,
-            launch: None,
-            built_until: None,
-            first_running: running.then_some(now),
             created_since_start,
-            may_have_run: left_out.is_some_and(|past| past.may_have_run)
-                || !matches!(server.state, ServerState::Creating(_)),
             creation,
-            answer: None,
-            has_answered: false,
-            has_served: false,
-            done_in_a_row: 0,
-            done_since: None,
-            done_asked: None,
-            free_before: None,
-            full_since: None,
-            failures: 0,
-            silence: 0,
-            last_failure: None,
-            last_probe: None,
-            unreachable_since: None,
-            silent_until: None,
-            asked_in_vain: None,
-            last_address: match server.state {
-                ServerState::Running(address) => Some(address),
-                _ => None,
-            },
-            answered_at: None,
-            address_turn: 0,
-            shown_failed: None,
-            shown_creating: None,
-            frozen_count: 0,
-            refused_address: None,
-            delete_accepted: None,
-            delete_under_way: false,
-            deleted_for: None,
-            leaving_since: (server.state == ServerState::Leaving).then_some(now),
-            fault: None,
-            probe: NextProbe {
-                at: now,
-                under_way: None,
-            },
-            trial: Trial::default(),
             foreign,
-            asked: 0,
-            untold_since: None,
-            denied: None,
+            ..Record::first_seen(server, now)
         };
+        record.may_have_run |= left_out.is_some_and(|past| past.may_have_run);
         record.note_creating(now);
         record.note_failed(now);
         record.note_times(self.clocks, now);

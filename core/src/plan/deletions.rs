@@ -93,6 +93,31 @@ pub(super) fn after_moves(
 /// it is deleted for that.
 const SHOWN_BUILDING_FOR: Duration = Duration::from_secs(60);
 
+/// What is to become of one that the cloud has not finished in its startup time.
+fn unfinished_in_time(
+    policy: &Policy,
+    record: &Record,
+    why: Creating,
+    silent: bool,
+) -> Option<(DeleteReason, Option<DeleteBlock>)> {
+    if record.says_it_is_needed(policy) {
+        let why = DeleteBlock::StillAnswers;
+        return Some((DeleteReason::StartupTimeout, Some(why)));
+    }
+    if !never_ran(record, why) {
+        return Some((DeleteReason::StartupTimeout, Some(DeleteBlock::MayHaveRun)));
+    }
+    // The list alone may be an old one, or have left out an address by mistake.
+    let needed = policy.startup_timeout.map(|timeout| match why {
+        Creating::Building => timeout.min(SHOWN_BUILDING_FOR),
+        Creating::NoAddress => timeout,
+    });
+    let is_known = needed.is_some_and(|needed| record.time_shown_creating() >= needed);
+    let can_be_asked = !record.server.addresses.is_empty();
+    let is_asked = silent || record.answer.is_some() || !can_be_asked;
+    (is_known && is_asked).then_some((DeleteReason::StartupTimeout, None))
+}
+
 /// Whether the tables call for a replica's deletion, and what of itself speaks against it, as
 /// listed at one moment and to be done at another.
 fn wanted_deletion(
@@ -141,22 +166,7 @@ fn wanted_deletion(
         }
         // By the list: it may have been finished since.
         ReplicaState::Creating(why) if startup_is_over_at(listed) => {
-            if record.says_it_is_needed(policy) {
-                let why = DeleteBlock::StillAnswers;
-                return Some((DeleteReason::StartupTimeout, Some(why)));
-            }
-            if !never_ran(record, why) {
-                return Some((DeleteReason::StartupTimeout, Some(DeleteBlock::MayHaveRun)));
-            }
-            // The list alone may be an old one, or have left out an address by mistake.
-            let needed = policy.startup_timeout.map(|timeout| match why {
-                Creating::Building => timeout.min(SHOWN_BUILDING_FOR),
-                Creating::NoAddress => timeout,
-            });
-            let is_known = needed.is_some_and(|needed| record.time_shown_creating() >= needed);
-            let can_be_asked = !record.server.addresses.is_empty();
-            let is_asked = silent || record.answer.is_some() || !can_be_asked;
-            (is_known && is_asked).then_some((DeleteReason::StartupTimeout, None))
+            unfinished_in_time(policy, record, why, silent)
         }
         ReplicaState::Starting | ReplicaState::Unreachable { .. }
             if silent && memory.never_came_up(policy, record, silent_until) =>
