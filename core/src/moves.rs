@@ -232,11 +232,11 @@ impl Moves {
         all.collect::<BTreeSet<&ReplicaId>>().len()
     }
 
-    /// Whether the last request to move an address left open what came of it, and no list has
-    /// shown it since.
+    /// The replica that an address may be on by now: the last request to move it left that open, and no list has shown
+    /// it since.
     #[must_use]
-    pub fn is_open(&self, address: &ExternalAddressId) -> bool {
-        self.open.contains_key(address)
+    pub fn open_to(&self, address: &ExternalAddressId) -> Option<&ReplicaId> {
+        self.open.get(address).map(|open| &open.to)
     }
 
     /// Whether any has.

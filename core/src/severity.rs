@@ -501,7 +501,7 @@ impl Judge<'_> {
             Blocked::MoveAddress { reason, why, .. } => match why {
                 MoveBlock::NoStandby => *reason == MoveReason::Free,
                 MoveBlock::Refused { .. } => false,
-                MoveBlock::OutcomeUnknown => true,
+                MoveBlock::OutcomeUnknown { .. } => true,
             },
         };
         let blocked = self.snapshot.plan.blocked.iter();

@@ -210,27 +210,45 @@ impl<'a> Words<'a> {
             ),
             Blocked::MoveAddress {
                 address,
+                from,
                 reason,
-                why: block,
+                why,
             } => {
                 let address = self.external_address(address);
-                let why = move_reason(*reason);
-                let stays = match reason {
-                    MoveReason::Free => "remains unused",
-                    MoveReason::HolderGoes(_) | MoveReason::HolderUnreachable => "stays there",
+                let from = from.as_ref().map(|id| self.replica(id));
+                self.blocked_move(&address, from.as_deref(), *reason, why, until)
+            }
+        }
+    }
+
+    fn blocked_move(
+        &self,
+        address: &str,
+        from: Option<&str>,
+        reason: MoveReason,
+        block: &MoveBlock,
+        until: &str,
+    ) -> String {
+        let why = move_reason(reason);
+        let stays = match from {
+            Some(from) => format!("stays on {from}"),
+            None => "remains unused".to_owned(),
+        };
+        match block {
+            MoveBlock::NoStandby => {
+                format!("{address} {stays} ({why}): no serving replica is free to take it")
+            }
+            MoveBlock::Refused { by, error, .. } => format!(
+                "{address} {stays} ({why}) and is not given to {}{until}: {error}",
+                self.replica(by)
+            ),
+            MoveBlock::OutcomeUnknown { to } => {
+                let to = self.replica(to);
+                let moved = match from {
+                    Some(from) => format!("moved from {from} to {to}"),
+                    None => format!("given to {to}"),
                 };
-                match block {
-                    MoveBlock::NoStandby => {
-                        format!("{address} {stays} ({why}): no serving replica is free to take it")
-                    }
-                    MoveBlock::Refused { by, error, .. } => format!(
-                        "{address} {stays} ({why}) and is not given to {}{until}: {error}",
-                        self.replica(by)
-                    ),
-                    MoveBlock::OutcomeUnknown => format!(
-                        "{address} may have been moved ({why}): the next list shows where it is"
-                    ),
-                }
+                format!("{address} may have been {moved} ({why}): the next list shows where it is")
             }
         }
     }

@@ -1,7 +1,8 @@
 //! By what something blocked is known again from plan to plan, so that it is told once.
 
 use crate::pool::{
-    Action, Blocked, CreateBlock, DeleteBlock, ExternalAddressId, MoveBlock, Plan, ReplicaId,
+    Action, Blocked, CreateBlock, DeleteBlock, ExternalAddressId, MoveBlock, MoveReason, Plan,
+    ReplicaId,
 };
 
 fn move_key(address: &ExternalAddressId) -> String {
@@ -22,7 +23,7 @@ pub(super) fn tried_again(plan: &Plan) -> impl Iterator<Item = String> {
     let open = plan.blocked.iter().filter_map(|blocked| match blocked {
         Blocked::MoveAddress {
             address,
-            why: MoveBlock::OutcomeUnknown,
+            why: MoveBlock::OutcomeUnknown { .. },
             ..
         } => Some(move_key(address)),
         _ => None,
@@ -31,12 +32,22 @@ pub(super) fn tried_again(plan: &Plan) -> impl Iterator<Item = String> {
 }
 
 /// The key of something blocked; `None`: it is not told. That there are more addresses than
-/// replicas is no news, and a move of which the outcome is open was told as an error.
+/// replicas is no news, and a move of which the outcome is open was told as an error. What waits for
+/// a standby has a key of its own: that the only one refuses it is news, and that there is none any more.
 pub(super) fn key_of(blocked: &Blocked) -> Option<String> {
     match blocked {
-        Blocked::MoveAddress { address, why, .. } => {
-            matches!(why, MoveBlock::Refused { .. }).then(|| move_key(address))
-        }
+        Blocked::MoveAddress {
+            address,
+            reason,
+            why,
+            ..
+        } => match why {
+            MoveBlock::Refused { .. } => Some(move_key(address)),
+            MoveBlock::NoStandby if *reason != MoveReason::Free => {
+                Some(format!("standby {address}"))
+            }
+            MoveBlock::NoStandby | MoveBlock::OutcomeUnknown { .. } => None,
+        },
         Blocked::Delete {
             replica,
             why: DeleteBlock::AddressNotMoved { .. },

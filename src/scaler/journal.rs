@@ -221,7 +221,10 @@ impl Journal {
             if let Some(lasts) = self.blocked.is_so(&key, context.when.0, repeats) {
                 let replica = match blocked {
                     Blocked::Delete { replica, .. } => subject(&plan.assessment, replica),
-                    _ => None,
+                    Blocked::MoveAddress { why, .. } => {
+                        why.standby().and_then(|id| subject(&plan.assessment, id))
+                    }
+                    Blocked::Create { .. } => None,
                 };
                 let event = Event::Blocked(blocked.clone(), replica, lasts);
                 self.note_with(context, event, Some(numbers));

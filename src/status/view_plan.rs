@@ -79,17 +79,22 @@ pub(super) fn blocked_view(blocked: &Blocked, words: &Words<'_>, now: Moment) ->
         }),
         Blocked::MoveAddress {
             address,
+            from,
             reason,
             why,
         } => json!({
             "what": "move-address",
             "external_address": words.external_address(address),
             "external_address_id": address.as_str(),
+            "from": from.as_ref().map(ReplicaId::as_str),
+            "from_name": from.as_ref().and_then(|id| words.name(id)),
+            "replica": why.standby().map(ReplicaId::as_str),
+            "name": why.standby().and_then(|id| words.name(id)),
             "reason": reason.name(),
             "holder_goes": holder_goes(*reason),
             "error": match why {
                 MoveBlock::Refused { error, .. } => Some(&**error),
-                MoveBlock::NoStandby | MoveBlock::OutcomeUnknown => None,
+                MoveBlock::NoStandby | MoveBlock::OutcomeUnknown { .. } => None,
             },
         }),
     });

@@ -138,6 +138,51 @@ fn what_is_refused_is_shown_while_the_floor_is_met() {
 }
 
 #[test]
+fn an_address_that_no_standby_can_take_is_told_when_that_begins() {
+    let mut bench = Bench::new(1);
+    bench.add("a", running());
+    bench.add_address("f");
+    bench.add_address("spare");
+    bench.turn();
+    bench.answers("a", 1, false);
+    bench.wait(s(5));
+    bench.turn();
+    let none_answers = |bench: &mut Bench, names: &[&str]| {
+        for _ in 0..60 {
+            for name in names {
+                bench.fails(name);
+            }
+            bench.turn();
+            bench.wait(s(5));
+        }
+    };
+    none_answers(&mut bench, &["a"]);
+    let sentence = |holder: &str| {
+        format!(
+            "255.255.255.255 stays on {holder} (its holder does not answer): no serving replica is free to take it"
+        )
+    };
+    let told = |bench: &Bench| {
+        let blocked = texts(&bench.snapshot(), "blocked").into_iter();
+        blocked
+            .filter(|text| text.contains("stays on"))
+            .collect::<Vec<_>>()
+    };
+    // The page has it in the same words; that an address is to spare is no news.
+    assert_eq!(told(&bench), [sentence("a")]);
+    bench.add("b", running());
+    bench.wait(s(30));
+    pass(&mut bench, 10, &[("b", 1, false)]);
+    let moved = texts(&bench.snapshot(), "move-address");
+    assert!(
+        moved.iter().any(|text| text.contains("from a to b")),
+        "{moved:?}"
+    );
+    none_answers(&mut bench, &["a", "b"]);
+    assert_eq!(told(&bench), [sentence("a"), sentence("b")]);
+}
+
+#[test]
 fn a_move_of_unknown_outcome_is_decided_by_a_list_that_is_asked_for_soon() {
     // In truth it was made.
     let mut bench = holder();

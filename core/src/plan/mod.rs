@@ -174,7 +174,10 @@ pub enum MoveBlock {
         until: Moment,
     },
     /// The last request left open what came of it: the next list shows where the address is.
-    OutcomeUnknown,
+    OutcomeUnknown {
+        /// The replica that it may be on by now.
+        to: ReplicaId,
+    },
 }
 
 /// Something that the plan would have done and does not.
@@ -200,6 +203,8 @@ pub enum Blocked {
     MoveAddress {
         /// The external address.
         address: ExternalAddressId,
+        /// The replica that has it.
+        from: Option<ReplicaId>,
         /// Why it would be moved.
         reason: MoveReason,
         /// Why it is not.
@@ -211,7 +216,7 @@ names!(Blocked {
     Self::Create { why: CreateBlock::Backoff { .. }, .. } => "backoff",
     Self::Create { why: CreateBlock::UnderWay { .. }, .. } => "creation-under-way",
     Self::Create { why: CreateBlock::OutcomeUnknown { .. }, .. }
-        | Self::MoveAddress { why: MoveBlock::OutcomeUnknown, .. } => "outcome-unknown",
+        | Self::MoveAddress { why: MoveBlock::OutcomeUnknown { .. }, .. } => "outcome-unknown",
     Self::Create { why: CreateBlock::JustStarted { .. }, .. } => "just-started",
     Self::Create { why: CreateBlock::MaxCount { .. }, .. } => "max-count",
     Self::Create { why: CreateBlock::MaxCreating { .. }, .. } => "max-creating",
@@ -228,6 +233,19 @@ names!(Blocked {
     Self::MoveAddress { why: MoveBlock::NoStandby, .. } => "no-standby",
     Self::MoveAddress { why: MoveBlock::Refused { .. }, .. } => "move-refused",
 });
+
+impl MoveBlock {
+    /// The standby that it is about, if there is any.
+    #[must_use]
+    pub fn standby(&self) -> Option<&ReplicaId> {
+        match self {
+            Self::NoStandby => None,
+            Self::Refused { by: standby, .. } | Self::OutcomeUnknown { to: standby } => {
+                Some(standby)
+            }
+        }
+    }
+}
 
 impl Blocked {
     /// Until when it is blocked, where that is known.

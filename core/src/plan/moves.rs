@@ -46,7 +46,7 @@ pub(super) fn plan_moves(
             return false;
         };
         let id = &wanted.address.id;
-        !memory.moves().is_open(id) && memory.moves().refusal(id, to, now).is_none()
+        memory.moves().open_to(id).is_none() && memory.moves().refusal(id, to, now).is_none()
     };
     let chosen = choose(wanted.len(), standbys.len(), &may_go);
     let mut step = Step::default();
@@ -60,6 +60,7 @@ pub(super) fn plan_moves(
             }),
             None => step.blocked.push(Blocked::MoveAddress {
                 address: wanted.address.id.clone(),
+                from: wanted.from,
                 reason: wanted.reason,
                 why: why_not(memory, &wanted.address.id, &standbys, now),
             }),
@@ -156,8 +157,8 @@ fn why_not(
     standbys: &[ReplicaId],
     now: Moment,
 ) -> MoveBlock {
-    if memory.moves().is_open(address) {
-        return MoveBlock::OutcomeUnknown;
+    if let Some(to) = memory.moves().open_to(address) {
+        return MoveBlock::OutcomeUnknown { to: to.clone() };
     }
     let refusals = standbys
         .iter()
@@ -266,7 +267,7 @@ pub(super) fn waits_for(
             _ => None,
         });
         match why {
-            Some(MoveBlock::OutcomeUnknown) => {
+            Some(MoveBlock::OutcomeUnknown { .. }) => {
                 return Wait::Blocked(DeleteBlock::AddressNotMoved { until: None });
             }
             Some(MoveBlock::Refused { until, .. }) if !is_given_up(&address.id) => {

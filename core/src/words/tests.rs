@@ -155,3 +155,61 @@ fn actions_carry_their_reason() {
         "create 1 replica (1 resource available, the floor is 3)",
     );
 }
+
+#[test]
+fn a_move_that_is_not_made_names_the_holder_and_the_standby() {
+    let pool = assessment(&[("1", "gw-1"), ("2", "gw-2")]);
+    let address = ExternalAddress {
+        id: ExternalAddressId::new("fip"),
+        address: [203, 0, 113, 7].into(),
+        holder: super::super::Holder::Server(ReplicaId::new("1")),
+        revision: None,
+    };
+    let addresses = [address];
+    let words = Words::new(&pool, &addresses, None, 3, (Moment::START, None));
+    let silent = (Some(ReplicaId::new("1")), MoveReason::HolderUnreachable);
+    let free = (None, MoveReason::Free);
+    let check = |(from, reason), why, expected: &str| {
+        let address = ExternalAddressId::new("fip");
+        let blocked = Blocked::MoveAddress {
+            address,
+            from,
+            reason,
+            why,
+        };
+        assert_eq!(words.blocked(&blocked), expected);
+    };
+    check(
+        silent.clone(),
+        MoveBlock::NoStandby,
+        "203.0.113.7 stays on gw-1 (its holder does not answer): no serving replica is free to take it",
+    );
+    check(
+        free.clone(),
+        MoveBlock::NoStandby,
+        "203.0.113.7 remains unused (no replica has it): no serving replica is free to take it",
+    );
+    let refused = MoveBlock::Refused {
+        by: ReplicaId::new("2"),
+        error: "no router".into(),
+        until: Moment(Duration::from_secs(9)),
+    };
+    check(
+        silent.clone(),
+        refused,
+        "203.0.113.7 stays on gw-1 (its holder does not answer) and is not given to gw-2 for 9 s: no router",
+    );
+    let open = MoveBlock::OutcomeUnknown {
+        to: ReplicaId::new("2"),
+    };
+    check(
+        silent,
+        open.clone(),
+        "203.0.113.7 may have been moved from gw-1 to gw-2 (its holder does not answer): the next list shows where it is",
+    );
+    check(
+        free,
+        open,
+        "203.0.113.7 may have been given to gw-2 (no replica has it): the next list shows where it is",
+    );
+}

@@ -262,6 +262,7 @@ fn what_is_blocked() {
     };
     let moves = |reason, why| Blocked::MoveAddress {
         address: ExternalAddressId::new("a"),
+        from: None,
         reason,
         why,
     };
@@ -306,7 +307,10 @@ fn what_is_blocked() {
     };
     let refused = blocked(well(), moves(MoveReason::Free, refused));
     check("a refused one", &refused, "warning actions-blocked");
-    let open = moves(MoveReason::HolderUnreachable, MoveBlock::OutcomeUnknown);
+    let open = moves(
+        MoveReason::HolderUnreachable,
+        MoveBlock::OutcomeUnknown { to: id("00") },
+    );
     check("an open move", &blocked(well(), open), "ok");
     let waits = delete(DeleteBlock::AddressNotMoved { until: None });
     check("and who waits for it", &blocked(well(), waits), "ok");

@@ -480,6 +480,7 @@ fn tell_blocked(blocked: &Blocked) -> String {
             address,
             reason,
             why,
+            ..
         } => {
             let by = match why {
                 MoveBlock::Refused { by, error, .. } => format!(" by {by} ({error})"),
