@@ -329,7 +329,8 @@ fn floating_ips_that_are_there_and_free() {
     cloud
         .control("PUT", &path, &json!({ "server": "stranger" }))
         .unwrap();
-    let outside = format!("{ip} is on a port outside the pool");
+    let holder = cloud.servers()[0]["id"].as_str().unwrap().to_owned();
+    let outside = format!("on a port outside the pool, and left there: {ip} (on {holder})");
     let lines = [
         ("OK floating IPs", "2 found, 1 of them free"),
         (

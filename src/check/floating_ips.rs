@@ -69,7 +69,7 @@ pub(super) fn floating_ips(
         report.warning(
             SUBJECT,
             format!(
-                "{} is on a port outside the pool and stays there",
+                "on a port outside the pool, and left there: {}",
                 outside.join(", ")
             ),
             "openstack floating ip unset --port, if the pool is to have it",
@@ -77,19 +77,16 @@ pub(super) fn floating_ips(
     }
 }
 
-/// Those that are on a port of a server that is known not to be the pool's.
+/// Those that are on a port of a server that is known not to be the pool's, each with that server.
 fn outside(ips: &[FloatingIp], pool: Option<&[Server]>) -> Vec<String> {
     let is_outside =
         |device: &str| pool.is_some_and(|pool| pool.iter().all(|server| server.id != device));
     ips.iter()
-        .filter(|ip| {
-            let device = ip
-                .port_details
-                .as_ref()
-                .and_then(|port| port.device_id.as_deref());
-            ip.port_id.is_some() && device.is_some_and(is_outside)
+        .filter_map(|ip| {
+            let device = ip.port_details.as_ref()?.device_id.as_deref()?;
+            let address = ip.floating_ip_address;
+            (ip.port_id.is_some() && is_outside(device)).then(|| format!("{address} (on {device})"))
         })
-        .map(|ip| ip.floating_ip_address.to_string())
         .collect()
 }
 
