@@ -290,7 +290,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
         let now = self.parts.clock.now();
         Snapshot {
             taken: now,
-            cloud_time: self.memory.cloud_time(now),
+            cloud_clock: self.memory.cloud_clock(),
             last_list: self.memory.listed_at(),
             floor: self.parts.policy.floor,
             capacity: self.parts.policy.capacity.get(),
@@ -462,7 +462,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
 
     fn when(&self) -> When {
         let now = self.parts.clock.now();
-        (now, self.memory.cloud_time(now))
+        (now, self.memory.cloud_clock())
     }
 
     fn is_stopping(&self) -> bool {

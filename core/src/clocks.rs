@@ -1,13 +1,15 @@
 //! How old things are. The cloud's clock says so once, when a thing is first seen; from then on the
 //! monotonic clock counts. So no jump of the cloud's clock makes anybody older or younger.
 
-use super::{CloudTime, Moment, Record};
+use super::{CloudClock, CloudTime, Moment, Record};
 use std::time::Duration;
 
 /// The cloud's clock, carried on from its last answer by the monotonic clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Clocks {
     anchor: Option<(CloudTime, Moment)>,
+    /// What is shown to people.
+    shown: Option<CloudClock>,
     /// How far the cloud's clock was ahead of this process's in the last list, in seconds: at least, and
     /// at most.
     ahead: Option<(i64, i64)>,
@@ -45,6 +47,12 @@ impl Clocks {
         self.anchor
     }
 
+    /// The cloud's clock as it is shown. A `Date` is cut off to a second: what was said before stays for as long as a
+    /// list fits it, and no time that was told is another one after the next list.
+    pub(super) fn shown(self) -> Option<CloudClock> {
+        self.shown
+    }
+
     pub(super) fn odd(self) -> Option<OddClock> {
         self.odd
     }
@@ -61,6 +69,12 @@ impl Clocks {
         }
         self.ahead = Some(new);
         self.anchor = Some((time, arrived));
+        let told = CloudClock {
+            showed: time,
+            at: arrived,
+        };
+        let fits = |old: &CloudClock| old.time(asked) <= time && old.time(arrived) >= time;
+        self.shown = self.shown.filter(fits).or(Some(told));
         // A list that took long says little of that moment: it counts only until there is another.
         let is_exact = arrived.since(asked).as_secs() < Self::ODD_BEYOND.unsigned_abs();
         self.least_ahead = match self.least_ahead {
@@ -134,4 +148,61 @@ fn ahead(time: CloudTime, at: Moment) -> i64 {
 
 fn seconds(seconds: u64) -> i64 {
     i64::try_from(seconds).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(ms: u64) -> Moment {
+        Moment(Duration::from_millis(ms))
+    }
+
+    #[test]
+    fn a_moment_has_one_time_however_the_lists_fall_into_the_seconds() {
+        // In truth it shows 1,000.9 at the start of the process.
+        let date = |at: u64| CloudTime(1_000 + (at + 900) / 1_000);
+        let mut clocks = Clocks::default();
+        let mut told = Vec::new();
+        for list in 0..200 {
+            let asked = list * 2_130;
+            clocks.tells(date(asked + 20), (ms(asked), ms(asked + 30)));
+            let clock = clocks.shown().unwrap();
+            told.push((clock.time(ms(500_050)), clock.end(ms(500_050))));
+        }
+        told.dedup();
+        // The first lists may have been told early in a second.
+        assert!(told.len() <= 2, "{told:?}");
+        assert_eq!(told.pop(), Some((CloudTime(1_500), CloudTime(1_501))));
+    }
+
+    #[test]
+    fn what_is_shown_follows_a_jump_either_way() {
+        let mut clocks = Clocks::default();
+        for (second, shows) in [(0, 1_000), (30, 1_030), (60, 5_000), (90, 100), (120, 130)] {
+            clocks.tells(CloudTime(shows), (ms(second * 1_000), ms(second * 1_000)));
+            let shown = clocks.shown().map(|clock| clock.time(ms(second * 1_000)));
+            assert_eq!(shown, Some(CloudTime(shows)));
+        }
+    }
+
+    #[test]
+    fn an_end_is_rounded_up_and_anything_else_down() {
+        let clock = CloudClock {
+            showed: CloudTime(1_000),
+            at: ms(10_400),
+        };
+        let check = |at, time, end| {
+            assert_eq!(
+                (clock.time(ms(at)).0, clock.end(ms(at)).0),
+                (time, end),
+                "{at}"
+            );
+        };
+        check(10_400, 1_000, 1_000);
+        check(10_401, 1_000, 1_001);
+        check(11_400, 1_001, 1_001);
+        check(10_399, 999, 1_000);
+        check(9_400, 999, 999);
+    }
 }

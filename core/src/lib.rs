@@ -76,5 +76,5 @@ pub use severity::{BLOCKED_FOR, Finding, Health, NOTHING_READY_FOR, Reason, Seve
 pub use snapshot::{Counters, Incident, Snapshot};
 pub use supply::{Boots, Lists, Supply};
 pub use terminations::MassTermination;
-pub use time::{CloudTime, Moment};
+pub use time::{CloudClock, CloudTime, Moment, whole_seconds_up};
 pub use words::{Words, are, counted, delete_reason, surplus_in_words, utc};

@@ -8,8 +8,8 @@ mod probing;
 use super::clocks::{Clocks, OddClock};
 use super::record::Record;
 use super::{
-    Accepted, Backoff, BackoffCause, CloudTime, CreateFailure, CreationMark, DeleteReason,
-    Instance, Moment, Policy, ReplicaId,
+    Accepted, Backoff, BackoffCause, CloudClock, CloudTime, CreateFailure, CreationMark,
+    DeleteReason, Instance, Moment, Policy, ReplicaId,
     creations::Creations,
     departed::Departed,
     moves::Moves,
@@ -153,10 +153,10 @@ impl Memory {
         self.creations.held_until(now)
     }
 
-    /// The cloud's clock at `now`, carried on from its last answer by the monotonic clock.
+    /// The cloud's clock, as it is shown.
     #[must_use]
-    pub fn cloud_time(&self, now: Moment) -> Option<CloudTime> {
-        self.clocks.cloud_time(now)
+    pub fn cloud_clock(&self) -> Option<CloudClock> {
+        self.clocks.shown()
     }
 
     /// A replica's age: on the cloud's clock when it was first seen, and counted from there; or since

@@ -1,8 +1,8 @@
 //! What the scaler shows to the rest of the daemon.
 
 use super::{
-    Action, Assessment, Backoff, CloudTime, Doing, Event, Events, ExternalAddress, Lists, Moment,
-    Plan, Record, ShrunkenList, Supply,
+    Action, Assessment, Backoff, CloudClock, CloudTime, Doing, Event, Events, ExternalAddress,
+    Lists, Moment, Plan, Record, ShrunkenList, Supply,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -64,8 +64,8 @@ impl Counters {
 pub struct Snapshot {
     /// When it was made.
     pub taken: Moment,
-    /// The cloud's clock at that moment.
-    pub cloud_time: Option<CloudTime>,
+    /// The cloud's clock.
+    pub cloud_clock: Option<CloudClock>,
     /// When the last complete list was taken; `None`: there has been none.
     pub last_list: Option<Moment>,
     /// The floor.
@@ -116,6 +116,12 @@ pub struct Surplus {
 }
 
 impl Snapshot {
+    /// What the cloud's clock shows at `now`.
+    #[must_use]
+    pub fn cloud_time_at(&self, now: Moment) -> Option<CloudTime> {
+        self.cloud_clock.map(|clock| clock.time(now))
+    }
+
     /// The pool as last assessed. `None` before the first list: nothing is known of it then, which is no
     /// pool without replicas.
     #[must_use]

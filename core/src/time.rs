@@ -42,6 +42,42 @@ impl Sub<Duration> for Moment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CloudTime(pub u64);
 
+/// The cloud's clock, carried on by the monotonic clock from what it showed at one moment. A moment has one time on it,
+/// whenever that is asked for: log, page and JSON show the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CloudClock {
+    /// What it showed.
+    pub showed: CloudTime,
+    /// When.
+    pub at: Moment,
+}
+
+impl CloudClock {
+    /// What it shows at a moment.
+    #[must_use]
+    pub fn time(self, moment: Moment) -> CloudTime {
+        let (since, until) = (moment.since(self.at), self.at.since(moment));
+        let begun = self.showed.0.saturating_add(since.as_secs());
+        CloudTime(begun.saturating_sub(whole_seconds_up(until)))
+    }
+
+    /// What it will show when something ends: rounded up, so that it is over by then.
+    #[must_use]
+    pub fn end(self, moment: Moment) -> CloudTime {
+        let (since, until) = (moment.since(self.at), self.at.since(moment));
+        let ended = self.showed.0.saturating_add(whole_seconds_up(since));
+        CloudTime(ended.saturating_sub(until.as_secs()))
+    }
+}
+
+/// Rounded up, so that a wait that is not over never shows as 0.
+#[must_use]
+pub fn whole_seconds_up(duration: Duration) -> u64 {
+    duration
+        .as_secs()
+        .saturating_add(u64::from(duration.subsec_nanos() > 0))
+}
+
 impl CloudTime {
     /// How long ago `earlier` was; zero if it lies ahead.
     #[must_use]

@@ -3,13 +3,12 @@
 mod events;
 
 use super::{
-    Action, Assessment, Backoff, BackoffCause, Blocked, CloudTime, CreateBlock, DeleteBlock,
-    DeleteReason, ExternalAddress, ExternalAddressId, Moment, MoveBlock, MoveReason, Reason,
-    ReplicaId, Snapshot, short_name, short_text,
+    Action, Assessment, Backoff, BackoffCause, Blocked, CloudClock, CloudTime, CreateBlock,
+    DeleteBlock, DeleteReason, ExternalAddress, ExternalAddressId, Moment, MoveBlock, MoveReason,
+    Reason, ReplicaId, Snapshot, short_name, short_text, whole_seconds_up,
 };
 use std::cell::{Cell, OnceCell};
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 /// What a sentence needs besides the value that it is about: names, addresses and times.
 #[derive(Debug, Clone)]
@@ -21,7 +20,7 @@ pub struct Words<'a> {
     fault: Option<&'a str>,
     floor: u64,
     now: Moment,
-    cloud_now: Option<CloudTime>,
+    clock: Option<CloudClock>,
     /// How many replicas have a name, since a cloud's names need not be unique; and how many names were looked for
     /// before that was counted.
     namesakes: OnceCell<BTreeMap<&'a str, usize>>,
@@ -29,14 +28,14 @@ pub struct Words<'a> {
 }
 
 impl<'a> Words<'a> {
-    /// Takes what is known at `now`; `cloud_now` is the cloud's clock at that moment.
+    /// Takes what is known at `now`, and the cloud's clock.
     #[must_use]
     pub fn new(
         assessment: &'a Assessment,
         addresses: &'a [ExternalAddress],
         backoff: Option<Backoff>,
         floor: u64,
-        (now, cloud_now): (Moment, Option<CloudTime>),
+        (now, clock): (Moment, Option<CloudClock>),
     ) -> Self {
         Self {
             assessment,
@@ -45,7 +44,7 @@ impl<'a> Words<'a> {
             fault: None,
             floor,
             now,
-            cloud_now,
+            clock,
             namesakes: OnceCell::new(),
             looked_for: Cell::new(0),
         }
@@ -59,7 +58,7 @@ impl<'a> Words<'a> {
             &snapshot.external_addresses,
             snapshot.backoff,
             snapshot.floor,
-            (now, snapshot.cloud_time_at(now)),
+            (now, snapshot.cloud_clock),
         )
         .with_fault(snapshot.last_fault.as_deref())
     }
@@ -137,17 +136,16 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// A moment: on the cloud's clock (`2026-01-02T03:04:05Z`), if that is known.
+    /// When something happened, on the cloud's clock (`2026-01-02T03:04:05Z`), if that is known.
     #[must_use]
     pub fn utc(&self, moment: Moment) -> Option<String> {
-        let cloud_now = self.cloud_now?.0;
-        let ahead = moment.since(self.now);
-        let time = if ahead > Duration::ZERO {
-            cloud_now.saturating_add(whole_seconds_up(ahead))
-        } else {
-            cloud_now.saturating_sub(self.now.since(moment).as_secs())
-        };
-        Some(utc(CloudTime(time)))
+        self.clock.map(|clock| utc(clock.time(moment)))
+    }
+
+    /// The same of the end of a wait.
+    #[must_use]
+    pub fn end(&self, moment: Moment) -> Option<String> {
+        self.clock.map(|clock| utc(clock.end(moment)))
     }
 
     /// What is to be done, and why: `delete gw-3 (termination: it reported termination=true)`.
@@ -289,20 +287,11 @@ impl<'a> Words<'a> {
 
     /// ` until 12:03:04Z`, or ` for 42 s` where the cloud's clock is not known.
     fn until(&self, until: Moment) -> String {
-        let time = self.utc(until);
+        let time = self.end(until);
         match time.as_deref().and_then(|t| t.split_once('T')) {
             Some((_, time)) => format!(" until {time}"),
             None => format!(" for {} s", whole_seconds_up(until.since(self.now))),
         }
-    }
-}
-
-impl Snapshot {
-    /// The cloud's clock at `now`, carried on by the monotonic clock.
-    #[must_use]
-    pub fn cloud_time_at(&self, now: Moment) -> Option<CloudTime> {
-        self.cloud_time
-            .map(|time| CloudTime(time.0.saturating_add(now.since(self.taken).as_secs())))
     }
 }
 
@@ -439,13 +428,6 @@ pub fn counted(count: u64, noun: &str) -> String {
 #[must_use]
 pub fn are(count: u64) -> &'static str {
     if count == 1 { "is" } else { "are" }
-}
-
-/// Rounded up, so that a wait that is not over never shows as 0.
-fn whole_seconds_up(duration: Duration) -> u64 {
-    duration
-        .as_secs()
-        .saturating_add(u64::from(duration.subsec_nanos() > 0))
 }
 
 #[cfg(test)]

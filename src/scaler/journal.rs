@@ -7,7 +7,7 @@ use super::fold::{About, Folds, Lasting};
 use super::log::write;
 use crate::cloud::CloudError;
 use crate::pool::{
-    Action, Assessment, Blocked, Boots, CloudTime, Counters, Doing, Entry, Event, Events, Failure,
+    Action, Assessment, Blocked, Boots, CloudClock, Counters, Doing, Entry, Event, Events, Failure,
     Incident, Inquiry, Measure, Memory, Moment, Numbers, Plan, Policy, ProbeResult, Record,
     Recovery, ReplicaId, ReplicaState, Server, SkipReason, Snapshot, Subject, Violation, Words,
     changes, short_text,
@@ -58,7 +58,7 @@ pub(super) fn failure(error: &CloudError) -> Failure {
 }
 
 /// Both clocks at the moment of an event.
-pub(super) type When = (Moment, Option<CloudTime>);
+pub(super) type When = (Moment, Option<CloudClock>);
 
 /// What an entry needs besides the event.
 pub(super) struct Context<'a> {
@@ -425,11 +425,11 @@ impl Journal {
     fn note_with(&mut self, context: &Context<'_>, event: Event, numbers: Option<Numbers>) {
         context.observer.happened(&event);
         self.counters.count(&event);
-        let (at, time) = context.when;
+        let (at, clock) = context.when;
         let mut entry = Entry {
             number: 0,
             at,
-            time,
+            time: clock.map(|clock| clock.time(at)),
             text: context.words.event(&event),
             event,
             times: 1,

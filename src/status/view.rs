@@ -6,7 +6,7 @@ use super::view_plan::{blocked_view, going_because, plan_view};
 use crate::pool::{
     Assessment, Backoff, Blocked, Creating, DeleteReason, ExternalAddress, Failed, Finding, Health,
     Holder, Incident, Moment, ProbeFailure, Record, ReplicaId, ReplicaState, ServerState, Snapshot,
-    Words, delete_reason, shown, surplus_in_words, utc, visible,
+    Words, delete_reason, shown, surplus_in_words, utc, visible, whole_seconds_up,
 };
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -374,7 +374,7 @@ fn backoff_view(backoff: Backoff, words: &Words<'_>, now: Moment) -> Value {
         "cause": backoff.cause.name(),
         "text": words.cause(backoff.cause),
         "until_seconds": seconds_until(backoff.until, now),
-        "until": words.utc(backoff.until),
+        "until": words.end(backoff.until),
     })
 }
 
@@ -403,9 +403,7 @@ pub(super) fn seconds(duration: Duration) -> u64 {
 
 /// Rounded up, so that 0 means: it is over.
 pub(super) fn seconds_until(until: Moment, now: Moment) -> u64 {
-    let left = until.since(now);
-    left.as_secs()
-        .saturating_add(u64::from(left.subsec_nanos() > 0))
+    whole_seconds_up(until.since(now))
 }
 
 fn milliseconds(duration: Duration) -> u64 {

@@ -102,7 +102,7 @@ pub(super) fn blocked_view(blocked: &Blocked, words: &Words<'_>, now: Moment) ->
     view.insert("why".to_owned(), json!(blocked.name()));
     let until_seconds = until.map(|until| seconds_until(until, now));
     view.insert("until_seconds".to_owned(), json!(until_seconds));
-    view.insert("until".to_owned(), json!(until.and_then(|u| words.utc(u))));
+    view.insert("until".to_owned(), json!(until.and_then(|u| words.end(u))));
     view.insert("text".to_owned(), json!(words.blocked(blocked)));
     Value::Object(view)
 }

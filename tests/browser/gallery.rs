@@ -209,7 +209,7 @@ fn snapshot(day: Day, second: u64, count: u64) -> Snapshot {
     }
     Snapshot {
         taken: at(second),
-        cloud_time: memory.cloud_time(at(second)),
+        cloud_clock: memory.cloud_clock(),
         last_list: memory.listed_at(),
         floor: policy.floor,
         capacity: CAPACITY,

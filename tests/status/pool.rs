@@ -222,7 +222,7 @@ pub(crate) fn large(count: usize) -> Snapshot {
     Snapshot {
         taken: at(1),
         last_list: Some(at(0)),
-        cloud_time: memory.cloud_time(at(1)),
+        cloud_clock: memory.cloud_clock(),
         capacity: policy.capacity.get(),
         supply,
         plan,
@@ -241,7 +241,7 @@ fn snapshot(policy: &Policy, memory: &Memory) -> Snapshot {
     Snapshot {
         foreign: 0,
         taken: now,
-        cloud_time: memory.cloud_time(now),
+        cloud_clock: memory.cloud_clock(),
         last_list: Some(at(1_390)),
         floor: policy.floor,
         capacity: policy.capacity.get(),

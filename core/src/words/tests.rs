@@ -4,6 +4,7 @@ use super::*;
 use crate::{Assessed, ReplicaState};
 use std::num::NonZeroU64;
 use std::sync::Arc;
+use std::time::Duration;
 
 fn assessment(names: &[(&str, &str)]) -> Assessment {
     let replicas = names.iter().map(|(id, name)| Assessed {
@@ -94,10 +95,14 @@ fn a_wait_is_told_on_the_clouds_clock_where_that_is_known() {
             until: backoff.until,
         },
     };
-    let check = |cloud_now, expected: &str| {
-        let now = (Moment::START, cloud_now);
-        let words = Words::new(&pool, &[], Some(backoff), 3, now);
-        assert_eq!(words.blocked(&blocked), expected);
+    let check = |clock: Option<CloudClock>, expected: &str| {
+        // Whenever it is asked for.
+        for now in [0, 100, 400, 900, 1_000, 1_500].map(Duration::from_millis) {
+            let words = Words::new(&pool, &[], Some(backoff), 3, (Moment(now), clock));
+            if clock.is_some() || now == Duration::ZERO {
+                assert_eq!(words.blocked(&blocked), expected, "{now:?}");
+            }
+        }
     };
     check(
         None,
@@ -105,7 +110,10 @@ fn a_wait_is_told_on_the_clouds_clock_where_that_is_known() {
          the project's quota is used up (failure 4 in a row)",
     );
     check(
-        Some(CloudTime(1_735_689_599)),
+        Some(CloudClock {
+            showed: CloudTime(1_735_689_599),
+            at: Moment(Duration::from_millis(300)),
+        }),
         "creation of 3 replicas on hold until 00:00:41Z: \
          the project's quota is used up (failure 4 in a row)",
     );
