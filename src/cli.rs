@@ -71,8 +71,8 @@ pub enum Command {
     Config(Output),
     /// Observe once and print what would be done and why; changes nothing
     ///
-    /// It lists the pool, asks every replica until there is a verdict on it, and prints the plan that
-    /// the daemon would apply.
+    /// It lists the pool, asks every replica until there is a verdict on it, and prints the plan of a
+    /// daemon that starts now. One that is running knows more: its own plan is in /status.
     #[command(verbatim_doc_comment)]
     Plan(Output),
     /// Ask the daemon on this machine whether its control loop is running; exit code 0 or 1

@@ -175,6 +175,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
     /// The cloud's.
     pub fn observe(&mut self) -> Result<(), CloudError> {
         self.looks_only = true;
+        self.journal.states_and_plan_are_told_elsewhere();
         self.begin_look();
         while self.take_replies() || self.advance_look() {}
         if let Some(error) = self.list_error.take() {

@@ -1,4 +1,5 @@
-//! The completions and the manual page: as they are installed, made from the same table, and understood by their readers.
+//! The commands: `plan`, `healthcheck`, and the completions and the manual page, as they are installed, made from the same
+//! table, and understood by their readers.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,9 +9,10 @@
 
 mod support;
 
+use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
-use support::{free_port, program, quick_cloud};
+use support::{Daemon, free_port, program, quick_cloud, variables};
 
 /// Arguments, and the file under `deploy/` that holds what they print.
 const MADE: [(&[&str], &str); 4] = [
@@ -158,7 +160,7 @@ fn the_manual_page_has_no_mistakes() {
 #[test]
 fn healthcheck_asks_the_daemon_and_needs_no_other_setting() {
     let cloud = quick_cloud(|_| {});
-    let daemon = support::Daemon::start(&cloud, &[]);
+    let daemon = Daemon::start(&cloud, &[]);
     daemon.wait_for_available(3);
     let check = |host: &str, port: &str, expected: i32, words: &str| {
         let set = [("APP_HOST", host.to_owned()), ("APP_PORT", port.to_owned())];
@@ -190,4 +192,76 @@ fn healthcheck_asks_the_daemon_and_needs_no_other_setting() {
     std::fs::write(&file, format!("APP_PORT={}\n", daemon.port)).unwrap();
     let output = program(&["healthcheck", "--env-file", file.to_str().unwrap()], &[]).output();
     assert!(output.unwrap().status.success());
+}
+
+#[test]
+fn plan_tells_and_does_nothing() {
+    let cloud = quick_cloud(|_| {});
+    let of_the_pool = json!({ "metadata": { "group": "scaled" }, "booted": true });
+    for (name, fields) in [
+        ("done", json!({ "termination": true })),
+        ("serving", json!({})),
+        ("kept", json!({ "locked": true, "termination": true })),
+        ("silent", json!({ "behaviour": "reset" })),
+    ] {
+        let mut order = of_the_pool.clone();
+        order["name"] = name.into();
+        cloud.add_servers(&order).unwrap();
+        cloud.set_server(name, &fields).unwrap();
+    }
+    let run = |command: &[&str]| {
+        let more = [("REPLICA_STARTUP_GRACE", "0")];
+        let output = program(command, &variables(&cloud, &more))
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        // What is printed is not logged as well.
+        let logged = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(logged, "", "{command:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = run(&["plan"]);
+    assert!(
+        text.contains("delete done (termination: it reported termination=true)"),
+        "{text}"
+    );
+    assert!(
+        text.contains("create 2 replicas (1 resource available, the floor is 3)"),
+        "{text}"
+    );
+    for words in [
+        "silent (3 probes failed: ",
+        "not deleting kept (termination: it reported termination=true): locked in Nova",
+    ] {
+        assert_eq!(text.matches(words).count(), 1, "{words}: {text}");
+    }
+    let json: Value = serde_json::from_str(&run(&["plan", "--json"])).unwrap();
+    assert_eq!(
+        json["plan"]["actions"].as_array().unwrap().len(),
+        2,
+        "{json}"
+    );
+    for changes in ["method=DELETE", "service=nova&method=POST"] {
+        assert_eq!(cloud.log(changes), [] as [Value; 0]);
+    }
+}
+
+#[test]
+fn plan_beside_a_daemon_tells_what_one_would_do_that_starts_now() {
+    let cloud = quick_cloud(|_| {});
+    let daemon = Daemon::start(&cloud, &[]);
+    daemon.wait_for_available(3);
+    let more = [("REPLICA_MIN_AVAILABLE_RESOURCES", "5")];
+    let output = program(&["plan"], &variables(&cloud, &more))
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    // It does not know what the other one has ordered.
+    for words in [
+        "creation of 2 replicas on hold until ",
+        "a daemon that has just started waits for servers",
+        "This is what a daemon that starts now would do.",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
 }

@@ -528,37 +528,6 @@ fn health_and_readiness() {
 }
 
 #[test]
-fn plan_tells_and_does_nothing() {
-    let cloud = quick_cloud(|_| {});
-    cloud.add_servers(&of_the_pool(2, "Ext-Net")).unwrap();
-    cloud.set_termination("old-1", true).unwrap();
-    let run = |command: &[&str]| {
-        let more = [("REPLICA_STARTUP_GRACE", "0")];
-        let output = program(command, &variables(&cloud, &more))
-            .output()
-            .unwrap();
-        assert_eq!(output.status.code(), Some(0));
-        String::from_utf8(output.stdout).unwrap()
-    };
-    let text = run(&["plan"]);
-    assert!(
-        text.contains("delete old-1 (termination: it reported termination=true)"),
-        "{text}"
-    );
-    assert!(
-        text.contains("create 2 replicas (1 resource available, the floor is 3)"),
-        "{text}"
-    );
-    let json: Value = serde_json::from_str(&run(&["plan", "--json"])).unwrap();
-    assert_eq!(
-        json["plan"]["actions"].as_array().unwrap().len(),
-        2,
-        "{json}"
-    );
-    assert_eq!((count(&cloud, DELETE), count(&cloud, CREATE)), (0, 0));
-}
-
-#[test]
 fn an_unreachable_cloud_is_told_and_survived() {
     let cloud = quick_cloud(|_| {});
     let daemon = Daemon::start(&cloud, &[("OS_AUTH_URL", "http://127.0.0.1:9/v3")]);

@@ -42,7 +42,7 @@ pub fn changes(
         }
         let became = Became {
             state: now.state.clone(),
-            detail: detail(now, record),
+            detail: state_detail(now, record),
         };
         let replica = subject(now);
         events.push(match state {
@@ -68,8 +68,10 @@ fn subject(assessed: &Assessed) -> Subject {
     }
 }
 
-/// What belongs to a state, in words.
-fn detail(assessed: &Assessed, record: &Record) -> String {
+/// What belongs to a state, in words, as the end of a sentence: why it failed, what its last probe came to. Empty:
+/// nothing.
+#[must_use]
+pub fn state_detail(assessed: &Assessed, record: &Record) -> String {
     match (&assessed.state, &record.server.state) {
         (ReplicaState::Serving { free }, _) => format!(" ({free} free)"),
         (ReplicaState::Finishing { .. }, _) => {

@@ -43,7 +43,7 @@ pub use answer::{Answer, ProbeFailure, ProbeResult};
 pub use assess::{Assessed, Assessment, ReplicaState, assess};
 pub use backoff::{Backoff, BackoffCause, CreateFailure};
 pub use builds::Builds;
-pub use changes::changes;
+pub use changes::{changes, state_detail};
 pub use clocks::{ClockOddity, OddClock};
 pub use cloud_error::CloudErrorKind;
 pub use contradictions::take_out_contradictions;

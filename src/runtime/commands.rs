@@ -6,7 +6,7 @@ use super::{endpoint, facts, open_stack, threads};
 use crate::cloud::AtOnce;
 use crate::config::Settings;
 use crate::logging;
-use crate::pool::{Moment, Policy, Snapshot, Words, surplus_in_words};
+use crate::pool::{Moment, Policy, ReplicaState, Snapshot, Words, state_detail, surplus_in_words};
 use crate::probe::ProbePool;
 use crate::scaler::{Clock, Observer, Parts, Scaler, chain};
 use crate::status::status_view;
@@ -41,6 +41,10 @@ pub fn plan(settings: &Arc<Settings>, json: bool) -> ExitCode {
     logging::flush();
     code
 }
+
+/// What such a plan is worth: a running daemon may have heard for days from a replica that is silent now.
+const ONE_LOOK: &str = "This is what a daemon that starts now would do. One that is running knows more than one look \
+                        shows: its own plan is in /status.\n";
 
 /// Lists once, and probes until there is a verdict on every replica.
 pub(crate) fn observe(settings: &Settings) -> Result<Snapshot, Box<dyn Error>> {
@@ -100,9 +104,15 @@ fn in_words(snapshot: &Snapshot) -> String {
         "Ready resources: {}; available with what is on its way: {}; the floor is {}.\n",
         assessment.ready, assessment.available, snapshot.floor
     );
-    for replica in assessment.replicas.iter() {
+    for (replica, record) in assessment.replicas.iter().zip(&snapshot.records) {
+        let detail = match replica.state {
+            ReplicaState::Unreachable { .. } | ReplicaState::Failed(_) | ReplicaState::Held => {
+                state_detail(replica, record)
+            }
+            _ => String::new(),
+        };
         text.push_str(&format!(
-            "  {:<12} counts {:<4} {}\n",
+            "  {:<12} counts {:<4} {}{detail}\n",
             replica.state.name(),
             replica.counts,
             words.replica(&replica.id)
@@ -131,6 +141,7 @@ fn in_words(snapshot: &Snapshot) -> String {
     if !surplus.is_empty() {
         list("Stays as it is", surplus);
     }
+    text.push_str(ONE_LOOK);
     text
 }
 

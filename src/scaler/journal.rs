@@ -93,6 +93,8 @@ pub(super) struct Journal {
     failing_since: Option<Moment>,
     creation_failures: u32,
     boots: Boots,
+    /// Whoever looks once prints states and plan by himself: the log has what these do not show.
+    is_told_elsewhere: bool,
     // Shared with the snapshots, and copied only when something is added.
     incidents: Arc<VecDeque<Incident>>,
     events: Arc<Events>,
@@ -109,6 +111,11 @@ impl Journal {
             foreign: self.foreign,
             ..Snapshot::default()
         }
+    }
+
+    /// States and plan are not logged from now on.
+    pub(super) fn states_and_plan_are_told_elsewhere(&mut self) {
+        self.is_told_elsewhere = true;
     }
 
     /// How long new replicas take.
@@ -443,7 +450,14 @@ impl Journal {
                 return;
             }
         }
-        write(&Arc::make_mut(&mut self.events).keep(entry));
+        let entry = Arc::make_mut(&mut self.events).keep(entry);
+        let is_shown = matches!(
+            entry.event,
+            Event::Found(_) | Event::Blocked(..) | Event::MassTermination { .. }
+        );
+        if !self.is_told_elsewhere || !(is_shown || entry.event.is_change()) {
+            write(&entry);
+        }
     }
 
     /// Keeps an error, in the place of the same one before.
