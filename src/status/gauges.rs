@@ -11,6 +11,9 @@ use prometheus_client::registry::Registry;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+/// What the names of all metrics begin with.
+pub(super) const PREFIX: &str = "simplescalevm";
+
 pub(super) type Label = (&'static str, &'static str);
 pub(super) type Real = Gauge<f64, AtomicU64>;
 
@@ -22,7 +25,7 @@ pub(super) fn gauges(
     loop_turns: bool,
     now: Moment,
 ) -> Registry {
-    let mut r = Registry::with_prefix(super::metrics::PREFIX);
+    let mut r = Registry::with_prefix(PREFIX);
     of_the_daemon(&mut r, snapshot, facts, now);
     supply(&mut r, snapshot, loop_turns, now);
     if let Some(assessment) = snapshot.assessment() {

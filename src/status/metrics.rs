@@ -2,7 +2,7 @@
 //! series is bounded.
 
 use super::DaemonInfo;
-use super::gauges::{Label, Real, gauges, real};
+use super::gauges::{Label, PREFIX, Real, gauges, real};
 use crate::pool::{
     Action, BackoffCause, CloudErrorKind, DeleteReason, Event, Measure, Moment, MoveReason,
     ProbeFailure, Quota, Snapshot,
@@ -18,8 +18,6 @@ use std::time::Duration;
 
 type Histograms = Family<[Label; 1], Histogram, fn() -> Histogram>;
 type Requests = Family<[(&'static str, Cow<'static, str>); 3], Counter>;
-
-pub(super) const PREFIX: &str = "simplescalevm";
 
 /// Errors of the loop itself, beside those of the cloud.
 const ERRORS_OF_THE_LOOP: [&str; 2] = ["broken-promise", "list-incomplete"];

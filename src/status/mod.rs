@@ -22,6 +22,7 @@ mod metrics;
 mod page;
 mod routes;
 mod server;
+mod value;
 mod view;
 mod view_events;
 mod view_plan;

@@ -1,12 +1,13 @@
 //! Snapshots as JSON. The names of the fields are stable; `docs/status-api.md` has them all.
 
 use super::DaemonInfo;
+use super::value::{milliseconds, object, seconds, seconds_until};
 use super::view_events::{IN_STATUS, event_view};
 use super::view_plan::{blocked_view, going_because, plan_view};
 use crate::pool::{
     Assessment, Backoff, Blocked, Creating, DeleteReason, ExternalAddress, Failed, Finding, Health,
     Holder, Incident, Moment, ProbeFailure, Record, ReplicaId, ReplicaState, ServerState, Snapshot,
-    Words, delete_reason, shown, surplus_in_words, utc, visible, whole_seconds_up,
+    Words, delete_reason, shown, surplus_in_words, utc, visible,
 };
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -15,7 +16,6 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::time::Duration;
 
 /// The body of `GET /`: the keys of the reference, and the most important of the rest.
 #[must_use]
@@ -387,25 +387,4 @@ fn incident_view(incident: &Incident, words: &Words<'_>, now: Moment) -> Value {
         "kind": incident.kind,
         "error": incident.error,
     })
-}
-
-/// The entries of a value that is an object.
-pub(super) fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
-}
-
-pub(super) fn seconds(duration: Duration) -> u64 {
-    duration.as_secs()
-}
-
-/// Rounded up, so that 0 means: it is over.
-pub(super) fn seconds_until(until: Moment, now: Moment) -> u64 {
-    whole_seconds_up(until.since(now))
-}
-
-fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

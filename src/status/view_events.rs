@@ -1,6 +1,6 @@
 //! Events as JSON.
 
-use super::view::seconds;
+use super::value::seconds;
 use crate::pool::{Entry, Moment, shown, utc};
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! Plans as JSON: actions, what is blocked, and why.
 
-use super::view::{object, seconds_until};
+use super::value::{object, seconds_until};
 use crate::pool::{
     Action, Blocked, CreateBlock, DeleteReason, Moment, MoveBlock, MoveReason, Plan, ReplicaId,
     Snapshot, Words,
