@@ -98,7 +98,7 @@ pub enum Reason {
         /// Of how many that should serve.
         of: usize,
     },
-    /// The cloud cannot tell the state of replicas.
+    /// The cloud cannot report the state of replicas.
     ReplicasUnknown {
         /// How many.
         count: usize,
@@ -161,12 +161,12 @@ impl Reason {
                 "New replicas do not come up, cannot be created, or are taken as fast as they come."
             }
             Self::CreationBlocked { .. } | Self::ActionsBlocked { .. } => {
-                "The list of what is blocked says why."
+                "The list of what is blocked has the reasons."
             }
             Self::CreationsFail { .. } => "The next creation waits, for longer after each failure.",
             Self::ReplicasDown { .. } => {
                 "Those that have served may hold sessions, and stay unless REPLICA_UNREACHABLE_TIMEOUT is set; \
-                 those that never came up go after REPLICA_STARTUP_TIMEOUT. Have a look at them."
+                 those that never came up are deleted after REPLICA_STARTUP_TIMEOUT. Look at them."
             }
             Self::ReplicasUnknown { .. } => {
                 "Part of the cloud is down. They keep what they counted."
@@ -230,7 +230,7 @@ impl fmt::Display for Reason {
             }
             Self::ReplicasUnknown { count } => {
                 let replicas = counted(number(*count), "replica");
-                write!(f, "The cloud cannot tell the state of {replicas}")
+                write!(f, "The cloud cannot report the state of {replicas}")
             }
             Self::ShrunkenList { missing } => {
                 let replicas = counted(number(*missing), "replica");

@@ -358,14 +358,14 @@ fn delete_block(why: DeleteBlock, until: &str) -> String {
             ": it still answers, and does not report termination=true".to_owned()
         }
         DeleteBlock::MassTermination { .. } => {
-            format!("{until}: one of many that report so at once, and has to report it once more")
+            format!("{until}: many replicas report termination=true at once; it must report it once more")
         }
         DeleteBlock::AddressNotShown => {
             ": the cloud does not show its address any more, at which another server may answer"
                 .to_owned()
         }
         DeleteBlock::NobodyAnswers => {
-            ": no replica answers at all, so the fault may be on this side".to_owned()
+            ": no replica answers at all, so the fault may be on the daemon's side".to_owned()
         }
         DeleteBlock::ShrunkenList { missing } => format!(": {}", shrunken(missing)),
         DeleteBlock::AddressNotMoved { .. } => {

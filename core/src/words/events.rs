@@ -26,9 +26,9 @@ impl SkipReason {
     pub fn text(self) -> &'static str {
         match self {
             Self::Stopping => "the daemon is stopping",
-            Self::CloudFailed => "the cloud failed at an earlier step",
+            Self::CloudFailed => "the cloud failed at an earlier request",
             Self::AskedToWait => "the cloud asked to wait",
-            Self::Unanswered => "the cloud has not answered this lately",
+            Self::Unanswered => "the cloud did not answer the last two requests for it",
             Self::OldList => "the list is too old by now",
             Self::OldAddresses => "the external addresses could not be listed",
             Self::TriedSince => "it was tried after the list was asked for",
@@ -97,7 +97,7 @@ impl Words<'_> {
             } => foreign(*count, *is_marked, servers),
             Event::NameChanged(NameChange {
                 setting, old, new, ..
-            }) => format!("{setting} stands for {new} from now on, no more for {old}"),
+            }) => format!("{setting} stands for {new} from now on, no longer for {old}"),
             Event::MassTermination { turned, of } => format!(
                 "{turned} of {of} replicas report termination=true at once: none of them is deleted until it has \
                  reported that again, PROBE_INTERVAL (5 s at least) after a new list"
@@ -117,7 +117,7 @@ impl Words<'_> {
                 free,
                 capacity,
             } => format!(
-                "replica {} reports {}: that is counted, and is more than REPLICA_CAPACITY={capacity}",
+                "replica {} reports {}, which are counted and are more than REPLICA_CAPACITY={capacity}",
                 self.replica(&replica.id),
                 counted(*free, "free resource"),
             ),
@@ -146,7 +146,7 @@ fn foreign(count: u64, is_marked: bool, servers: &[Subject]) -> String {
     let cause = if is_marked {
         "another daemon keeps this pool"
     } else {
-        "another daemon may keep this pool, or somebody has made them by hand"
+        "another daemon may keep this pool, or someone created them by hand"
     };
     let told = match count {
         1 => "1 server of the pool was".to_owned(),
@@ -154,7 +154,7 @@ fn foreign(count: u64, is_marked: bool, servers: &[Subject]) -> String {
     };
     let names: Vec<String> = servers.iter().map(named).collect();
     format!(
-        "{told} created and not by this daemon: {cause} ({})",
+        "{told} created, but not by this daemon: {cause} ({})",
         names.join(", ")
     )
 }
