@@ -21,7 +21,7 @@ pub use parts::{Clock, Observer, Parts, Probes};
 use crate::cloud::{Calls, Catalogue, CloudError, NetworkNames, Port, Service};
 use crate::pool::{
     Action, CycleStep, Lists, Measure, Memory, Moment, Plan, ProbeFailure, ReplicaId, ReplicaState,
-    SERVED_KEY, Snapshot, Supply, Words, plan,
+    SERVED_KEY, Snapshot, Supply, Unprepared, Words, plan,
 };
 use act::Cooldowns;
 use addresses::AddressService;
@@ -95,6 +95,8 @@ pub struct Scaler<P, Q, C, W> {
     /// What the names in the settings stand for, as last looked up.
     catalogue: Option<Arc<Catalogue>>,
     network_names: NetworkNames,
+    /// What new servers lack.
+    unprepared: Option<Unprepared>,
     /// The replicas, as of the last list.
     known: Arc<BTreeSet<ReplicaId>>,
     /// The ports of replicas that an address may be moved to; none: asked for in vain.
@@ -145,6 +147,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
             looks_only: false,
             catalogue: None,
             network_names: NetworkNames::default(),
+            unprepared: None,
             known: Arc::default(),
             ports: BTreeMap::new(),
             orders_are_marked: true,
@@ -309,6 +312,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
             external_addresses: self.memory.external_addresses().to_vec(),
             backoff: self.memory.backoff(),
             last_fault: self.memory.last_fault().cloned(),
+            unprepared: self.unprepared.clone(),
             shrunken_list: self.memory.shrunken_list().cloned(),
             ..self.journal.as_snapshot()
         }

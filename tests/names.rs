@@ -153,6 +153,55 @@ fn security_groups_go_out_by_id() {
     assert_eq!(*body, json!([{ "name": id }]));
 }
 
+/// Why nothing can be made, as the page has it.
+fn unprepared(status: &Value) -> Option<String> {
+    let mut reasons = status["severity_reasons"].as_array()?.iter();
+    let found = reasons.find(|reason| reason["reason"] == "not-prepared")?;
+    found["text"].as_str().map(str::to_owned)
+}
+
+#[test]
+fn the_page_names_the_setting_for_as_long_as_its_name_stands_for_nothing() {
+    let cloud = quick_cloud(|_| {});
+    let daemon = Daemon::start(&cloud, &[]);
+    daemon.wait_for_available(3);
+    cloud
+        .control("DELETE", "images/Debian 11", &json!({}))
+        .unwrap();
+    cloud.set_termination("server-1", true).unwrap();
+    daemon.wait_for_status("the setting", |s| unprepared(s).is_some());
+    let text = unprepared(&daemon.status()).unwrap();
+    let words = "What a new server needs cannot be found: ";
+    let error = text.strip_prefix(words).unwrap();
+    assert!(error.starts_with("OPENSTACK_IMAGE=Debian 11: "), "{text}");
+    assert!(
+        daemon.log().contains(&format!(": {error}")),
+        "{text}\n{}",
+        daemon.log()
+    );
+    make(&cloud, "images", &json!({ "name": "Debian 11" }));
+    daemon.wait_for_available(3);
+    assert_eq!(unprepared(&daemon.status()), None);
+}
+
+#[test]
+fn the_page_names_a_cloud_init_file_that_is_gone() {
+    let cloud = quick_cloud(|_| {});
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("names-gone.yml");
+    std::fs::write(&path, "#cloud-config\n").unwrap();
+    let more = [("OPENSTACK_CLOUD_INIT_FILE", path.to_str().unwrap())];
+    let daemon = Daemon::start(&cloud, &more);
+    daemon.wait_for_available(3);
+    std::fs::remove_file(&path).unwrap();
+    cloud.set_termination("server-1", true).unwrap();
+    daemon.wait_for_status("the setting", |s| {
+        unprepared(s).is_some_and(|text| text.contains("OPENSTACK_CLOUD_INIT_FILE: "))
+    });
+    std::fs::write(&path, "#cloud-config\n").unwrap();
+    daemon.wait_for_available(3);
+    assert_eq!(unprepared(&daemon.status()), None);
+}
+
 #[test]
 fn what_nova_refuses_comes_with_its_remedy() {
     let cloud = quick_cloud(|_| {});

@@ -195,9 +195,12 @@ fn names_are_looked_up_every_five_minutes_and_a_failure_is_told_once() {
     // The first look was at the start.
     assert_eq!(look(&[240, 60]), ["error"]);
     assert_eq!(look(&[270, 30]), ["error"]);
+    let lacks = |bench: &Bench| bench.snapshot().unprepared.map(|u| u.since);
+    assert_eq!(lacks(&bench), Some(bench.now() - s(300)), "since the first");
     bench.wait(s(300));
     bench.turn();
     assert_eq!(told(&bench), ["recovered", "error"]);
+    assert_eq!(lacks(&bench), None);
 }
 
 #[test]

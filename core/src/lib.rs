@@ -73,7 +73,7 @@ pub use policy::Policy;
 pub use promises::{Violation, violations};
 pub use record::Record;
 pub use severity::{BLOCKED_FOR, Finding, Health, NOTHING_READY_FOR, Reason, Severity};
-pub use snapshot::{Counters, Incident, Snapshot};
+pub use snapshot::{Counters, Incident, Snapshot, Unprepared};
 pub use supply::{Boots, Lists, Supply};
 pub use terminations::MassTermination;
 pub use time::{CloudClock, CloudTime, Moment, whole_seconds_up};

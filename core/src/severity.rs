@@ -84,6 +84,8 @@ pub enum Reason {
         /// It is known when the next one is tried.
         waits: bool,
     },
+    /// Something that new servers are made of is missing: a creation fails, or would.
+    NotPrepared,
     /// Creations failed, and the next one waits.
     CreationsFail {
         /// How many in a row.
@@ -125,6 +127,7 @@ names!(Reason {
     Self::NothingReady { .. } => "nothing-ready",
     Self::BelowFloor { .. } => "below-floor",
     Self::CreationBlocked { .. } => "creation-blocked",
+    Self::NotPrepared => "not-prepared",
     Self::CreationsFail { .. } => "creations-fail",
     Self::ReplicasDown { .. } => "replicas-down",
     Self::ReplicasUnknown { .. } => "replicas-unknown",
@@ -162,6 +165,9 @@ impl Reason {
             }
             Self::CreationBlocked { .. } | Self::ActionsBlocked { .. } => {
                 "The list of what is blocked has the reasons."
+            }
+            Self::NotPrepared => {
+                "No server can be made until that is mended. Those that run are kept as they are."
             }
             Self::CreationsFail { .. } => "The next creation waits, for longer after each failure.",
             Self::ReplicasDown { .. } => {
@@ -220,6 +226,7 @@ impl fmt::Display for Reason {
                 };
                 write!(f, "{replicas} {are} missing and {how}")
             }
+            Self::NotPrepared => f.write_str("What a new server needs cannot be found"),
             Self::CreationsFail { failures, cause } => write!(
                 f,
                 "Creations fail: {cause} ({} in a row)",
@@ -288,6 +295,11 @@ impl Health {
         judge.lists();
         judge.address_lists();
         judge.resources();
+        // Before what comes of it.
+        if let Some(unprepared) = &snapshot.unprepared {
+            let since = Some(unprepared.since);
+            judge.add(Severity::Warning, Reason::NotPrepared, since);
+        }
         judge.creations();
         judge.replicas();
         judge.plan();
@@ -321,6 +333,7 @@ impl Health {
             | Reason::CannotListAddresses { .. }
             | Reason::BelowFloor { .. }
             | Reason::CreationBlocked { .. }
+            | Reason::NotPrepared
             | Reason::CreationsFail { .. }
             | Reason::ReplicasDown { .. }
             | Reason::ReplicasUnknown { .. }

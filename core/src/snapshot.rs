@@ -1,8 +1,8 @@
 //! What the scaler shows to the rest of the daemon.
 
 use super::{
-    Action, Assessment, Backoff, CloudClock, CloudTime, Doing, Event, Events, ExternalAddress,
-    Lists, Moment, Plan, Record, ShrunkenList, Supply,
+    Action, Assessment, Backoff, CloudClock, CloudErrorKind, CloudTime, Doing, Event, Events,
+    ExternalAddress, Lists, Moment, Plan, Record, ShrunkenList, Supply,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -21,6 +21,18 @@ pub struct Incident {
     pub kind: &'static str,
     /// The error in words, with its causes.
     pub error: String,
+}
+
+/// Something that new servers are made of is missing: a name in the settings stands for nothing, or a file that they name
+/// cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unprepared {
+    /// Since when that is known.
+    pub since: Moment,
+    /// Which of the two.
+    pub kind: CloudErrorKind,
+    /// What is missing and which setting names it, as the log has it.
+    pub error: Arc<str>,
 }
 
 /// What has been done since the start.
@@ -94,6 +106,8 @@ pub struct Snapshot {
     pub backoff: Option<Backoff>,
     /// What the cloud said of the last server that ended in an error.
     pub last_fault: Option<Arc<str>>,
+    /// What new servers lack.
+    pub unprepared: Option<Unprepared>,
     /// The list that waits to be confirmed.
     pub shrunken_list: Option<ShrunkenList>,
     /// The last errors, the newest last.

@@ -18,6 +18,8 @@ pub struct Words<'a> {
     backoff: Option<Backoff>,
     /// What the cloud said of the last server that ended in an error.
     fault: Option<&'a str>,
+    /// What new servers lack.
+    unprepared: Option<&'a str>,
     floor: u64,
     now: Moment,
     clock: Option<CloudClock>,
@@ -42,6 +44,7 @@ impl<'a> Words<'a> {
             addresses,
             backoff,
             fault: None,
+            unprepared: None,
             floor,
             now,
             clock,
@@ -53,14 +56,17 @@ impl<'a> Words<'a> {
     /// Takes what a snapshot knows, to be read at `now`.
     #[must_use]
     pub fn of(snapshot: &'a Snapshot, now: Moment) -> Self {
-        Self::new(
+        let words = Self::new(
             &snapshot.plan.assessment,
             &snapshot.external_addresses,
             snapshot.backoff,
             snapshot.floor,
             (now, snapshot.cloud_clock),
-        )
-        .with_fault(snapshot.last_fault.as_deref())
+        );
+        Self {
+            unprepared: snapshot.unprepared.as_ref().map(|u| &*u.error),
+            ..words.with_fault(snapshot.last_fault.as_deref())
+        }
     }
 
     /// The same, with what the cloud said of the last server that ended in an error.
@@ -80,6 +86,10 @@ impl<'a> Words<'a> {
     pub fn reason(&self, reason: Reason) -> String {
         match reason {
             Reason::CreationsFail { cause, .. } => self.with_its_fault(reason.to_string(), cause),
+            Reason::NotPrepared => match self.unprepared {
+                Some(error) => format!("{reason}: {error}"),
+                None => reason.to_string(),
+            },
             _ => reason.to_string(),
         }
     }
@@ -358,7 +368,9 @@ fn delete_block(why: DeleteBlock, until: &str) -> String {
             ": it still answers, and does not report termination=true".to_owned()
         }
         DeleteBlock::MassTermination { .. } => {
-            format!("{until}: many replicas report termination=true at once; it must report it once more")
+            format!(
+                "{until}: many replicas report termination=true at once; it must report it once more"
+            )
         }
         DeleteBlock::AddressNotShown => {
             ": the cloud does not show its address any more, at which another server may answer"

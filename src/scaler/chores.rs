@@ -275,6 +275,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
             Ok(names) => self.learn_names(names),
             Err(error) => {
                 log::debug!("a creation cannot be prepared: {}", chain(&error));
+                self.lacks(&error);
                 if self.look_up_failed(Service::All, &error) {
                     self.chores.queue.clear();
                 }
@@ -285,6 +286,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
     /// Takes in what names stand for, and tells which of them stood for something else.
     pub(super) fn learn_names(&mut self, names: LookedUp) {
         self.catalogue = Some(Arc::new(names.catalogue));
+        self.lacks_no_more(CloudErrorKind::Lookup);
         for change in names.changes {
             let event = Event::NameChanged(change);
             self.tell(|journal, context| journal.names_looked_up(context, event));

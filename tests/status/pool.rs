@@ -1,10 +1,11 @@
 //! A pool in which about everything that can happen has happened.
 
 use simplescalevm::pool::{
-    Action, Answer, BackoffCause, Became, CloudTime, Counters, CreateFailure, Creating,
-    DeleteReason, Doing, Entry, Event, Events, ExternalAddress, ExternalAddressId, Failed, Failure,
-    Holder, Incident, Listing, Lists, Memory, Moment, Numbers, Policy, ProbeFailure, ProbeResult,
-    ReplicaId, ReplicaState, Server, ServerState, Snapshot, Subject, Supply, plan,
+    Action, Answer, BackoffCause, Became, CloudErrorKind, CloudTime, Counters, CreateFailure,
+    Creating, DeleteReason, Doing, Entry, Event, Events, ExternalAddress, ExternalAddressId,
+    Failed, Failure, Holder, Incident, Listing, Lists, Memory, Moment, Numbers, Policy,
+    ProbeFailure, ProbeResult, ReplicaId, ReplicaState, Server, ServerState, Snapshot, Subject,
+    Supply, Unprepared, plan,
 };
 use simplescalevm::status::{DaemonInfo, StatusSettings};
 use std::net::IpAddr;
@@ -260,6 +261,11 @@ fn snapshot(policy: &Policy, memory: &Memory) -> Snapshot {
         external_addresses: memory.external_addresses().to_vec(),
         backoff: memory.backoff(),
         last_fault: memory.last_fault().cloned(),
+        unprepared: Some(Unprepared {
+            since: at(1_300),
+            kind: CloudErrorKind::Lookup,
+            error: "OPENSTACK_IMAGE=Debian 11: there is no image of that name or id".into(),
+        }),
         shrunken_list: None,
         incidents: Arc::new(
             [Incident {

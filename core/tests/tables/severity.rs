@@ -2,9 +2,9 @@
 
 use crate::world::{id, s};
 use simplescalevm_core::{
-    Assessed, Assessment, Backoff, BackoffCause, Blocked, CreateBlock, Creating, DeleteBlock,
-    DeleteReason, ExternalAddressId, Failed, Health, Moment, MoveBlock, MoveReason, Plan, Reason,
-    ReplicaState, Severity, ShrunkenList, Snapshot,
+    Assessed, Assessment, Backoff, BackoffCause, Blocked, CloudErrorKind, CreateBlock, Creating,
+    DeleteBlock, DeleteReason, ExternalAddressId, Failed, Health, Moment, MoveBlock, MoveReason,
+    Plan, Reason, ReplicaState, Severity, ShrunkenList, Snapshot, Unprepared,
 };
 use std::sync::Arc;
 
@@ -294,6 +294,24 @@ fn what_is_blocked() {
     let mut missing = backoff(ago(1));
     missing.plan.missing = 1;
     check("about to be tried", &missing, "warning creations-fail");
+    let without_an_image = |mut snapshot: Snapshot| {
+        snapshot.unprepared = Some(Unprepared {
+            since: ago(900),
+            kind: CloudErrorKind::Lookup,
+            error: "OPENSTACK_IMAGE=gw: there is no image of that name or id".into(),
+        });
+        snapshot
+    };
+    check(
+        "nothing to create, and no image to create it from",
+        &without_an_image(well()),
+        "warning not-prepared",
+    );
+    check(
+        "the cause before what comes of it",
+        &without_an_image(missing),
+        "warning not-prepared, warning creations-fail",
+    );
     let locked = blocked(well(), delete(DeleteBlock::Locked));
     check("a lock", &locked, "warning actions-blocked");
     let soon = delete(DeleteBlock::StillStarting { until: NOW + s(9) });

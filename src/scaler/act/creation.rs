@@ -1,10 +1,10 @@
 //! Creations, and the names that they need.
 
 use crate::cloud::{Calls, Catalogue, CloudError, CloudErrorKind, LookedUp, Service};
-use crate::pool::{Accepted, Action, CreateFailure};
+use crate::pool::{Accepted, Action, BackoffCause, CreateFailure, Unprepared};
 use crate::scaler::agenda::{Begun, Ground, Planned};
 use crate::scaler::jobs::Errand;
-use crate::scaler::{Clock, Observer, Probes, Scaler};
+use crate::scaler::{Clock, Observer, Probes, Scaler, chain};
 use std::sync::Arc;
 
 impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
@@ -102,6 +102,11 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
             Ok(accepted) => Ok(accepted.clone()),
             Err(error) => Err(error.as_create_failure()),
         };
+        match &made {
+            Err(error) if is_of_the_settings(error) => self.lacks(error),
+            // The cloud was asked, and so the file was read.
+            _ => self.lacks_no_more(CloudErrorKind::LocalFile),
+        }
         let now = self.parts.clock.now();
         let is_refused = |failure: &CreateFailure| !failure.outcome_unknown;
         if !outcome.as_ref().is_err_and(is_refused) {
@@ -110,4 +115,30 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
         self.memory.creation_answered(outcome, now);
         self.action_ended(begun, made.map(drop));
     }
+
+    /// Nothing can be made until the settings and the cloud fit together again: that is shown for as long as it is so,
+    /// whether anything is to be made or not.
+    pub(in crate::scaler) fn lacks(&mut self, error: &CloudError) {
+        if !is_of_the_settings(error) {
+            return;
+        }
+        let before = self.unprepared.as_ref().filter(|u| u.kind == error.kind);
+        let now = self.parts.clock.now();
+        self.unprepared = Some(Unprepared {
+            since: before.map_or(now, |unprepared| unprepared.since),
+            kind: error.kind,
+            error: chain(error).into(),
+        });
+    }
+
+    /// What was missing is there.
+    pub(in crate::scaler) fn lacks_no_more(&mut self, kind: CloudErrorKind) {
+        self.unprepared
+            .take_if(|unprepared| unprepared.kind == kind);
+    }
+}
+
+/// Whether nothing was asked for, since a name stands for nothing or a file cannot be used.
+fn is_of_the_settings(error: &CloudError) -> bool {
+    error.kind.backoff_cause() == BackoffCause::NotPrepared
 }
