@@ -162,13 +162,13 @@ fn of_the_pool(r: &mut Registry, snapshot: &Snapshot, assessment: &Assessment, n
     labelled(
         r,
         "external_addresses",
-        "External addresses of the pool by state",
+        "Floating IPs of the pool by state",
         addresses_by_state(snapshot, assessment),
     );
     labelled(
         r,
         "external_addresses_waiting",
-        "External addresses that wait for a replica to be moved to, by reason of the move",
+        "Floating IPs that wait for a replica to be moved to, by reason of the move",
         addresses_waiting(snapshot),
     );
 }

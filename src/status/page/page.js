@@ -247,7 +247,7 @@ function why(r) {
   if (r.blocked) return [capital(r.reason_text), `Stays${until}: ${KEPT[r.blocked.why] || r.blocked.text}`];
   if (r.reason) return [capital(r.reason_text), r.fault];
   if (r.fault) return ['', r.fault];
-  if (r.outdated) return ['', 'From another image than new ones; it stays'];
+  if (r.outdated) return ['', 'Outdated image; it is not replaced'];
   return [r.locked ? 'Locked: it stays' : '', ''];
 }
 
@@ -338,7 +338,7 @@ function showReplicas() {
   const all = status.replicas.length;
   put($('shown'), found.length === all ? '' : `${found.length} of ${all}`);
   $('no-rows').hidden = found.length > 0;
-  put($('no-rows'), all ? 'No replica is like that.' : status.summary.replicas === null ? 'Nothing is known yet.' : 'There are no replicas.');
+  put($('no-rows'), all ? 'No replica matches.' : status.summary.replicas === null ? 'Nothing is known yet.' : 'There are no replicas.');
   const rest = found.length - visible.length;
   $('more').hidden = rest <= 0;
   put($('more-some'), `Show ${Math.min(ROWS, rest)} more`);
@@ -394,7 +394,7 @@ function showAddresses() {
   const held = addresses.filter((a) => a.state === 'held').length;
   put($('addresses-count'), `${held} of ${addresses.length} on a replica`);
   const silent = new Set(status.replicas.filter((r) => r.state === 'unreachable').map((r) => r.id));
-  const item = (a) => [a.address, a.state, a.state === 'held' ? `on ${clean(a.holder)}${silent.has(a.holder_id) ? ', which does not answer' : ''}` : a.state === 'free' ? 'nobody has it' : clean(a.holder), silent.has(a.holder_id)];
+  const item = (a) => [a.address, a.state, a.state === 'held' ? `on ${clean(a.holder)}${silent.has(a.holder_id) ? ', which does not answer' : ''}` : a.state === 'free' ? 'no replica has it' : clean(a.holder), silent.has(a.holder_id)];
   listed($('addresses'), addresses.map(item), ([address, state, holder, alert]) => el('li', { class: state }, el('b', {}, address), el('span', { title: holder, class: alert ? 'alert' : null }, el('bdi', {}, holder))));
 }
 
@@ -438,7 +438,7 @@ function showEvents() {
   listed($('log'), items, (i) => el('li', {}, i.head ? el('span', { class: 'day' }, i.head) : null, el('time', { datetime: i.at }, i.at.slice(11, 19)), el('span', { class: `tag ${i.kind}` }, i.tag),
     el('span', { class: 'text', title: i.id }, i.text, i.times > 1 ? ` (${i.times} times)` : '', i.more ? el('span', { class: 'sub' }, i.more) : null, text && i.id ? el('span', { class: 'sub' }, i.id) : null), el('span', { class: 'nums' }, i.nums)));
   $('no-events').hidden = items.length > 0;
-  put($('no-events'), text || all.length ? 'Nothing is like that in what is kept.' : 'Nothing yet.');
+  put($('no-events'), text || all.length ? 'No recorded event matches.' : 'Nothing yet.');
   $('older').hidden = found.length <= events.limit && (events.all !== null || all.length < 100);
 }
 
