@@ -20,8 +20,8 @@ pub use parts::{Clock, Observer, Parts, Probes};
 
 use crate::cloud::{Calls, Catalogue, CloudError, NetworkNames, Port, Service};
 use crate::pool::{
-    Action, CycleStep, Lists, Measure, Memory, Moment, Plan, ProbeFailure, ReplicaId, ReplicaState,
-    SERVED_KEY, Snapshot, Supply, Unprepared, Words, plan,
+    Action, CycleStep, Lists, Measure, Memory, Moment, Plan, ProbeFailure, Quota, ReplicaId,
+    ReplicaState, SERVED_KEY, Snapshot, Supply, Unprepared, Words, plan,
 };
 use act::Cooldowns;
 use addresses::AddressService;
@@ -97,6 +97,8 @@ pub struct Scaler<P, Q, C, W> {
     network_names: NetworkNames,
     /// What new servers lack.
     unprepared: Option<Unprepared>,
+    /// As it was last read.
+    quota: Quota,
     /// The replicas, as of the last list.
     known: Arc<BTreeSet<ReplicaId>>,
     /// The ports of replicas that an address may be moved to; none: asked for in vain.
@@ -148,6 +150,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
             catalogue: None,
             network_names: NetworkNames::default(),
             unprepared: None,
+            quota: Quota::default(),
             known: Arc::default(),
             ports: BTreeMap::new(),
             orders_are_marked: true,

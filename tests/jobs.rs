@@ -7,12 +7,13 @@
 )]
 
 use simplescalevm::cloud::{
-    Calls, Catalogue, CloudError, CloudErrorKind, JobId, LookedUp, Reply, Request,
+    Calls, Catalogue, CloudError, CloudErrorKind, JobId, LookedUp, Reply, Request, Service,
+    most_under_way,
 };
 use simplescalevm::pool::{
-    Accepted, Answer, BackoffCause, Blocked, CloudTime, ExternalAddress, ExternalAddressId, Holder,
-    Instance, Listing, Looked, Marks, Moment, Policy, ProbeFailure, ProbeResult, ProbeTarget,
-    ReplicaId, Server, ServerState, Snapshot,
+    Accepted, Answer, BackoffCause, Blocked, CloudTime, ExternalAddress, ExternalAddressId, Failed,
+    Holder, Instance, Listing, Looked, Marks, Moment, Policy, ProbeFailure, ProbeResult,
+    ProbeTarget, ReplicaId, Server, ServerState, Snapshot,
 };
 use simplescalevm::scaler::{Clock, Observer, Parts, Probes, Scaler};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -59,7 +60,17 @@ impl Calls for Shared {
         drop(state);
         let before = self.lock().open.insert(job, request);
         assert!(before.is_none(), "a job has a number of its own");
-        assert!(self.lock().open.len() <= 4, "there are four places");
+        let of_service = |service| {
+            let state = self.lock();
+            let requests = state.open.values();
+            requests
+                .filter(|request| request.service() == service)
+                .count()
+        };
+        for service in [Service::Compute, Service::Network] {
+            assert!(of_service(service) <= 4, "there are four places for each");
+        }
+        assert!(self.lock().open.len() <= most_under_way(4));
     }
 
     fn ended(&mut self) -> Option<(JobId, Reply)> {
@@ -293,7 +304,7 @@ impl Bench {
             })),
             Request::FindPort(_) => Reply::Port(done().map(|()| None)),
             Request::Quota => Reply::Quota(done().map(|()| None)),
-            other @ Request::Fault(_) => panic!("{other:?} was not expected"),
+            Request::Fault(_) => Reply::Fault(Ok(Some("No valid host was found".to_owned()))),
         };
         state.ended.push_back((job, reply));
     }
@@ -329,8 +340,8 @@ impl Bench {
 
 #[test]
 fn a_deletion_that_hangs_holds_up_no_other_and_none_is_sent_twice() {
-    let mut bench = Bench::new(&["a", "b", "c", "d", "e"], |_| ());
-    for replica in ["a", "b", "c", "d"] {
+    let mut bench = Bench::new(&["a", "b", "c", "d", "e", "f"], |_| ());
+    for replica in ["a", "b", "c", "d", "e"] {
         bench.says(replica, DONE);
     }
     bench.wait(2);
@@ -347,11 +358,12 @@ fn a_deletion_that_hangs_holds_up_no_other_and_none_is_sent_twice() {
             bench.answer("addresses");
         }
     }
-    // One service takes all places but one.
-    bench.under_way(&["delete a", "delete b", "delete c"]);
+    // As many as one service has places.
+    bench.under_way(&["delete a", "delete b", "delete c", "delete d"]);
     bench.answer("delete b");
-    bench.under_way(&["delete a", "delete c", "delete d"]);
+    bench.under_way(&["delete a", "delete c", "delete d", "delete e"]);
     bench.answer("delete d");
+    bench.answer("delete e");
     bench.answer("delete c");
     for _ in 0..40 {
         bench.wait(1);
@@ -429,6 +441,29 @@ fn a_creation_that_was_refused_fails_by_that_and_not_by_the_names_that_cannot_be
     bench.fail("names", CloudErrorKind::Timeout);
     let backoff = bench.scaler.snapshot().backoff.unwrap();
     assert_eq!(backoff.cause, BackoffCause::Rejected);
+}
+
+#[test]
+fn why_a_server_failed_is_told_also_when_it_comes_late() {
+    let mut bench = Bench::new(&["a", "b"], |_| ());
+    bench.shared.lock().says.remove(&ReplicaId::new("a"));
+    bench.wait(600);
+    bench.answer_all();
+    bench.shared.lock().servers[0].state = ServerState::Failed(Failed::Error);
+    bench.wait(600);
+    bench.answer("list");
+    bench.answer("addresses");
+    bench.under_way(&["fault a"]);
+    let told = |bench: &Bench| {
+        let snapshot = bench.scaler.snapshot();
+        let mut events = snapshot.events.newest_first();
+        events.any(|entry| entry.text.contains("No valid host"))
+    };
+    // The plan does not wait for it for long.
+    bench.wait(4);
+    assert!(!told(&bench));
+    bench.answer("fault a");
+    assert!(told(&bench));
 }
 
 #[test]

@@ -454,6 +454,17 @@ pub struct Quota {
     pub ram_mib: (Option<u64>, Option<u64>),
 }
 
+impl Quota {
+    /// Whether so many servers more are known not to fit in, whatever their flavor is.
+    #[must_use]
+    pub fn lacks_room_for(&self, servers: u64) -> bool {
+        match self.instances {
+            (Some(limit), Some(used)) => limit.saturating_sub(used) < servers,
+            _ => false,
+        }
+    }
+}
+
 /// Something that is measured, and is no event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Measure {

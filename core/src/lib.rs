@@ -63,7 +63,7 @@ pub use inventory::{
 };
 pub use mark::{CREATION_KEY, CreationMark, Instance, Marks, SERVED_KEY};
 pub use memory::{Heard, Memory, ProbeTarget, ShrunkenList};
-pub use merge::{Room, merge};
+pub use merge::merge;
 pub use moves::{MoveFailure, Moves, Refusal};
 pub use plan::{
     Action, Blocked, CreateBlock, DeleteBlock, DeleteReason, MoveBlock, MoveReason, Plan, plan,

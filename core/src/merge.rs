@@ -3,28 +3,21 @@
 use crate::Action;
 use std::collections::BTreeMap;
 
-/// How much may be asked of the cloud at a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Room {
-    /// How many requests may be under way (`OPENSTACK_CONCURRENCY`).
-    pub places: usize,
-    /// Whether a service gets only so many requests a second (`OPENSTACK_REQUESTS_PER_SECOND`).
-    pub is_rated: bool,
-}
-
-/// Puts what pools have planned and not begun in one order: moves, deletions, creations. Within each of these the pools
-/// take turns, in the order in which they are handed in, and what one pool has planned keeps its own order.
+/// Puts what pools have planned and not begun in one order: moves, creations, deletions, since callers wait for a move
+/// and for a creation, and for no deletion. Within each of these the pools take turns, in the order in which they are
+/// handed in, and what one pool has planned keeps its own order.
 ///
-/// Where deletions take more than all places, and each second lets through only so many, creations go before them:
-/// callers wait for those, and for no deletion.
+/// `quota_is_used_up`: what is to be created fits into the project only when something is deleted first, so that
+/// deletions go before creations.
 #[must_use]
-pub fn merge<T>(pools: Vec<Vec<T>>, action: impl Fn(&T) -> &Action, room: Room) -> Vec<T> {
-    let all = pools.iter().flatten();
-    let deletions = all.filter(|planned| matches!(action(planned), Action::Delete { .. }));
-    let creations_first = room.is_rated && deletions.count() > room.places;
+pub fn merge<T>(
+    pools: Vec<Vec<T>>,
+    action: impl Fn(&T) -> &Action,
+    quota_is_used_up: bool,
+) -> Vec<T> {
     let class = |planned: &T| match action(planned) {
         Action::MoveAddress { .. } => 0,
-        Action::Create { .. } if creations_first => 1,
+        Action::Create { .. } if !quota_is_used_up => 1,
         Action::Delete { .. } => 2,
         Action::Create { .. } => 3,
     };

@@ -84,14 +84,21 @@ pub enum Reply {
     Quota(Result<Option<Quota>, CloudError>),
 }
 
+/// How many requests can be under way in all, with so many to one service: where one service hangs, there is a place for
+/// each other one, a look-up of names ([`Service::All`]) among them.
+#[must_use]
+pub const fn most_under_way(places: usize) -> usize {
+    places + 2
+}
+
 /// A request under way, as it is told from others.
 pub type JobId = u64;
 
 /// Whoever has requests made. None of these calls waits for an answer.
 pub trait Calls {
-    /// How many requests can be under way at a time.
+    /// How many requests to one service can be under way at a time.
     fn places(&self) -> usize;
-    /// Has a request made. No more are handed over than there are places.
+    /// Has a request made. No more are handed over than [`most_under_way`].
     fn begin(&mut self, job: JobId, request: Request);
     /// A request that has come to something, if there is one.
     fn ended(&mut self) -> Option<(JobId, Reply)>;

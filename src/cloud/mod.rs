@@ -4,7 +4,7 @@ mod calls;
 pub mod openstack;
 mod template;
 
-pub use calls::{AtOnce, Calls, JobId, Reply, Request, Service, perform};
+pub use calls::{AtOnce, Calls, JobId, Reply, Request, Service, most_under_way, perform};
 pub use template::ServerTemplate;
 
 pub use crate::pool::CloudErrorKind;

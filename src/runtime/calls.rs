@@ -1,7 +1,7 @@
 //! The threads that make the requests to the cloud, and block in them.
 
 use super::threads::{Notice, spawn};
-use crate::cloud::{Calls, Cloud, JobId, Reply, Request, perform};
+use crate::cloud::{Calls, Cloud, JobId, Reply, Request, most_under_way, perform};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::io;
 use std::sync::Arc;
@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 /// The names of the threads, and so the most that there can be.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 18] = [
     "call-0", "call-1", "call-2", "call-3", "call-4", "call-5", "call-6", "call-7", "call-8",
-    "call-9", "call-10", "call-11", "call-12", "call-13", "call-14", "call-15",
+    "call-9", "call-10", "call-11", "call-12", "call-13", "call-14", "call-15", "call-16",
+    "call-17",
 ];
 
 /// The call threads as the scaler sees them.
@@ -34,17 +35,19 @@ impl Drop for End {
 }
 
 impl CallThreads {
-    /// Starts so many threads, each with a cloud of its own. They end with this value, after the requests in flight.
+    /// Starts as many threads as requests can be under way, with so many to one service, each thread with a cloud of
+    /// its own. They end with this value, after the requests in flight.
     pub(super) fn start(
         cloud: &(impl Cloud + Clone + 'static),
         places: usize,
         events: &Sender<Notice>,
     ) -> io::Result<(Self, Vec<JoinHandle<()>>)> {
-        let (jobs, begun) = bounded::<(JobId, Request)>(places);
-        let (ended, outcomes) = bounded(places);
+        let most = most_under_way(places);
+        let (jobs, begun) = bounded::<(JobId, Request)>(most);
+        let (ended, outcomes) = bounded(most);
         let has_ended = Arc::new(AtomicBool::new(false));
-        let mut threads = Vec::with_capacity(places);
-        for name in NAMES.into_iter().take(places) {
+        let mut threads = Vec::with_capacity(most);
+        for name in NAMES.into_iter().take(most) {
             let (mut cloud, begun, ended) = (cloud.clone(), begun.clone(), ended.clone());
             let end = End(Arc::clone(&has_ended));
             threads.push(spawn(name, events, move || {
@@ -57,7 +60,6 @@ impl CallThreads {
                 }
             })?);
         }
-        let places = threads.len();
         let calls = Self {
             jobs,
             outcomes,

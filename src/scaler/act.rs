@@ -10,8 +10,9 @@ use super::journal::failure;
 use super::{Clock, Observer, Probes, Scaler, chain};
 use crate::cloud::{Calls, CloudError, CloudErrorKind, Order, Request, Service};
 use crate::pool::{
-    Action, Assessed, CycleStep, DeleteReason, ExternalAddress, ExternalAddressId, Holder, Moment,
-    MoveFailure, MoveReason, Plan, ReplicaId, Room, SkipReason, merge, short_text, violations,
+    Action, Assessed, BackoffCause, CycleStep, DeleteReason, ExternalAddress, ExternalAddressId,
+    Holder, Moment, MoveFailure, MoveReason, Plan, ReplicaId, SkipReason, merge, short_text,
+    violations,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -115,12 +116,21 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
             ground,
             plan: number,
         }));
-        let room = Room {
-            places: self.parts.calls.places(),
-            is_rated: self.jobs.is_limited(),
-        };
-        self.agenda.queue = merge(vec![queue], |planned| &planned.action, room).into();
+        let quota_is_used_up = self.quota_is_used_up(&plan);
+        self.agenda.queue = merge(vec![queue], |planned| &planned.action, quota_is_used_up).into();
         self.agenda.plan = plan;
+    }
+
+    /// Whether what a plan creates fits into the quota only when something is deleted before: the cloud has refused the
+    /// last creation for it, or has told so.
+    fn quota_is_used_up(&self, plan: &Plan) -> bool {
+        let backoff = self.memory.backoff();
+        let is_refused = backoff.is_some_and(|backoff| backoff.cause == BackoffCause::Quota);
+        let created = plan.actions.iter().filter_map(|action| match action {
+            Action::Create { count } => Some(count.get()),
+            _ => None,
+        });
+        is_refused || self.quota.lacks_room_for(created.sum())
     }
 
     /// Whether nothing is to be done any more, or being done.

@@ -295,7 +295,10 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
 
     pub(super) fn quota_read(&mut self, quota: Result<Option<Quota>, CloudError>) {
         match quota {
-            Ok(Some(quota)) => self.parts.observer.measured(&Measure::Quota(quota)),
+            Ok(Some(quota)) => {
+                self.quota = quota;
+                self.parts.observer.measured(&Measure::Quota(quota));
+            }
             Ok(None) => {}
             Err(error) => {
                 log::debug!("the quota cannot be read: {}", chain(&error));

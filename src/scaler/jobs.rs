@@ -2,7 +2,7 @@
 
 use super::agenda::{Begun, Object};
 use super::{Clock, LONGEST_PAUSE, Observer, Probes, Scaler};
-use crate::cloud::{Calls, Catalogue, CloudError, JobId, Reply, Request, Service};
+use crate::cloud::{Calls, Catalogue, CloudError, JobId, Reply, Request, Service, most_under_way};
 use crate::pool::{Moment, ReplicaId};
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -102,11 +102,6 @@ impl Jobs {
         }
     }
 
-    /// Whether a service gets only so many requests a second.
-    pub(super) fn is_limited(&self) -> bool {
-        self.interval.is_some()
-    }
-
     /// Whether none is under way.
     pub(super) fn is_empty(&self) -> bool {
         self.under_way.is_empty()
@@ -173,12 +168,14 @@ impl Jobs {
         }
     }
 
-    /// Whether there is a place for a request to this service. One service never takes the last place: if it hangs, it
-    /// holds up no other.
+    /// Whether there is a place for a request to this service: if one hangs, it holds up no other.
     pub(super) fn has_place(&self, places: usize, service: Service) -> bool {
+        let most = match service {
+            Service::Compute | Service::Network => places,
+            Service::All => 1,
+        };
         let of_service = self.under_way.values().filter(|(of, _)| *of == service);
-        let most = places.saturating_sub(1).max(1);
-        self.under_way.len() < places && of_service.count() < most
+        of_service.count() < most && self.under_way.len() < most_under_way(places)
     }
 
     /// The same, and its share of requests is not used up.

@@ -5,8 +5,8 @@ use super::journal::Journal;
 use super::{Clock, LIST_ON_DEMAND_AT_MOST_EVERY, Observer, Probes, Scaler, chain, wait_after};
 use crate::cloud::{Calls, CloudError, Request, Service, Sight};
 use crate::pool::{
-    CycleStep, Event, ExternalAddress, Failed, Inquiry, Listing, Looked, Moment, ReplicaId,
-    ServerState, take_out_contradictions,
+    Became, CycleStep, Event, ExternalAddress, Failed, Inquiry, Listing, Looked, Moment, ReplicaId,
+    ReplicaState, ServerState, Subject, state_detail, take_out_contradictions,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -392,8 +392,8 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
                 goes_on.then(String::new)
             }
         };
-        if let Some(fault) = fault {
-            self.memory.fault_read(id, &fault);
+        if let Some(fault) = &fault {
+            self.memory.fault_read(id, fault);
         }
         if let Some(Stage::Faults { unread, open, .. }) =
             self.look.as_mut().map(|look| &mut look.stage)
@@ -402,7 +402,28 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
             if !goes_on {
                 unread.clear();
             }
+        } else if fault.is_some_and(|fault| !fault.is_empty()) {
+            self.tell_late_fault(id);
         }
+    }
+
+    /// That a server has failed was told before it was known why.
+    fn tell_late_fault(&mut self, id: &ReplicaId) {
+        let assessed = self.plan.assessment.replica(id);
+        let failed = assessed.filter(|a| matches!(a.state, ReplicaState::Failed(_)));
+        let Some((assessed, record)) = failed.zip(self.memory.record(id)) else {
+            return;
+        };
+        let became = Became {
+            state: assessed.state.clone(),
+            detail: state_detail(assessed, record),
+        };
+        let replica = Subject {
+            id: id.clone(),
+            name: Arc::clone(&assessed.name),
+        };
+        let event = Event::State(replica, assessed.state.name(), became);
+        self.tell(|journal, context| journal.note(context, event));
     }
 
     /// A list failed, by what this service has answered.
