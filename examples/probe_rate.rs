@@ -21,6 +21,7 @@ use simplescalevm::pool::{Moment, ReplicaId};
 use simplescalevm::probe::{
     Clock, Endpoint, EndpointSettings, ProbeJob, ProbePool, Protocol, TlsSettings,
 };
+use simplescalevm_mock::LoopbackListener;
 use std::collections::HashMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{IpAddr, Ipv4Addr};
@@ -183,13 +184,9 @@ fn serve(closes: bool) {
         "HTTP/1.1 200 OK\r\nServer: test\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: {connection}\r\n\r\n{body}",
         body.len()
     );
-    let listener =
-        socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    let any: std::net::SocketAddr = "0.0.0.0:0".parse().unwrap();
-    listener.bind(&any.into()).unwrap();
-    listener.listen(4096).unwrap();
+    let listener = std::net::TcpListener::from(LoopbackListener::bind(0).unwrap());
     listener.set_nonblocking(true).unwrap();
-    let mut listener = TcpListener::from_std(listener.into());
+    let mut listener = TcpListener::from_std(listener);
     let mut poll = Poll::new().unwrap();
     poll.registry()
         .register(&mut listener, LISTENER, Interest::READABLE)
@@ -207,8 +204,9 @@ fn serve(closes: bool) {
             if event.token() == LISTENER {
                 while let Ok((mut stream, _)) = listener.accept() {
                     count += 1;
-                    let IpAddr::V4(me) = stream.local_addr().unwrap().ip() else {
-                        continue;
+                    let me = match stream.local_addr().unwrap().ip() {
+                        IpAddr::V4(me) if me.is_loopback() => me,
+                        _ => continue,
                     };
                     poll.registry()
                         .register(&mut stream, Token(count), Interest::READABLE)

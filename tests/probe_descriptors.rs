@@ -10,9 +10,10 @@ use simplescalevm::pool::{Moment, ProbeFailure, ProbeResult, ReplicaId};
 use simplescalevm::probe::{
     Clock, Endpoint, EndpointSettings, ProbeJob, ProbePool, Protocol, TlsSettings,
 };
+use simplescalevm_mock::LoopbackListener;
 use std::collections::HashSet;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, TcpStream};
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -29,8 +30,8 @@ fn replicas() {
     if std::env::var_os(ASKED_FOR).is_none() {
         return;
     }
-    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
-    println!("\n{PORT_FROM}{}", listener.local_addr().unwrap().port());
+    let listener = LoopbackListener::bind(0).unwrap();
+    println!("\n{PORT_FROM}{}", listener.port().unwrap());
     for stream in listener.incoming() {
         let Ok(stream) = stream else { continue };
         thread::Builder::new()

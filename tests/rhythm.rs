@@ -14,9 +14,9 @@ use simplescalevm::probe::{
     Endpoint, EndpointSettings, ProbeJob, ProbePool, Protocol, TlsSettings,
 };
 use simplescalevm::scaler::{Clock, Observer, Parts, Probes, Scaler};
-use socket2::{Domain, Socket, Type};
+use simplescalevm_mock::LoopbackListener;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroUsize};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -26,15 +26,12 @@ use support::{Daemon, counter, quick_cloud};
 
 /// Every replica of 127.0.0.0/8 at one port: those with an even last byte answer and are counted, the others never do.
 fn everybody(answered: Arc<AtomicU64>) -> u16 {
-    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    let any: SocketAddr = "0.0.0.0:0".parse().unwrap();
-    listener.bind(&any.into()).unwrap();
-    listener.listen(1024).unwrap();
-    let port = listener.local_addr().unwrap().as_socket().unwrap().port();
+    let listener = LoopbackListener::bind(0).unwrap();
+    let port = listener.port().unwrap();
     thread::spawn(move || {
         let mut silent = std::collections::VecDeque::new();
         loop {
-            let mut stream: TcpStream = listener.accept().unwrap().0.into();
+            let mut stream = listener.accept().unwrap();
             let SocketAddr::V4(address) = stream.local_addr().unwrap() else {
                 continue;
             };

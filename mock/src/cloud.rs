@@ -1,7 +1,7 @@
 //! The mock cloud as a value: start it, tell it what to do, drop it.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::api::{Api, control};
 use crate::behaviour::Behaviour;
 use crate::config::MockCloudConfig;
-use crate::http::{Engine, listen};
+use crate::http::{Engine, listen, listen_on_loopback};
 use crate::replica::Replicas;
 use crate::state::State;
 use crate::util::lock;
@@ -30,11 +30,7 @@ impl MockCloud {
     /// If a port cannot be listened on.
     pub fn start(config: MockCloudConfig) -> io::Result<Self> {
         let api = listen(SocketAddr::new(config.host, config.port))?;
-        // Every address of 127.0.0.0/8 is this machine's: one socket hears them all.
-        let replicas = listen(SocketAddr::new(
-            IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            config.replica_port,
-        ))?;
+        let replicas = listen_on_loopback(config.replica_port)?;
         let state = Arc::new(Mutex::new(State::new(config)));
         let api = Engine::start(
             "mock-api",

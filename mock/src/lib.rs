@@ -28,4 +28,5 @@ mod util;
 pub use behaviour::{Behaviour, Mode};
 pub use cloud::MockCloud;
 pub use config::{MockCloudConfig, SETTINGS};
+pub use http::LoopbackListener;
 pub use mock_replica::{MockReplica, MockReplicaConfig};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::behaviour::{Behaviour, Mode};
-use crate::http::{End, Handler, Reply, Request, Step, reason};
+use crate::http::{End, Handler, Reply, Request, Step, is_of_loopback, reason};
 use crate::state::State;
 use crate::util::lock;
 
@@ -19,6 +19,9 @@ pub(crate) struct Replicas {
 
 impl Handler for Replicas {
     fn accepts(&self, local: SocketAddr) -> bool {
+        if !is_of_loopback(local) {
+            return false;
+        }
         let mut state = lock(&self.state);
         state.advance();
         let now = state.now_ms;

@@ -1,8 +1,9 @@
 //! The replicas of one pool: one listener, which answers for every address of 127.0.0.0/8.
 
+use simplescalevm_mock::LoopbackListener;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{sleep, spawn};
@@ -38,8 +39,8 @@ pub(crate) struct Replicas {
 impl Replicas {
     /// Replicas that behave so until told otherwise.
     pub(crate) fn start(default: Behaviour) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port");
-        let port = listener.local_addr().expect("an address").port();
+        let listener = LoopbackListener::bind(0).expect("a free port");
+        let port = listener.port().expect("a port");
         let shared = Arc::new(Mutex::new(Shared {
             default,
             each: BTreeMap::new(),

@@ -4,8 +4,9 @@ use super::servers::{self, GOOD, Net, always, ok};
 use super::{Job, LONG, Pool, clock, good, job, next, pool, probe, settings};
 use simplescalevm::pool::{Moment, ProbeFailure, ReplicaId};
 use simplescalevm::probe::{Clock, WorkerDied};
+use simplescalevm_mock::LoopbackListener;
 use std::collections::HashSet;
-use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -50,24 +51,11 @@ fn healthy_replicas_do_not_wait_for_sick_ones() {
     pool.stop().unwrap();
 }
 
-/// Everybody of 127.0.0.0/8 at one port: connections in the order in which they were begun.
-struct Everybody {
-    listener: TcpListener,
-    port: u16,
-}
-
-impl Everybody {
-    fn new() -> Self {
-        let listener = TcpListener::bind("0.0.0.0:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        Self { listener, port }
-    }
-}
-
 #[test]
 fn urgent_jobs_go_first() {
-    let everybody = Everybody::new();
-    let settings = settings(everybody.port, LONG);
+    // Connections in the order in which they were begun.
+    let everybody = LoopbackListener::bind(0).unwrap();
+    let settings = settings(everybody.port().unwrap(), LONG);
     // The thread stands still where it reads the clock until all jobs are there.
     let (gate, opened) = crossbeam_channel::bounded::<()>(0);
     let clock: Clock = Arc::new(move || {
@@ -87,7 +75,7 @@ fn urgent_jobs_go_first() {
     drop(gate);
     let order: Vec<u8> = (0..12)
         .map(|_| {
-            let (stream, _) = everybody.listener.accept().unwrap();
+            let stream = everybody.accept().unwrap();
             match stream.local_addr().unwrap().ip() {
                 IpAddr::V4(address) => address.octets()[3],
                 IpAddr::V6(_) => unreachable!("it is bound to an IPv4 address"),

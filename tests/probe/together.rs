@@ -3,25 +3,23 @@
 use super::servers::{self, GOOD, Net, Talk, always, ok, once};
 use super::{Job, LONG, Pool, SHORT, clock, good, job, next, pool, settings};
 use simplescalevm::pool::ProbeFailure;
+use simplescalevm_mock::LoopbackListener;
 use socket2::{Domain, Socket, Type};
 use std::collections::HashMap;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 /// Everybody of 127.0.0.0/8 at one port, in one thread: answers, if the last byte of the address it was called at is even.
 fn everybody() -> u16 {
-    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    let any: SocketAddr = "0.0.0.0:0".parse().unwrap();
-    listener.bind(&any.into()).unwrap();
-    listener.listen(1024).unwrap();
-    let port = listener.local_addr().unwrap().as_socket().unwrap().port();
+    let listener = LoopbackListener::bind(0).unwrap();
+    let port = listener.port().unwrap();
     thread::spawn(move || {
         let mut kept = Vec::new();
         loop {
-            let mut stream: TcpStream = listener.accept().unwrap().0.into();
+            let mut stream = listener.accept().unwrap();
             if is_living(stream.local_addr().unwrap().ip()) {
                 let _ = stream.read(&mut [0; 1024]);
                 let _ = stream.write_all(ok(GOOD).as_bytes());

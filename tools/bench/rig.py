@@ -48,7 +48,7 @@ for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
 
 def free_port():
     with socket.socket() as listener:
-        listener.bind(("0.0.0.0", 0))
+        listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
 
 
@@ -187,6 +187,8 @@ http {{
   map $server_addr $is_dead {{ default 0; "~{dead}" 1; }}
   server {{
     listen 0.0.0.0:{port} backlog=16384;
+    # nginx cannot hear 127.0.0.0/8 alone.
+    if ($server_addr !~ "^127[.]") {{ return 444; }}
     location / {{
       default_type application/json;
       if ($is_dead) {{ rewrite ^ /dead last; }}

@@ -103,12 +103,21 @@ impl Drop for Engine {
 
 /// A listening socket with a long queue, not blocking.
 pub(crate) fn listen(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    listen_at(address, |_| ())
+}
+
+/// The same with something to be done to the socket before it is bound.
+pub(super) fn listen_at(
+    address: SocketAddr,
+    prepare: impl FnOnce(&Socket),
+) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(
         Domain::for_address(address),
         Type::STREAM,
         Some(Protocol::TCP),
     )?;
     socket.set_reuse_address(true)?;
+    prepare(&socket);
     socket.bind(&address.into())?;
     socket.listen(4096)?;
     socket.set_nonblocking(true)?;

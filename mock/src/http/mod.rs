@@ -2,9 +2,12 @@
 //! slow, silent, broken or gone.
 
 mod engine;
+mod loopback;
 mod parse;
 
 pub(crate) use engine::{Engine, Handler, listen};
+pub use loopback::LoopbackListener;
+pub(crate) use loopback::{is_of_loopback, listen_on_loopback};
 
 use std::collections::VecDeque;
 use std::fmt::Write as _;

@@ -47,16 +47,25 @@ fn with_certificate(name: &str) -> u16 {
     })
 }
 
+/// Talks at 127.0.0.1 and at 127.0.0.2, which a certificate does not name.
 fn serve(talk: impl Fn(TcpStream) + Send + Sync + 'static) -> u16 {
-    let listener = TcpListener::bind("0.0.0.0:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let listeners = || {
+        let first = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = first.local_addr().unwrap().port();
+        let second = TcpListener::bind(("127.0.0.2", port)).ok()?;
+        Some((port, [first, second]))
+    };
+    let (port, listeners) = std::iter::repeat_with(listeners).flatten().next().unwrap();
     let talk = Arc::new(talk);
-    thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            let talk = Arc::clone(&talk);
-            thread::spawn(move || talk(stream));
-        }
-    });
+    for listener in listeners {
+        let talk = Arc::clone(&talk);
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let talk = Arc::clone(&talk);
+                thread::spawn(move || talk(stream));
+            }
+        });
+    }
     port
 }
 
