@@ -1,5 +1,5 @@
-//! The commands: `plan`, `healthcheck`, and the completions and the manual page, as they are installed, made from the same
-//! table, and understood by their readers.
+//! The commands: `plan`, `healthcheck`, and the completions and the manual page, as they are installed, made from the
+//! same table, and understood by their readers.
 
 #![allow(
     clippy::unwrap_used,

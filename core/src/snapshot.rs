@@ -23,8 +23,8 @@ pub struct Incident {
     pub error: String,
 }
 
-/// Something that new servers are made of is missing: a name in the settings stands for nothing, or a file that they name
-/// cannot be used.
+/// Something that new servers are made of is missing: a name in the settings stands for nothing, or a file that they
+/// name cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unprepared {
     /// Since when that is known.

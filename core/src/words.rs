@@ -283,8 +283,8 @@ impl<'a> Words<'a> {
                 format!("{what}{until}: it is not known whether the last creation made servers")
             }
             CreateBlock::JustStarted { .. } => format!(
-                "{what}{until}: a daemon that has just started waits for servers that another one may have ordered a moment \
-                 ago, and that are not listed yet"
+                "{what}{until}: a daemon that has just started waits for servers that another one may have ordered \
+                 a moment ago, and that are not listed yet"
             ),
             CreateBlock::MaxCount { max } => {
                 format!("{what}: REPLICA_MAX_COUNT={max} is reached")

@@ -43,8 +43,8 @@ pub fn plan(settings: &Arc<Settings>, json: bool) -> ExitCode {
 }
 
 /// What such a plan is worth: a running daemon may have heard for days from a replica that is silent now.
-const ONE_LOOK: &str = "This is what a daemon that starts now would do. One that is running knows more than one look \
-                        shows: its own plan is in /status.\n";
+const ONE_LOOK: &str = "This is what a daemon that starts now would do. One that runs knows more than one look shows: \
+                        see /status.\n";
 
 /// Lists once, and probes until there is a verdict on every replica.
 pub(crate) fn observe(settings: &Settings) -> Result<Snapshot, Box<dyn Error>> {

@@ -7,10 +7,10 @@ use socket2::Socket;
 
 use super::engine::listen_at;
 
-/// Hears all addresses of 127.0.0.0/8, which are this machine's, with one socket, so that thousands of replicas cost one
-/// descriptor. Such a socket is bound to 0.0.0.0; what keeps other machines out is that it is bound to the loopback
-/// interface as well. Where the kernel refuses that (Linux before 5.7, without `CAP_NET_RAW`), a connection to any other
-/// address is closed as soon as it is accepted.
+/// Hears all addresses of 127.0.0.0/8, which are this machine's, with one socket, so that thousands of replicas cost
+/// one descriptor. Such a socket is bound to 0.0.0.0; what keeps other machines out is that it is bound to the loopback
+/// interface as well. Where the kernel refuses that (Linux before 5.7, without `CAP_NET_RAW`), a connection to any
+/// other address is closed as soon as it is accepted.
 #[derive(Debug)]
 pub struct LoopbackListener(TcpListener);
 
