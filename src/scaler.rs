@@ -49,8 +49,8 @@ fn wait_after(lists: &Lists) -> Duration {
     wait.min(lists.interval)
 }
 
-/// For how many standbys a move is prepared.
-const STANDBYS_PREPARED: usize = 4;
+/// For how many standbys a move is prepared, at most: one request asks for all of them.
+const STANDBYS_PREPARED: usize = 100;
 /// The longest wait that a cloud's `Retry-After` can cause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(900);
 

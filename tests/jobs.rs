@@ -139,7 +139,7 @@ fn name(request: &Request) -> String {
         Request::LookUp(..) => "names".to_owned(),
         Request::Mark(id, ..) => format!("mark {id}"),
         Request::Fault(id) => format!("fault {id}"),
-        Request::FindPort(to) => format!("port {}", to.replica),
+        Request::FindPorts(_) => "ports".to_owned(),
         Request::Quota => "quota".to_owned(),
     }
 }
@@ -302,7 +302,7 @@ impl Bench {
                 catalogue: Catalogue::default(),
                 changes: Vec::new(),
             })),
-            Request::FindPort(_) => Reply::Port(done().map(|()| None)),
+            Request::FindPorts(_) => Reply::Ports(done().map(|()| BTreeMap::new())),
             Request::Quota => Reply::Quota(done().map(|()| None)),
             Request::Fault(_) => Reply::Fault(Ok(Some("No valid host was found".to_owned()))),
         };

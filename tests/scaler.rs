@@ -122,7 +122,7 @@ fn retry_after_of_a_list_is_obeyed() {
 
 #[test]
 fn retry_after_ends_the_cycle_whatever_the_error_is() {
-    let mut bench = Bench::new(1);
+    let mut bench = Bench::new(0);
     bench.add("a", ServerState::Failed(Failed::Stopped));
     bench.add("b", ServerState::Failed(Failed::Stopped));
     bench.fail_next("delete", retry_after(CloudErrorKind::Server, 60));
@@ -133,7 +133,7 @@ fn retry_after_ends_the_cycle_whatever_the_error_is() {
     bench.did("");
     bench.wait(s(1));
     bench.turn();
-    bench.did("list, delete a, delete b, create 1");
+    bench.did("list, delete a, delete b");
 }
 
 #[test]
@@ -252,8 +252,42 @@ fn what_gets_no_answer_again_and_again_does_not_hold_up_the_rest() {
 }
 
 #[test]
+fn a_creation_does_not_wait_for_deletions() {
+    let mut bench = Bench::serving(&["a", "b"]);
+    bench.answers("a", 0, true);
+    bench.wait(s(5));
+    bench.turn();
+    bench.did("list, create 1, delete a");
+}
+
+#[test]
+fn deletions_make_room_for_a_creation_where_the_quota_is_used_up() {
+    let mut bench = Bench::serving(&["a", "b"]);
+    bench.quota_is_used_up();
+    bench.answers("a", 0, true);
+    bench.wait(s(5));
+    bench.turn();
+    bench.did("list, delete a, create 1");
+}
+
+#[test]
+fn a_creation_that_was_refused_for_the_quota_comes_after_deletions() {
+    let mut bench = Bench::serving(&["a", "b"]);
+    bench.answers("b", 0, false);
+    bench.fail_next("create", failure(CloudErrorKind::Quota));
+    bench.wait(s(5));
+    bench.turn();
+    bench.did("list, create 1 failed");
+    bench.answers("a", 0, true);
+    bench.wait(s(10));
+    bench.turn();
+    bench.did("list, delete a, create 2");
+}
+
+#[test]
 fn a_creation_that_has_become_smaller_meanwhile_is_not_put_off() {
     let mut bench = Bench::serving(&["a", "b"]);
+    bench.quota_is_used_up();
     bench.answers("a", 0, true);
     bench.answers("b", 0, false);
     bench.hears_during("delete", "b", 1, false);
@@ -342,11 +376,12 @@ fn an_error_of_the_cloud_as_a_whole_ends_the_cycle() {
         (CloudErrorKind::Connection, "list, delete a failed"),
         (CloudErrorKind::Unauthorized, "list, delete a failed"),
         (CloudErrorKind::RateLimited, "list, delete a failed"),
-        (CloudErrorKind::Conflict, "list, delete a failed, create 1"),
-        (CloudErrorKind::Server, "list, delete a failed, create 1"),
+        (CloudErrorKind::Conflict, "list, delete a failed, delete b"),
+        (CloudErrorKind::Server, "list, delete a failed, delete b"),
     ] {
-        let mut bench = Bench::new(1);
+        let mut bench = Bench::new(0);
         bench.add("a", ServerState::Failed(Failed::Stopped));
+        bench.add("b", ServerState::Failed(Failed::Stopped));
         bench.fail_next("delete", failure(kind));
         bench.turn();
         bench.did(expected);
@@ -367,13 +402,14 @@ fn no_action_is_begun_after_the_stop() {
 
 #[test]
 fn nothing_is_done_on_a_list_that_has_grown_old_meanwhile() {
-    let mut bench = Bench::new(1);
+    let mut bench = Bench::new(0);
     bench.add("a", ServerState::Failed(Failed::Stopped));
+    bench.add("b", ServerState::Failed(Failed::Stopped));
     bench.takes("delete", s(121));
     bench.turn();
     bench.did("list, delete a");
     bench.turn();
-    bench.did("list, create 1");
+    bench.did("list, delete b");
 }
 
 #[test]

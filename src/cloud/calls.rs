@@ -2,7 +2,7 @@
 
 use super::{Catalogue, Cloud, CloudError, LookedUp, Order, Port, ServerTemplate, Sight, Standby};
 use crate::pool::{Accepted, ExternalAddress, Listing, Looked, Moment, Quota, ReplicaId};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// A request, with all that it needs: nothing is chosen while it is made.
@@ -26,8 +26,8 @@ pub enum Request {
     Fault(ReplicaId),
     /// [`Cloud::look_up`].
     LookUp(Arc<ServerTemplate>, Option<Arc<Catalogue>>),
-    /// [`Cloud::find_port`].
-    FindPort(Standby),
+    /// [`Cloud::find_ports`].
+    FindPorts(Vec<Standby>),
     /// [`Cloud::quota`].
     Quota,
 }
@@ -55,7 +55,7 @@ impl Request {
             | Self::Delete(_)
             | Self::Fault(_)
             | Self::Quota => Service::Compute,
-            Self::ExternalAddresses(_) | Self::Move(..) | Self::FindPort(_) => Service::Network,
+            Self::ExternalAddresses(_) | Self::Move(..) | Self::FindPorts(_) => Service::Network,
             Self::LookUp(..) => Service::All,
         }
     }
@@ -78,8 +78,8 @@ pub enum Reply {
     Fault(Result<Option<String>, CloudError>),
     /// To `LookUp`.
     LookedUp(Result<LookedUp, CloudError>),
-    /// To `FindPort`.
-    Port(Result<Option<Port>, CloudError>),
+    /// To `FindPorts`.
+    Ports(Result<BTreeMap<ReplicaId, Port>, CloudError>),
     /// To `Quota`.
     Quota(Result<Option<Quota>, CloudError>),
 }
@@ -155,7 +155,7 @@ pub fn perform(cloud: &mut impl Cloud, request: Request) -> Reply {
         Request::Move(address, to) => Reply::Done(cloud.move_address(&address, &to)),
         Request::Fault(replica) => Reply::Fault(cloud.fault(&replica)),
         Request::LookUp(pool, before) => Reply::LookedUp(cloud.look_up(&pool, before.as_deref())),
-        Request::FindPort(to) => Reply::Port(cloud.find_port(&to)),
+        Request::FindPorts(to) => Reply::Ports(cloud.find_ports(&to)),
         Request::Quota => Reply::Quota(cloud.quota()),
     }
 }

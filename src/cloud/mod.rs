@@ -12,7 +12,7 @@ use crate::pool::{
     Accepted, CreateFailure, CreationMark, ExternalAddress, Listing, Looked, Moment, NameChange,
     Quota, ReplicaId,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::net::IpAddr;
 use std::num::NonZeroU64;
@@ -142,16 +142,13 @@ pub trait Cloud: Send {
         Ok(LookedUp::default())
     }
 
-    /// Looks up the port that a move to this server needs, so that the move is one request.
-    ///
-    /// # Errors
-    /// Also where it has no port on the wanted network.
-    fn find_port(&mut self, _to: &Standby) -> Result<Option<Port>, CloudError> {
-        Ok(None)
+    /// Looks up the ports that moves to these servers need, so that each move is one request. A server without one on
+    /// the wanted network is left out.
+    fn find_ports(&mut self, _to: &[Standby]) -> Result<BTreeMap<ReplicaId, Port>, CloudError> {
+        Ok(BTreeMap::new())
     }
 
-    /// What the cloud allows, and what is used of it, if it tells. For people only: nothing
-    /// is decided by it.
+    /// What the cloud allows, and what is used of it, if it tells. Only the order of actions depends on it.
     fn quota(&mut self) -> Result<Option<Quota>, CloudError> {
         Ok(None)
     }

@@ -9,7 +9,7 @@ use crate::cloud::{
 use crate::pool::{
     Doing, Event, Measure, Moment, Quota, Record, Recovery, ReplicaId, SERVED_KEY, standbys, utc,
 };
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ const QUOTA_SOON: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 enum Chore {
     Mark(ReplicaId, String),
-    Port(ReplicaId),
+    Ports(Vec<ReplicaId>),
     Names,
     Quota,
 }
@@ -35,7 +35,7 @@ impl Chore {
     fn service(&self) -> Service {
         match self {
             Self::Mark(..) | Self::Quota => Service::Compute,
-            Self::Port(_) => Service::Network,
+            Self::Ports(_) => Service::Network,
             Self::Names => Service::All,
         }
     }
@@ -126,9 +126,10 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
                 let request = Request::Mark(id.clone(), SERVED_KEY, value);
                 self.begin(Errand::Mark(id), request);
             }
-            Chore::Port(id) => {
-                let request = Request::FindPort(self.standby(&id));
-                self.begin(Errand::Port(id), request);
+            Chore::Ports(of) => {
+                let standbys = of.iter().map(|id| self.standby(id));
+                let request = Request::FindPorts(standbys.collect());
+                self.begin(Errand::Ports(of), request);
             }
             Chore::Names => {
                 self.chores.next_names = now + NAMES_EVERY;
@@ -157,10 +158,8 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
         };
         let names = now >= names_due;
         if is_quiet {
-            let prepared = self.ports_to_prepare();
-            self.chores
-                .queue
-                .extend(prepared.into_iter().map(Chore::Port));
+            let prepared = Some(self.ports_to_prepare()).filter(|ids| !ids.is_empty());
+            self.chores.queue.extend(prepared.map(Chore::Ports));
         }
         if names {
             self.chores.queue.push_back(Chore::Names);
@@ -222,7 +221,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
         self.chores.queue.retain(stays);
     }
 
-    /// The next standbys whose port is not known: when a holder dies, each request counts.
+    /// The next standbys whose port is not known, as many as there are addresses: when holders die, each request counts.
     fn ports_to_prepare(&self) -> Vec<ReplicaId> {
         let addresses = self.memory.external_addresses().len();
         let count = addresses.min(STANDBYS_PREPARED);
@@ -232,19 +231,24 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
         next
     }
 
-    pub(super) fn port_found(&mut self, id: ReplicaId, port: Result<Option<Port>, CloudError>) {
-        match port {
-            Ok(port) => {
-                self.ports.insert(id, port);
-            }
+    pub(super) fn ports_found(
+        &mut self,
+        of: Vec<ReplicaId>,
+        ports: Result<BTreeMap<ReplicaId, Port>, CloudError>,
+    ) {
+        let mut ports = match ports {
+            Ok(ports) => ports,
             Err(error) => {
-                log::debug!("a move to {id} cannot be prepared: {}", chain(&error));
-                self.ports.insert(id, None);
+                log::debug!("moves cannot be prepared: {}", chain(&error));
                 if self.look_up_failed(Service::Network, &error) {
-                    let stays = |chore: &Chore| !matches!(chore, Chore::Port(_));
-                    self.chores.queue.retain(stays);
+                    return;
                 }
+                BTreeMap::new()
             }
+        };
+        for id in of {
+            let port = ports.remove(&id);
+            self.ports.insert(id, port);
         }
     }
 

@@ -35,8 +35,8 @@ pub(super) enum Errand {
     Names,
     /// A mark that a replica has served.
     Mark(ReplicaId),
-    /// The port that a move to a replica would need.
-    Port(ReplicaId),
+    /// The ports that moves to replicas would need.
+    Ports(Vec<ReplicaId>),
     /// The quota.
     Quota,
 }
@@ -54,7 +54,7 @@ impl Errand {
     fn is_chore(&self) -> bool {
         matches!(
             self,
-            Self::Names | Self::Mark(_) | Self::Port(_) | Self::Quota
+            Self::Names | Self::Mark(_) | Self::Ports(_) | Self::Quota
         )
     }
 }
@@ -295,7 +295,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
             (Errand::NamesFirst, Reply::LookedUp(names)) => self.names_looked_up_first(names),
             (Errand::Names, Reply::LookedUp(names)) => self.names_looked_up(names),
             (Errand::Mark(id), Reply::Done(marked)) => self.marked(&id, marked),
-            (Errand::Port(id), Reply::Port(port)) => self.port_found(id, port),
+            (Errand::Ports(of), Reply::Ports(ports)) => self.ports_found(of, ports),
             (Errand::Quota, Reply::Quota(quota)) => self.quota_read(quota),
             (errand, reply) => {
                 debug_assert!(false, "{errand:?} came to {reply:?}");

@@ -24,6 +24,7 @@ use std::time::Duration;
 /// What the scaler's parts share.
 #[derive(Default)]
 struct State {
+    quota: Option<Quota>,
     now: Moment,
     cloud_time: u64,
     servers: BTreeMap<String, Server>,
@@ -197,8 +198,8 @@ impl Cloud for Shared {
         Ok(Some("no valid host".to_owned()))
     }
 
-    fn find_port(&mut self, _: &Standby) -> Result<Option<Port>, CloudError> {
-        self.ahead("prepare move").map(|()| None)
+    fn find_ports(&mut self, _: &[Standby]) -> Result<BTreeMap<ReplicaId, Port>, CloudError> {
+        self.ahead("prepare move").map(|()| BTreeMap::new())
     }
 
     fn look_up(
@@ -210,7 +211,8 @@ impl Cloud for Shared {
     }
 
     fn quota(&mut self) -> Result<Option<Quota>, CloudError> {
-        self.ahead("quota").map(|()| None)
+        self.ahead("quota")?;
+        Ok(self.lock().quota)
     }
 }
 
@@ -319,6 +321,18 @@ impl Bench {
         bench.turn();
         bench.shared.lock().log.clear();
         bench
+    }
+
+    /// All servers that the project may have are there, and the scaler has read that.
+    pub(crate) fn quota_is_used_up(&mut self) {
+        let used = self.shared.lock().servers.len() as u64;
+        self.shared.lock().quota = Some(Quota {
+            instances: (Some(used), Some(used)),
+            ..Quota::default()
+        });
+        self.wait(Duration::from_secs(630));
+        self.turn();
+        self.shared.lock().log.clear();
     }
 
     pub(crate) fn turn(&mut self) -> Moment {

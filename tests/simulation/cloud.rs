@@ -14,6 +14,7 @@ use simplescalevm::pool::{
     Moment, Quota, ReplicaId, SERVED_KEY, Server, ServerState,
 };
 use simplescalevm::scaler::Clock;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -629,8 +630,8 @@ impl Cloud for SimCloud {
         })
     }
 
-    fn find_port(&mut self, _: &Standby) -> Result<Option<CloudPort>, CloudError> {
-        self.request("look up a port", None, |_| Ok(None))
+    fn find_ports(&mut self, _: &[Standby]) -> Result<BTreeMap<ReplicaId, CloudPort>, CloudError> {
+        self.request("look up ports", None, |_| Ok(BTreeMap::new()))
     }
 
     fn look_up(

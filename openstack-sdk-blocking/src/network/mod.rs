@@ -114,31 +114,36 @@ impl<'a> Network<'a> {
     /// Ports (Networking API v2, "List ports", `GET /v2.0/ports`).
     pub fn ports(self, filter: &PortQuery) -> Result<Vec<Port>, Error> {
         let pairs = [
-            ("device_id", filter.device_id.clone()),
             ("device_owner", filter.device_owner.clone()),
             ("network_id", filter.network_id.clone()),
             ("project_id", filter.project_id.clone()),
             ("limit", filter.page_size.map(|size| size.to_string())),
         ];
         let base = query(pairs);
+        let is_one_of = |ids: &[String], id: Option<&String>| {
+            ids.is_empty() || id.is_some_and(|id| ids.contains(id))
+        };
         let fits_all = |port: &Port| {
-            fits(filter.device_id.as_ref(), port.device_id.as_ref())
+            is_one_of(&filter.device_ids, port.device_id.as_ref())
+                && is_one_of(&filter.ids, Some(&port.id))
                 && fits(filter.device_owner.as_ref(), port.device_owner.as_ref())
                 && fits(filter.network_id.as_ref(), port.network_id.as_ref())
         };
-        if filter.ids.is_empty() {
-            return self.list("/ports", base, "ports", fits_all);
-        }
+        // Of several ids of one kind Neutron shows what has one of them.
+        let (name, ids) = match (filter.ids.as_slice(), filter.device_ids.as_slice()) {
+            ([], []) => return self.list("/ports", base, "ports", fits_all),
+            ([], devices) => ("device_id", devices),
+            (ids, _) => ("id", ids),
+        };
         let mut ports = Vec::new();
-        for asked in filter.ids.chunks(IDS_PER_REQUEST) {
-            let ids = query(asked.iter().map(|id| ("id", Some(id.clone()))));
+        for asked in ids.chunks(IDS_PER_REQUEST) {
+            let ids = query(asked.iter().map(|id| (name, Some(id.clone()))));
             let both = if base.is_empty() {
                 ids
             } else {
                 format!("{base}&{ids}")
             };
-            let is_asked_for = |port: &Port| asked.contains(&port.id) && fits_all(port);
-            ports.extend(self.list("/ports", both, "ports", is_asked_for)?);
+            ports.extend(self.list("/ports", both, "ports", fits_all)?);
         }
         Ok(ports)
     }

@@ -107,15 +107,15 @@ impl FloatingIpUpdate {
 /// Which ports to list. All pages are read in any case.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PortQuery {
-    /// The server.
-    pub device_id: Option<String>,
     /// Whose ports, such as `compute:nova`.
     pub device_owner: Option<String>,
     /// The network.
     pub network_id: Option<String>,
     /// The project.
     pub project_id: Option<String>,
-    /// These ports only, if there are any; asked for in requests of 100, since ids go into the URL.
+    /// Those of these servers only, if there are any; asked for in requests of 100, since ids go into the URL.
+    pub device_ids: Vec<String>,
+    /// These ports only, if there are any; asked for in the same way.
     pub ids: Vec<String>,
     /// Items per page; the cloud's own choice if not set.
     pub page_size: Option<u32>,

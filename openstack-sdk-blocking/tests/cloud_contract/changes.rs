@@ -111,7 +111,7 @@ fn two_ports(cloud: &Cloud, name: &str) -> Vec<Port> {
         let ports: Vec<_> = active
             .flat_map(|server| {
                 let query = PortQuery {
-                    device_id: Some(server.id.clone()),
+                    device_ids: vec![server.id.clone()],
                     ..PortQuery::default()
                 };
                 cloud.network().ports(&query).unwrap()
@@ -154,6 +154,19 @@ fn a_floating_ip_moves() {
         page_size: Some(1),
         ..PortQuery::default()
     };
+    let by_servers = PortQuery {
+        device_ids: ports
+            .iter()
+            .filter_map(|port| port.device_id.clone())
+            .collect(),
+        page_size: Some(1),
+        ..PortQuery::default()
+    };
+    assert_eq!(
+        network.ports(&by_servers).unwrap().len(),
+        2,
+        "so are servers"
+    );
     assert_eq!(
         network.ports(&by_ids).unwrap().len(),
         2,

@@ -95,26 +95,36 @@ impl OpenStack {
             .collect())
     }
 
-    /// The replica's port on the wanted network, which is the one with its address.
-    fn port_of(&self, to: &Standby) -> Result<Port, CloudError> {
-        let Standby {
-            replica, address, ..
-        } = to;
+    /// Of each replica the port on the wanted network, which is the one with its address.
+    fn ports_of(&self, to: &[Standby]) -> Result<BTreeMap<ReplicaId, Port>, CloudError> {
         let query = PortQuery {
-            device_id: Some(replica.as_str().to_owned()),
+            device_ids: to.iter().map(|to| to.replica.as_str().to_owned()).collect(),
             ..PortQuery::default()
         };
-        let ports = self
-            .client
-            .network()
-            .ports(&query)
-            .map_err(failed("the replica's ports cannot be listed"))?;
-        let mut ports = ports.into_iter().map(|port| Port {
-            id: port.id,
-            addresses: port.fixed_ips.iter().map(|ip| ip.ip_address).collect(),
-        });
-        let found = ports.find(|port| address.is_some_and(|own| port.addresses.contains(&own)));
+        if query.device_ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let listed = self.client.network().ports(&query);
+        let listed = listed.map_err(failed("the replica's ports cannot be listed"))?;
+        let mut ports = BTreeMap::new();
+        for port in listed {
+            let addresses: Vec<_> = port.fixed_ips.iter().map(|ip| ip.ip_address).collect();
+            let is_its = |to: &&Standby| {
+                port.device_id.as_deref() == Some(to.replica.as_str())
+                    && to.address.is_some_and(|own| addresses.contains(&own))
+            };
+            if let Some(to) = to.iter().find(is_its) {
+                let (replica, id) = (to.replica.clone(), port.id);
+                ports.entry(replica).or_insert(Port { id, addresses });
+            }
+        }
+        Ok(ports)
+    }
+
+    fn port_of(&self, to: &Standby) -> Result<Port, CloudError> {
+        let found = self.ports_of(std::slice::from_ref(to))?.remove(&to.replica);
         found.ok_or_else(|| {
+            let replica = &to.replica;
             CloudError::local(
                 CloudErrorKind::NotFound,
                 format!("server {replica} has no port on OPENSTACK_NETWORK"),
@@ -273,8 +283,8 @@ impl Cloud for OpenStack {
         Ok(LookedUp { catalogue, changes })
     }
 
-    fn find_port(&mut self, to: &Standby) -> Result<Option<Port>, CloudError> {
-        self.port_of(to).map(Some)
+    fn find_ports(&mut self, to: &[Standby]) -> Result<BTreeMap<ReplicaId, Port>, CloudError> {
+        self.ports_of(to)
     }
 
     fn quota(&mut self) -> Result<Option<Quota>, CloudError> {

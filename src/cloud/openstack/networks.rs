@@ -87,7 +87,7 @@ impl OpenStack {
             None => sight.template.find_network(&self.client)?.id,
         };
         let query = PortQuery {
-            device_id: Some(server.id.clone()),
+            device_ids: vec![server.id.clone()],
             ..PortQuery::default()
         };
         let ports = self.client.network().ports(&query);
