@@ -20,8 +20,8 @@ pub use parts::{Clock, Observer, Parts, Probes};
 
 use crate::cloud::{Calls, Catalogue, CloudError, NetworkNames, Port, Service};
 use crate::pool::{
-    Action, CycleStep, Lists, Measure, Memory, Moment, Plan, ProbeFailure, Quota, ReplicaId,
-    ReplicaState, SERVED_KEY, Snapshot, Supply, Unprepared, Words, plan,
+    Action, CycleStep, Health, Lists, Measure, Memory, Moment, Plan, ProbeFailure, Quota,
+    ReplicaId, ReplicaState, SERVED_KEY, Severity, Snapshot, Supply, Unprepared, Words, plan,
 };
 use act::Cooldowns;
 use addresses::AddressService;
@@ -433,7 +433,12 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
             self.replan();
         }
         self.count_supply(now);
-        self.parts.observer.publish(Arc::new(self.snapshot()));
+        let snapshot = self.snapshot();
+        let health = Health::of(&snapshot, true, now);
+        if health.severity == Severity::Critical || self.journal.is_critical() {
+            self.tell(|journal, context| journal.judged(context, &health));
+        }
+        self.parts.observer.publish(Arc::new(snapshot));
         self.pace.published(now, self.parts.clock.now());
     }
 

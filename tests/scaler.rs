@@ -13,7 +13,7 @@ mod supply;
 use bench::{Bench, failure, retry_after, s};
 use simplescalevm::cloud::CloudErrorKind;
 use simplescalevm::pool::{
-    BackoffCause, CloudTime, Creating, CreationMark, Failed, Instance, ServerState,
+    BackoffCause, CloudTime, Creating, CreationMark, Event, Failed, Instance, Recovery, ServerState,
 };
 use std::sync::Arc;
 
@@ -784,4 +784,49 @@ fn every_creation_has_a_name_of_its_own() {
         parts.extend(bench.last_name_part());
     }
     assert_eq!(parts.len(), 4, "{parts:?}");
+}
+
+#[test]
+fn that_callers_find_nothing_is_logged_once_and_so_is_its_end() {
+    let mut bench = Bench::serving(&["a", "b"]);
+    bench.answers("a", 0, false);
+    bench.answers("b", 0, false);
+    bench.fail_next("create", failure(CloudErrorKind::Quota));
+    let told = |bench: &Bench| {
+        let events = bench.snapshot().events;
+        let mut words: Vec<String> = events
+            .newest_first()
+            .filter(|entry| {
+                matches!(
+                    entry.event,
+                    Event::Critical(_) | Event::Recovered(Recovery::Pool(_))
+                )
+            })
+            .map(|entry| entry.text.clone())
+            .collect();
+        words.reverse();
+        words
+    };
+    for _ in 0..200 {
+        bench.wait(s(1));
+        bench.answers("a", 0, false);
+        bench.answers("b", 0, false);
+        bench.turn();
+    }
+    let once = told(&bench);
+    assert!(
+        once[0].starts_with("critical: No resource is ready"),
+        "{once:?}"
+    );
+    assert_eq!(once.iter().filter(|text| **text == once[0]).count(), 1);
+    bench.answers("a", 5, false);
+    for _ in 0..3 {
+        bench.wait(s(1));
+        bench.turn();
+    }
+    let last = told(&bench).pop().unwrap();
+    assert!(
+        last.starts_with("the pool is not critical any more, after "),
+        "{last}"
+    );
 }

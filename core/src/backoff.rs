@@ -59,7 +59,7 @@ impl fmt::Display for BackoffCause {
             Self::ServerError => "a new server ended in an error state",
             Self::NeverCameUp => "a new replica never came up",
             Self::NeverFree => "a new replica has had no free resource since it came up",
-            Self::EndedEarly => "a new replica ended soon after it had come up",
+            Self::EndedEarly => "a new replica ended or fell silent soon after it had come up",
         })
     }
 }

@@ -204,6 +204,12 @@ impl Creations {
         sent.next().map(|c| c.answered)
     }
 
+    /// How many servers of a creation that is not answered yet no list has shown.
+    pub(super) fn unanswered(&self) -> u64 {
+        let sent = self.pending.iter().filter(|c| c.under_way);
+        sent.map(|c| c.pending).fold(0, u64::saturating_add)
+    }
+
     pub(super) fn answered(&mut self, outcome: Result<Accepted, CreateFailure>, now: Moment) {
         let (accepted, failure) = match outcome {
             Ok(accepted) => (accepted, None),

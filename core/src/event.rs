@@ -1,7 +1,7 @@
 //! What happened: one closed type from the decision to the log, the rings, the metrics and the page.
 
 use super::{
-    Action, BackoffCause, Blocked, CloudTime, DeleteReason, Moment, OddClock, ReplicaId,
+    Action, BackoffCause, Blocked, CloudTime, DeleteReason, Moment, OddClock, Reason, ReplicaId,
     ReplicaState,
 };
 use crate::names;
@@ -56,6 +56,8 @@ pub enum Recovery {
     List(u64, Duration),
     /// Looking up the names in the settings.
     Names,
+    /// The pool as a whole, which was critical for so long.
+    Pool(Duration),
 }
 
 /// A setting that names something in the cloud.
@@ -184,6 +186,8 @@ pub enum Event {
     Blocked(Blocked, Option<Subject>, Duration),
     /// Something failed.
     Failed(Doing, Failure),
+    /// The pool is critical from now on, for this reason.
+    Critical(Reason),
     /// What failed before works again.
     Recovered(Recovery),
     /// A list lacks too much to be believed at once.
@@ -242,6 +246,7 @@ names!(Event {
     Self::Skipped { .. } => "skipped",
     Self::Blocked(..) => "blocked",
     Self::Failed(..) => "error",
+    Self::Critical(_) => "critical",
     Self::Recovered(_) => "recovered",
     Self::Doubted { .. } => "list-doubted",
     Self::Incomplete(_) => "list-incomplete",
@@ -297,6 +302,7 @@ impl Event {
             Self::Skipped { why, .. } => Some(why.name()),
             Self::CutShort { .. } => Some("quota"),
             Self::Blocked(blocked, ..) => Some(blocked.name()),
+            Self::Critical(reason) => Some(reason.name()),
             Self::Failed(_, failure) | Self::Incomplete(failure) => Some(failure.kind),
             Self::Foreign { is_marked, .. } => Some(if *is_marked {
                 "another-daemon"

@@ -247,6 +247,12 @@ impl Memory {
         self.creations.under_way_since()
     }
 
+    /// How many of the awaited servers are of a creation that is not answered yet.
+    #[must_use]
+    pub fn unanswered(&self) -> u64 {
+        self.creations.unanswered()
+    }
+
     /// Notes that a replica's deletion is asked for.
     pub fn deletion_sent(&mut self, id: &ReplicaId, reason: DeleteReason) {
         self.change(id, |record| {

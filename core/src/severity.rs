@@ -233,7 +233,12 @@ impl fmt::Display for Reason {
                 counted(u64::from(*failures), "failure")
             ),
             Self::ReplicasDown { down, of } => {
-                write!(f, "{down} of {of} replicas do not answer or have failed")
+                let (answer, have) = if *down == 1 {
+                    ("does not answer", "has failed")
+                } else {
+                    ("do not answer", "have failed")
+                };
+                write!(f, "{down} of {of} replicas {answer} or {have}")
             }
             Self::ReplicasUnknown { count } => {
                 let replicas = counted(number(*count), "replica");

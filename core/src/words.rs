@@ -369,7 +369,7 @@ fn delete_block(why: DeleteBlock, until: &str) -> String {
         }
         DeleteBlock::MassTermination { .. } => {
             format!(
-                "{until}: many replicas report termination=true at once; it must report it once more"
+                "{until}: most replicas have reported termination=true of late; it must report it once more"
             )
         }
         DeleteBlock::AddressNotShown => {

@@ -2,7 +2,10 @@
 
 use super::report::Report;
 use crate::config::Settings;
-use crate::pool::{Creating, ProbeFailure, Record, ServerState, Snapshot, Words, are, counted};
+use crate::pool::{
+    Assessed, Creating, ProbeFailure, Record, ReplicaState, ServerState, Snapshot, Words, are,
+    counted,
+};
 use crate::runtime::observe;
 use crate::scaler::chain;
 use std::sync::Arc;
@@ -48,8 +51,14 @@ fn answers(report: &mut Report, snapshot: &Snapshot) {
             snapshot.floor
         ),
     };
+    let is_starting =
+        |(_, assessed, _): &&(_, &Assessed, _)| assessed.state == ReplicaState::Starting;
+    let all_are_silent = silent.len() == running.len() && !running.iter().all(|r| is_starting(&r));
     if silent.is_empty() {
         report.ok(SUBJECT, text);
+    } else if all_are_silent {
+        // One setting is more likely to be wrong than all of them are.
+        report.error(SUBJECT, text, "");
     } else {
         report.warning(SUBJECT, text, "");
     }
@@ -87,6 +96,9 @@ fn remedy(failure: &ProbeFailure) -> &'static str {
         ProbeFailure::Timeout | ProbeFailure::Unroutable(_) => {
             "can this machine reach it? Look at security groups, firewall and route; is \
              REPLICA_API_TIMEOUT long enough for its script?"
+        }
+        ProbeFailure::Tls(cause) if cause.contains("InvalidContentType") => {
+            "it answers without TLS: is REPLICA_API_PROTOCOL=https right?"
         }
         ProbeFailure::Tls(_) => {
             "REPLICA_API_CA_FILE has to hold the authority of its certificate, which has to name its address"

@@ -63,7 +63,7 @@ impl Kind {
                 "an IP address such as 0.0.0.0, 127.0.0.1 or ::, or localhost".to_owned()
             }
             Self::UrlPath => {
-                "a path such as /status, without blanks (write %20) or a host".to_owned()
+                "a path such as /status, without blanks (write %20), `#` or a host".to_owned()
             }
             Self::Whole { min, max } => format!("a whole number from {min} to {max}"),
             Self::Seconds {

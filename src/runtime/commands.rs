@@ -141,6 +141,9 @@ fn in_words(snapshot: &Snapshot) -> String {
     if !surplus.is_empty() {
         list("Stays as it is", surplus);
     }
+    if let Some(unprepared) = &snapshot.unprepared {
+        text.push_str(&format!("A creation would fail: {}\n", unprepared.error));
+    }
     text.push_str(ONE_LOOK);
     text
 }

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 /// How old a list may be when an action is begun: this thread, or the whole machine, may have
 /// stood still since. Long enough for many slow requests in one cycle.
-const LIST_IS_GOOD_FOR: Duration = Duration::from_secs(120);
+pub(super) const LIST_IS_GOOD_FOR: Duration = Duration::from_secs(120);
 
 /// For how long an object is left out, at least, whose requests got no answer twice in a row, and for
 /// the double of that from the third time on. Whatever comes after it has its turn meanwhile.

@@ -1,5 +1,6 @@
 //! Lists that two services answer, and moves of external addresses while that of the servers fails.
 
+use super::act::LIST_IS_GOOD_FOR;
 use super::agenda::Ground;
 use super::journal::{failure, subject};
 use super::look::Look;
@@ -124,8 +125,12 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
             return;
         }
         self.take_addresses_in(asked, addresses);
-        // What was looked up before the servers could not be listed may not hold any more.
-        self.ports.clear();
+        let now = self.parts.clock.now();
+        let is_old = |listed: Moment| now.since(listed) > LIST_IS_GOOD_FOR;
+        if self.memory.listed_at().is_none_or(is_old) {
+            // What was looked up before the servers could not be listed may not hold any more.
+            self.ports.clear();
+        }
         self.pump();
         self.replan();
         let mut plan = self.plan.clone();

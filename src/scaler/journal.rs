@@ -8,9 +8,9 @@ use super::log::write;
 use crate::cloud::CloudError;
 use crate::pool::{
     Action, Assessment, Blocked, Boots, CloudClock, Counters, Doing, Entry, Event, Events, Failure,
-    Incident, Inquiry, Measure, Memory, Moment, Numbers, Plan, Policy, ProbeResult, Record,
-    Recovery, ReplicaId, ReplicaState, Server, SkipReason, Snapshot, Subject, Violation, Words,
-    changes, short_text,
+    Finding, Health, Incident, Inquiry, Measure, Memory, Moment, Numbers, Plan, Policy,
+    ProbeResult, Record, Recovery, ReplicaId, ReplicaState, Server, Severity, SkipReason, Snapshot,
+    Subject, Violation, Words, changes, short_text,
 };
 use std::collections::{BTreeSet, VecDeque};
 use std::error::Error;
@@ -91,6 +91,9 @@ pub(super) struct Journal {
     numbers: Numbers,
     /// When the list began to fail.
     failing_since: Option<Moment>,
+    /// Since when the pool is critical, and for which reasons it has been since.
+    critical_since: Option<Moment>,
+    critical_for: BTreeSet<&'static str>,
     creation_failures: u32,
     boots: Boots,
     /// Whoever looks once prints states and plan by himself: the log has what these do not show.
@@ -145,6 +148,36 @@ impl Journal {
         }
     }
 
+    /// Whether the pool was critical when it was last judged.
+    pub(super) fn is_critical(&self) -> bool {
+        self.critical_since.is_some()
+    }
+
+    /// The pool has become critical, for one more reason, or is so no more.
+    pub(super) fn judged(&mut self, context: &Context<'_>, health: &Health) {
+        let now = context.when.0;
+        let is_critical = |finding: &&Finding| finding.severity == Severity::Critical;
+        let reasons = || health.findings.iter().filter(is_critical).map(|f| f.reason);
+        let Some(since) = self.critical_since else {
+            if reasons().next().is_some() {
+                self.critical_since = Some(now);
+                self.judged(context, health);
+            }
+            return;
+        };
+        for reason in reasons() {
+            if self.critical_for.insert(reason.name()) {
+                self.note(context, Event::Critical(reason));
+            }
+        }
+        if health.severity != Severity::Critical {
+            self.critical_since = None;
+            self.critical_for.clear();
+            let recovery = Recovery::Pool(now.since(since));
+            self.note(context, Event::Recovered(recovery));
+        }
+    }
+
     /// The servers have been listed.
     pub(super) fn listed(&mut self, context: &Context<'_>) {
         self.counters.cycles += 1;
@@ -174,7 +207,7 @@ impl Journal {
 
     /// Tells what the new plan sees otherwise than the last one.
     pub(super) fn planned(&mut self, context: &Context<'_>, before: &Assessment, plan: &Plan) {
-        let now = numbers(context.policy, plan);
+        let now = numbers(context, plan);
         let is_first = self.numbers == Numbers::default();
         let numbers = Numbers {
             available: if is_first {
@@ -503,18 +536,24 @@ fn of_record(record: &Record) -> Subject {
     }
 }
 
-fn numbers(policy: &Policy, plan: &Plan) -> Numbers {
+/// The pool as a plan sees it, without the creation that is under way: that counts when it is told.
+fn numbers(context: &Context<'_>, plan: &Plan) -> Numbers {
     let assessment = &plan.assessment;
+    let unanswered = context.memory.unanswered();
+    let capacity = context.policy.capacity.get();
     let is_there = |r: &&crate::pool::Assessed| r.state != ReplicaState::Leaving;
     let replicas = assessment.replicas.iter().filter(is_there).count();
     let replicas = u64::try_from(replicas).unwrap_or(u64::MAX);
-    let replicas = replicas.saturating_add(assessment.awaited);
+    let replicas = replicas.saturating_add(assessment.awaited.saturating_sub(unanswered));
+    let available = assessment
+        .available
+        .saturating_sub(unanswered.saturating_mul(capacity));
     Numbers {
         ready: assessment.ready,
-        available: assessment.available,
-        available_after: assessment.available,
+        available,
+        available_after: available,
         replicas,
         replicas_after: replicas,
-        floor: policy.floor,
+        floor: context.policy.floor,
     }
 }

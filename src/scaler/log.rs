@@ -34,6 +34,7 @@ pub(super) fn write(entry: &Entry) {
 fn level(event: &Event) -> Level {
     match event {
         Event::Skipped { .. } => Level::Debug,
+        Event::Critical(_) => Level::Error,
         _ if event.failure().is_some() && !matches!(event, Event::Incomplete(_)) => Level::Error,
         _ if is_warning(event) => Level::Warn,
         _ => Level::Info,

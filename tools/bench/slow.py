@@ -45,6 +45,39 @@ def deletions(options, program, fault, replicas=100, **settings):
     return (last - start) / 1000, (post - start) / 1000
 
 
+def finished_holders(options, program, seconds, holders=50):
+    """So many holders of addresses report termination, while each request takes its time: seconds to the POST for their
+    replacement, the last PUT and the last DELETE."""
+    cloud = Cloud(options.cloud, **{"floating-ips": holders})
+    cloud.add(4 * holders, network="internal")
+    settings = {**SETTINGS, "OPENSTACK_NETWORK": "internal", "EXTERNAL_ADDRESS_MANAGEMENT": "true"}
+    daemon = Daemon(program, cloud, REPLICA_MIN_AVAILABLE_RESOURCES=4 * holders, **settings)
+    daemon.wait_serving(4 * holders)
+    wait_for("addresses", lambda: len([s for s in cloud.servers() if s["floating"]]) == holders, 120)
+    # A list later the ports of standbys are known.
+    time.sleep(SETTINGS["SCALING_INTERVAL"] + 5)
+    ids = [server["id"] for server in cloud.servers() if server["floating"]]
+    for service in ("nova", "neutron"):
+        rule(service=service, delay=seconds)(cloud)
+    since = index(cloud)
+    start = cloud.clock_ms(time.time())
+    for server in ids:
+        cloud.call("PUT", "servers/" + server, {"termination": True})
+    post = first_after(cloud, "service=nova&method=POST&path=/servers", since, options.patience)
+
+    def all_of(query):
+        def is_done():
+            return len({entry["path"] for entry in cloud.log(query)}) >= holders
+
+        wait_for("%d of %s" % (holders, query), is_done, options.patience)
+        return max(entry["at_ms"] for entry in cloud.log(query))
+
+    put = all_of("service=neutron&method=PUT&since=%d" % since)
+    last = all_of("service=nova&method=DELETE&path=/servers/&since=%d" % since)
+    end(cloud, daemon)
+    return tuple((moment - start) / 1000 for moment in (post, put, last))
+
+
 def failover(options, program, fault):
     """The holder of an address is refused: seconds until the PUT that moves the address."""
     cloud, daemon = pool(options, program, 3, 3, EXTERNAL_ADDRESS_MANAGEMENT="true", REPLICA_FAILURE_THRESHOLD=2)
@@ -71,6 +104,9 @@ def rows():
     yield "20 terminations, one DELETE hangs", lambda o, p: deletions(o, p, rule(**deletes, hang=True, times=1), 20)
     yield "20 terminations, Neutron hangs", lambda o, p: deletions(
         o, p, rule(**neutron, hang=True), 20, EXTERNAL_ADDRESS_MANAGEMENT="true")
+    for seconds in (0.3, 2):
+        yield "50 of 200 replicas, holders of addresses, end, %g s a request: POST, PUT, DELETE" % seconds, (
+            lambda o, p, s=seconds: finished_holders(o, p, s))
     for seconds in (0, 3, 8, 20):
         yield "address leaves a dead holder, lists take %d s" % seconds, lambda o, p, s=seconds: failover(
             o, p, rule(**lists, delay=s) if s else lambda cloud: None)
@@ -94,7 +130,7 @@ def main():
                 told = "never: %s" % never
                 stop_all()
                 os.makedirs(WORK, exist_ok=True)
-            print("%-55s %-8s %s" % (name, label, told), flush=True)
+            print("%-80s %-8s %s" % (name, label, told), flush=True)
 
 
 if __name__ == "__main__":

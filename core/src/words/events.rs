@@ -78,6 +78,13 @@ impl Words<'_> {
                 counted((*failures).max(1), "failure"),
                 lasted.as_secs()
             ),
+            Event::Critical(reason) => format!("critical: {}", self.reason(*reason)),
+            Event::Recovered(Recovery::Pool(lasted)) => {
+                format!(
+                    "the pool is not critical any more, after {} s",
+                    lasted.as_secs()
+                )
+            }
             Event::Recovered(Recovery::Names) => {
                 "the names in the settings can be looked up again".to_owned()
             }
@@ -99,7 +106,7 @@ impl Words<'_> {
                 setting, old, new, ..
             }) => format!("{setting} stands for {new} from now on, no longer for {old}"),
             Event::MassTermination { turned, of } => format!(
-                "{turned} of {of} replicas report termination=true at once: none of them is deleted until it has \
+                "{turned} of {of} replicas have reported termination=true within seconds: none of those that are left is deleted until it has \
                  reported that again, PROBE_INTERVAL (5 s at least) after a new list"
             ),
             Event::StuckDeleting(replica, was_counted) => format!(

@@ -43,9 +43,16 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
         let names = match names {
             Ok(names) => names,
             Err(error) => {
-                self.names_looked_up(Err(error));
-                // How it was refused says what comes of it, and not how this failed.
-                return self.creation_ended(begun, Err(refused));
+                // How it was refused says what comes of it, and not how this failed, unless it was for a name that
+                // stands for nothing.
+                let cause = if error.kind == CloudErrorKind::Lookup {
+                    self.forget_names_that_stand_for_nothing(&error);
+                    error
+                } else {
+                    self.names_looked_up(Err(error));
+                    refused
+                };
+                return self.creation_ended(begun, Err(cause));
             }
         };
         let is_the_same = names.catalogue.makes_the_same(of);

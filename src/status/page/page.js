@@ -7,7 +7,7 @@ const MEANING = {
 };
 const KEPT = {
   locked: 'locked in Nova', 'still-starting': 'it may still be starting', 'may-have-run': 'it may have held sessions before',
-  'still-answers': 'it still answers', 'mass-termination': 'one of many that report termination=true at once',
+  'still-answers': 'it still answers', 'mass-termination': 'one of many that have reported termination=true within seconds',
   'address-not-shown': 'the cloud does not show its address', 'nobody-answers': 'no replica answers at all', 'shrunken-list': 'the list lacks too much to be believed',
 };
 /* What needs a look comes first. */
@@ -177,7 +177,7 @@ function showHealth() {
   const short = summary.ready === null ? 0 : Math.max(0, summary.floor - summary.ready);
   put($('f-ready'), figure(summary.ready));
   $('f-ready').classList.toggle('low', short > 0);
-  put($('f-coming'), coming ? `+ ${coming} on the way` : 'resources');
+  put($('f-coming'), coming ? `+ ${coming} on the way` : summary.ready === 1 ? 'resource' : 'resources');
   put($('f-floor'), summary.floor);
   put($('f-missing'), summary.missing ? `${counted(summary.missing, 'replica')} missing` : short ? `${short} short` : summary.ready === null ? '' : 'kept');
   put($('f-replicas'), figure(summary.replicas));
@@ -400,7 +400,7 @@ function showAddresses() {
 
 /* `all`: what /events had and what came since, the newest first, once somebody wants `whole`. */
 const events = { all: null, limit: 30, whole: false };
-const TAGS = { create: 'create', 'create-partial': 'part', delete: 'delete', 'move-address': 'address', blocked: 'waits', error: 'error', recovered: 'recovered', 'list-doubted': 'doubt', 'list-incomplete': 'doubt', contradiction: 'doubt', 'foreign-creation': 'foreign', 'image-changed': 'image', 'flavor-changed': 'flavor', 'network-changed': 'network', 'security-groups-changed': 'groups', 'mass-termination': 'many', 'stuck-deleting': 'stuck', 'over-capacity': 'over', 'clock-jump': 'clock', found: 'found', 'replica-new': 'new', 'replica-state': 'state', 'replica-gone': 'gone' };
+const TAGS = { create: 'create', 'create-partial': 'part', delete: 'delete', 'move-address': 'address', blocked: 'waits', error: 'error', critical: 'critical', recovered: 'recovered', 'list-doubted': 'doubt', 'list-incomplete': 'doubt', contradiction: 'doubt', 'foreign-creation': 'foreign', 'image-changed': 'image', 'flavor-changed': 'flavor', 'network-changed': 'network', 'security-groups-changed': 'groups', 'mass-termination': 'many', 'stuck-deleting': 'stuck', 'over-capacity': 'over', 'clock-jump': 'clock', found: 'found', 'replica-new': 'new', 'replica-state': 'state', 'replica-gone': 'gone' };
 
 /* The newest events and those that were fetched, the newest first. */
 function joined() {
