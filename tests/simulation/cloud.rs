@@ -163,7 +163,7 @@ impl SimCloud {
         let until = world.now + way;
         world.pass(until, false);
         let fate = Self::fate(&mut world, late.is_some());
-        let is_of_servers = !matches!(what, "addresses" | "move" | "look up a port");
+        let is_of_servers = !matches!(what, "addresses" | "move" | "look up ports");
         if what == "list" && world.strikes(Fault::ServersDown) {
             let time = world.rng.skewed(1_000, 600_000);
             world.servers_down_until = world.now + time;

@@ -153,7 +153,7 @@ impl Judge {
         let known = self.life(life);
         let (of_servers, of_addresses) = (known.quiet_until, known.addresses_quiet_until);
         let until = match what {
-            "addresses" | "move" | "look up a port" => of_addresses,
+            "addresses" | "move" | "look up ports" => of_addresses,
             "look up names" => of_servers.max(of_addresses),
             _ => of_servers,
         };
@@ -172,7 +172,7 @@ impl Judge {
     ) {
         let life = self.life(number);
         let wish = ms(retry_after.unwrap_or_default().min(LONGEST_WISH));
-        let is_of_addresses = matches!(what, "addresses" | "move" | "look up a port");
+        let is_of_addresses = matches!(what, "addresses" | "move" | "look up ports");
         if !is_of_addresses {
             life.quiet_until = life.quiet_until.max(now + wish);
         }

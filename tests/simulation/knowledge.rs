@@ -667,9 +667,10 @@ impl Life {
         let alone = std::mem::take(&mut listed.alone);
         let threshold = self.threshold;
         // By then it may have answered, or not.
-        for heard in self.heard.values_mut().filter(|h| h.told_gone) {
+        for (id, heard) in self.heard.iter_mut().filter(|(_, h)| h.told_gone) {
             heard.told_gone = false;
-            heard.gone = heard.is_believed_gone(now);
+            // The answer to a deletion that was begun meanwhile decides.
+            heard.gone = heard.is_believed_gone(now) && !self.deleting.contains(id);
         }
         for heard in self.heard.values_mut().filter(|h| h.untold && !h.gone) {
             let since = *heard.untold_since.get_or_insert(now);
