@@ -114,7 +114,7 @@ fn what_is_there_beyond_what_is_needed_is_told() {
     for ready in [0, 3, 4] {
         assert_eq!(told(ready), [outdated], "{ready}");
     }
-    let surplus = "2 more resources are ready than the floor asks for, as much as 1 new replica brings. \
+    let surplus = "2 resources more than the floor are ready, as many as 1 new replica brings. \
                    The pool is not made smaller: a replica goes once it reports termination.";
     assert_eq!(told(5), [surplus, outdated]);
     let surplus = surplus

@@ -26,6 +26,17 @@ fn of_event(lines: &[Value], event: &str) -> Vec<Value> {
     found.cloned().collect()
 }
 
+/// The ends of outages of the cloud.
+fn ends(daemon: &Daemon) -> Vec<Value> {
+    let mut found = of_event(&lines(daemon), "recovered");
+    found.retain(|line| {
+        line["message"]
+            .as_str()
+            .is_some_and(|text| text.starts_with("the cloud"))
+    });
+    found
+}
+
 fn lists(cloud: &MockCloud) -> u64 {
     let requests = &cloud.counters()["requests"];
     requests["nova GET /v2.1/servers/detail"]
@@ -229,9 +240,7 @@ fn the_second_outage_is_told_as_the_first_one() {
         };
         daemon.wait_for_status("five failures", failed);
         cloud.clear_faults();
-        daemon.wait("the end of it", || {
-            of_event(&lines(&daemon), "recovered").len() == outage
-        });
+        daemon.wait("the end of it", || ends(&daemon).len() == outage);
         let all = times(&lines(&daemon));
         assert_eq!(
             all[told.len()..][..3],
@@ -243,11 +252,7 @@ fn the_second_outage_is_told_as_the_first_one() {
     let status = daemon.status();
     let incidents = status["incidents"].as_array().unwrap();
     assert_eq!(incidents.len(), 2, "one for each outage: {incidents:#?}");
-    for (incident, end) in incidents
-        .iter()
-        .rev()
-        .zip(of_event(&lines(&daemon), "recovered"))
-    {
+    for (incident, end) in incidents.iter().rev().zip(ends(&daemon)) {
         let times = incident["times"].as_u64().unwrap();
         let text = end["message"].as_str().unwrap();
         assert!(text.contains(&format!("after {times} failures")), "{text}");

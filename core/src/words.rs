@@ -314,14 +314,10 @@ pub fn surplus_in_words(snapshot: &Snapshot) -> Vec<String> {
     let mut sentences = Vec::new();
     if surplus.replicas > 0 {
         sentences.push(format!(
-            "{} more {} ready than the floor asks for, as much as {} {}. The pool is not made \
+            "{} more than the floor {} ready, as many as {} {}. The pool is not made \
              smaller: a replica goes once it reports termination.",
-            surplus.resources,
-            if surplus.resources == 1 {
-                "resource is"
-            } else {
-                "resources are"
-            },
+            counted(surplus.resources, "resource"),
+            are(surplus.resources),
             surplus.replicas,
             if surplus.replicas == 1 {
                 "new replica brings"

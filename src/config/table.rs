@@ -190,7 +190,7 @@ const TABLE: &[Variable] = &[
     Variable::new(OpenStack, "OPENSTACK_UNIQUE_NAMES", "true", Switch, "whether each new server has a name and hostname of its own: `OPENSTACK_NAME` and a short random part").to(place!(pool.template.unique_names)),
     Variable::new(OpenStack, "OPENSTACK_SECURITY_GROUPS", "", List, "security groups for new servers, separated by commas; by default the project's own").to(place!(pool.template.security_groups)),
     Variable::new(OpenStack, "OPENSTACK_AVAILABILITY_ZONE", "", Text, "availability zone for new servers").to(place!(pool.template.availability_zone)),
-    Variable::new(OpenStack, "OPENSTACK_CONCURRENCY", "4", Whole { min: 1, max: 16 }, "requests to one service of OpenStack at a time; where one hangs, there are two places more for the others").to(place!(cloud.concurrency)),
+    Variable::new(OpenStack, "OPENSTACK_CONCURRENCY", "4", Whole { min: 1, max: 16 }, "requests to one service of OpenStack at a time; two further requests to other services are possible meanwhile").to(place!(cloud.concurrency)),
     Variable::new(OpenStack, "OPENSTACK_REQUESTS_PER_SECOND", "10", Whole { min: 1, max: 1000 }, "requests a second to one service of OpenStack, on average; a burst may have as many at once").to(place!(cloud.requests_per_second)),
     Variable::new(OpenStack, "OPENSTACK_TIMEOUT", "30", REQUEST, "seconds that one request to OpenStack may take; a list of several pages has ten times as long").to(place!(cloud.client.timeout)),
 

@@ -139,7 +139,7 @@ fn of_the_pool(r: &mut Registry, snapshot: &Snapshot, assessment: &Assessment, n
     gauge(
         r,
         "longest_full_seconds",
-        "For how long the replica that answers and has been full the longest has had nothing free; 0 without one",
+        "The longest time for which a replica that answers has had no free resource; 0 if each has one",
         full_since.map_or(0.0, |since| now.since(since).as_secs_f64()),
     );
     let by_state = assessment.by_state();

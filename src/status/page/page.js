@@ -198,6 +198,8 @@ function showHealth() {
     listed($(`${id}-list`), first, (text) => el('li', {}, capital(text)));
   };
   some('waits', waits);
+  const blind = status.severity_reasons.some((r) => ['cannot-list', 'list-too-old', 'no-list-yet', 'loop-stopped'].includes(r.reason));
+  put($('doing-title'), blind ? 'What it would do with a current list' : 'What it does next');
   some('doing', doing);
   $('surplus').hidden = !status.surplus.text;
   put($('surplus'), status.surplus.text || '');
