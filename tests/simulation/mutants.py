@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Breaks the decisions and the loop on purpose, one mistake at a time, in a copy of the tree, and
 demands that the tests notice. First the simulation is asked, then the tables and the tests of the
-loop. Prints who noticed each mistake, and caught/total; fails if one was not noticed.
+loop and its requests. Prints who noticed each mistake, and caught/total; fails if one was not noticed.
 
     python3 tests/simulation/mutants.py [first [count]]
     python3 tests/simulation/mutants.py --check    only that each of them still has its place in the sources
@@ -76,6 +76,9 @@ MUTANTS = [
                       "_ => MoveReason::HolderUnreachable,"), UNGUARDED),
     ("AddressMisplaced", ("!holders.contains(*id) && !targets.contains(id)", "true"), UNGUARDED),
     ("AddressMisplaced", ("_ if !self.is_still_wanted(action, now) =>", "_ if self.is_still_wanted(action, now + Duration::MAX) =>")),
+    ("StrangerTouched", ("if revision.is_some() && address.revision >= revision {", "if revision.is_none() {")),
+    ("AddressLost", ("if asked.since(since) <= Addresses::LISTS_LAG_BY {", "if asked >= since {")),
+    ("FloorMissed", ("Action::Create { .. } if !quota_is_used_up => 1,", "Action::Create { .. } if quota_is_used_up => 1,")),
     ("StaleList", ("LIST_IS_GOOD_FOR: Duration = Duration::from_secs(120)", "LIST_IS_GOOD_FOR: Duration = Duration::from_secs(120_000)")),
     ("StaleList", ("        if self.begin_action() || self.advance_look() {",
                    "        if self.agenda_is_over() { let p = self.replan().clone(); self.carry_out(p, Ground::List); }\n        if self.begin_action() || self.advance_look() {"),
@@ -183,7 +186,7 @@ def verdict(invariant):
     if code != 0:
         return "simulation: " + ", ".join(re.findall(r"VIOLATED (\w+: \d+)", text))
     code, text = run(["cargo", "test", "--quiet", "--locked", "--package", "simplescalevm-core", "--package", "simplescalevm",
-                      "--test", "tables", "--test", "scaler", "--no-fail-fast"])
+                      "--test", "tables", "--test", "scaler", "--test", "jobs", "--no-fail-fast"])
     if code != 0:
         failed = re.findall(r"^    (\S+)$", text, re.M)
         return f"tests: {', '.join(sorted(set(failed))[:4]) or text[-300:]}"
