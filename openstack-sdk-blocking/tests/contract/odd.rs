@@ -487,7 +487,7 @@ fn what_was_not_asked_for_is_passed_over() {
         |name, _, cloud| {
             let (network, text) = (cloud.network(), |text: &str| Some(text.to_owned()));
             let device = PortQuery {
-                device_id: text("y"),
+                device_ids: vec!["y".to_owned()],
                 ..PortQuery::default()
             };
             let ids = PortQuery {
