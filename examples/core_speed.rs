@@ -105,6 +105,11 @@ fn measure(size: u32) {
     let mut memory = Memory::default();
     memory.observe(&policy, &list);
     let bytes = resident_bytes().saturating_sub(resident) / u64::from(size);
+    // Until the silent have been silent for long enough, nothing is to be done.
+    for second in (10..100).step_by(10) {
+        round(&mut memory, &policy, at(second));
+        memory.observe(&policy, &listing(size, at(second)));
+    }
     let mut probes = 0;
     let (mut rounds, mut lists, mut turns) = (vec![], vec![], vec![]);
     let (mut plans, mut checks) = (vec![], vec![]);
