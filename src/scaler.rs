@@ -49,6 +49,8 @@ fn wait_after(lists: &Lists) -> Duration {
     wait.min(lists.interval)
 }
 
+/// How often it is looked whether the pool is critical, which takes a look at each replica.
+const JUDGED_EVERY: Duration = Duration::from_secs(1);
 /// For how many standbys a move is prepared, at most: one request asks for all of them.
 const STANDBYS_PREPARED: usize = 100;
 /// The longest wait that a cloud's `Retry-After` can cause.
@@ -99,6 +101,8 @@ pub struct Scaler<P, Q, C, W> {
     unprepared: Option<Unprepared>,
     /// As it was last read.
     quota: Quota,
+    /// When it was last looked whether the pool is critical.
+    judged: Moment,
     /// The replicas, as of the last list.
     known: Arc<BTreeSet<ReplicaId>>,
     /// The ports of replicas that an address may be moved to; none: asked for in vain.
@@ -151,6 +155,7 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
             network_names: NetworkNames::default(),
             unprepared: None,
             quota: Quota::default(),
+            judged: Moment::default(),
             known: Arc::default(),
             ports: BTreeMap::new(),
             orders_are_marked: true,
@@ -434,9 +439,12 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
         }
         self.count_supply(now);
         let snapshot = self.snapshot();
-        let health = Health::of(&snapshot, true, now);
-        if health.severity == Severity::Critical || self.journal.is_critical() {
-            self.tell(|journal, context| journal.judged(context, &health));
+        if now.since(self.judged) >= JUDGED_EVERY {
+            self.judged = now;
+            let health = Health::of(&snapshot, true, now);
+            if health.severity == Severity::Critical || self.journal.is_critical() {
+                self.tell(|journal, context| journal.judged(context, &health));
+            }
         }
         self.parts.observer.publish(Arc::new(snapshot));
         self.pace.published(now, self.parts.clock.now());
