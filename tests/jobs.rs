@@ -328,6 +328,19 @@ impl Bench {
             .insert(ReplicaId::new(replica), answer);
     }
 
+    /// The first replica has the address `f` and reports termination, and a list shows it.
+    fn whose_holder_ends(names: &[&str]) -> Self {
+        let mut bench = Self::new(names, |_| ());
+        bench.address("f", "a");
+        bench.wait(600);
+        bench.answer_all();
+        bench.says("a", DONE);
+        bench.wait(2);
+        bench.answer("list");
+        bench.answer("addresses");
+        bench
+    }
+
     fn address(&mut self, id: &str, holder: &str) {
         self.shared.lock().addresses.push(ExternalAddress {
             id: ExternalAddressId::new(id),
@@ -509,14 +522,7 @@ fn an_address_leaves_its_dead_holder_while_the_list_of_the_servers_hangs() {
 
 #[test]
 fn a_move_of_unknown_outcome_waits_for_the_addresses_and_calls_for_no_lists_of_the_servers() {
-    let mut bench = Bench::new(&["a", "b"], |_| ());
-    bench.address("f", "a");
-    bench.wait(600);
-    bench.answer_all();
-    bench.says("a", DONE);
-    bench.wait(2);
-    bench.answer("list");
-    bench.answer("addresses");
+    let mut bench = Bench::whose_holder_ends(&["a", "b"]);
     bench.fail("move f to b", CloudErrorKind::Timeout);
     bench.wait(1);
     bench.answer("list");
@@ -556,14 +562,7 @@ fn an_address_is_moved_as_the_newest_list_shows_it() {
 
 #[test]
 fn a_list_that_is_older_than_a_move_does_not_take_it_back() {
-    let mut bench = Bench::new(&["a", "b", "c"], |_| ());
-    bench.address("f", "a");
-    bench.wait(600);
-    bench.answer_all();
-    bench.says("a", DONE);
-    bench.wait(2);
-    bench.answer("list");
-    bench.answer("addresses");
+    let mut bench = Bench::whose_holder_ends(&["a", "b", "c"]);
     bench.under_way(&["move f to b"]);
     bench.answer("move f to b");
     bench.answer("delete a");
@@ -594,14 +593,7 @@ fn however_slow_a_list_is_there_is_a_pause_after_it() {
 
 #[test]
 fn a_list_that_shows_a_move_before_its_answer_comes_has_its_revision() {
-    let mut bench = Bench::new(&["a", "b"], |_| ());
-    bench.address("f", "a");
-    bench.wait(600);
-    bench.answer_all();
-    bench.says("a", DONE);
-    bench.wait(2);
-    bench.answer("list");
-    bench.answer("addresses");
+    let mut bench = Bench::whose_holder_ends(&["a", "b"]);
     bench.under_way(&["move f to b"]);
     // Its effect is there, and the answer is not.
     bench.shared.lock().addresses[0].holder = Holder::Server(ReplicaId::new("b"));

@@ -1,8 +1,7 @@
 //! What one assessment of the pool sees otherwise than the one before.
 
 use super::{
-    Assessed, Assessment, Became, Event, Memory, Record, ReplicaState, ServerState, Subject,
-    short_text,
+    Assessed, Assessment, Became, Event, Memory, Record, ReplicaState, ServerState, short_text,
 };
 use std::cmp::Ordering;
 use std::time::Duration;
@@ -40,11 +39,8 @@ pub fn changes(
         if is_found || state == Some(now.state.name()) {
             continue;
         }
-        let became = Became {
-            state: now.state.clone(),
-            detail: state_detail(now, record),
-        };
-        let replica = subject(now);
+        let became = Became::of(now, record);
+        let replica = now.subject();
         events.push(match state {
             Some(state) => Event::State(replica, state, became),
             None => Event::New(replica, became),
@@ -53,19 +49,12 @@ pub fn changes(
     gone.extend(old);
     let since = after.at.since(before.at);
     events.extend(gone.into_iter().map(|past| Event::Gone {
-        replica: subject(past),
+        replica: past.subject(),
         state: past.state.name(),
         deleted: memory.deleted_for(&past.id),
         age: past.age.saturating_add(since),
     }));
     (events, came_up)
-}
-
-fn subject(assessed: &Assessed) -> Subject {
-    Subject {
-        id: assessed.id.clone(),
-        name: assessed.name.clone(),
-    }
 }
 
 /// What belongs to a state, in words, as the end of a sentence: why it failed, what its last probe came to. Empty:

@@ -47,8 +47,8 @@ impl Clocks {
         self.anchor
     }
 
-    /// The cloud's clock as it is shown. A `Date` is cut off to a second: what was said before stays for as long as a
-    /// list fits it, and no time that was told is another one after the next list.
+    /// The cloud's clock as it is shown. A `Date` is cut off to a second: the clock stays the same for as long as
+    /// lists fit it, so that a time that was shown does not change with the next list.
     pub(super) fn shown(self) -> Option<CloudClock> {
         self.shown
     }

@@ -1,8 +1,8 @@
 //! What happened: one closed type from the decision to the log, the rings, the metrics and the page.
 
 use super::{
-    Action, BackoffCause, Blocked, CloudTime, DeleteReason, Moment, OddClock, Reason, ReplicaId,
-    ReplicaState,
+    Action, Assessed, BackoffCause, Blocked, CloudTime, DeleteReason, Moment, OddClock, Reason,
+    Record, ReplicaId, ReplicaState, state_detail,
 };
 use crate::names;
 use std::collections::VecDeque;
@@ -58,6 +58,28 @@ pub enum Recovery {
     Names,
     /// The pool as a whole, which was critical for so long.
     Pool(Duration),
+}
+
+impl Assessed {
+    /// The replica, as an event names it.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        Subject {
+            id: self.id.clone(),
+            name: Arc::clone(&self.name),
+        }
+    }
+}
+
+impl Became {
+    /// What a replica is now, and what belongs to that.
+    #[must_use]
+    pub fn of(assessed: &Assessed, record: &Record) -> Self {
+        Self {
+            state: assessed.state.clone(),
+            detail: state_detail(assessed, record),
+        }
+    }
 }
 
 /// A setting that names something in the cloud.

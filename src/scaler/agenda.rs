@@ -3,7 +3,6 @@
 use crate::cloud::Service;
 use crate::pool::{Action, Assessed, ExternalAddressId, Moment, Plan, ReplicaId, Subject};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 
 /// What an action is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,10 +56,7 @@ pub(super) struct Begun {
 impl Begun {
     /// The replica that it is about.
     pub(super) fn subject(&self) -> Option<Subject> {
-        self.assessed.as_ref().map(|assessed| Subject {
-            id: assessed.id.clone(),
-            name: Arc::clone(&assessed.name),
-        })
+        self.assessed.as_ref().map(Assessed::subject)
     }
 }
 

@@ -279,20 +279,11 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
             Ok(names) => self.learn_names(names),
             Err(error) => {
                 log::debug!("a creation cannot be prepared: {}", chain(&error));
-                self.forget_names_that_stand_for_nothing(&error);
                 self.lacks(&error);
                 if self.look_up_failed(Service::All, &error) {
                     self.chores.queue.clear();
                 }
             }
-        }
-    }
-
-    /// A name in the settings stands for nothing any more: nothing is ordered by the id that it had.
-    pub(super) fn forget_names_that_stand_for_nothing(&mut self, error: &CloudError) {
-        if error.kind == CloudErrorKind::Lookup {
-            self.catalogue = None;
-            self.image = None;
         }
     }
 

@@ -7,10 +7,10 @@ use super::fold::{About, Folds, Lasting};
 use super::log::write;
 use crate::cloud::CloudError;
 use crate::pool::{
-    Action, Assessment, Blocked, Boots, CloudClock, Counters, Doing, Entry, Event, Events, Failure,
-    Finding, Health, Incident, Inquiry, Measure, Memory, Moment, Numbers, Plan, Policy,
-    ProbeResult, Record, Recovery, ReplicaId, ReplicaState, Server, Severity, SkipReason, Snapshot,
-    Subject, Violation, Words, changes, short_text,
+    Action, Assessed, Assessment, Blocked, Boots, CloudClock, Counters, Doing, Entry, Event,
+    Events, Failure, Finding, Health, Incident, Inquiry, Measure, Memory, Moment, Numbers, Plan,
+    Policy, ProbeResult, Record, Recovery, ReplicaId, ReplicaState, Server, Severity, SkipReason,
+    Snapshot, Subject, Violation, Words, changes, short_text,
 };
 use std::collections::{BTreeSet, VecDeque};
 use std::error::Error;
@@ -157,21 +157,15 @@ impl Journal {
     pub(super) fn judged(&mut self, context: &Context<'_>, health: &Health) {
         let now = context.when.0;
         let is_critical = |finding: &&Finding| finding.severity == Severity::Critical;
-        let reasons = || health.findings.iter().filter(is_critical).map(|f| f.reason);
-        let Some(since) = self.critical_since else {
-            if reasons().next().is_some() {
-                self.critical_since = Some(now);
-                self.judged(context, health);
-            }
-            return;
-        };
-        for reason in reasons() {
-            if self.critical_for.insert(reason.name()) {
-                self.note(context, Event::Critical(reason));
+        for finding in health.findings.iter().filter(is_critical) {
+            self.critical_since.get_or_insert(now);
+            if self.critical_for.insert(finding.reason.name()) {
+                self.note(context, Event::Critical(finding.reason));
             }
         }
-        if health.severity != Severity::Critical {
-            self.critical_since = None;
+        if health.severity != Severity::Critical
+            && let Some(since) = self.critical_since.take()
+        {
             self.critical_for.clear();
             let recovery = Recovery::Pool(now.since(since));
             self.note(context, Event::Recovered(recovery));
@@ -523,10 +517,7 @@ impl Journal {
 
 /// A replica of the pool, as an event names it.
 pub(super) fn subject(assessment: &Assessment, id: &ReplicaId) -> Option<Subject> {
-    assessment.replica(id).map(|assessed| Subject {
-        id: id.clone(),
-        name: Arc::clone(&assessed.name),
-    })
+    assessment.replica(id).map(Assessed::subject)
 }
 
 fn of_record(record: &Record) -> Subject {
@@ -541,7 +532,7 @@ fn numbers(context: &Context<'_>, plan: &Plan) -> Numbers {
     let assessment = &plan.assessment;
     let unanswered = context.memory.unanswered();
     let capacity = context.policy.capacity.get();
-    let is_there = |r: &&crate::pool::Assessed| r.state != ReplicaState::Leaving;
+    let is_there = |r: &&Assessed| r.state != ReplicaState::Leaving;
     let replicas = assessment.replicas.iter().filter(is_there).count();
     let replicas = u64::try_from(replicas).unwrap_or(u64::MAX);
     let replicas = replicas.saturating_add(assessment.awaited.saturating_sub(unanswered));

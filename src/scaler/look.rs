@@ -6,7 +6,7 @@ use super::{Clock, LIST_ON_DEMAND_AT_MOST_EVERY, Observer, Probes, Scaler, chain
 use crate::cloud::{Calls, CloudError, Request, Service, Sight};
 use crate::pool::{
     Became, CycleStep, Event, ExternalAddress, Failed, Inquiry, Listing, Looked, Moment, ReplicaId,
-    ReplicaState, ServerState, Subject, state_detail, take_out_contradictions,
+    ReplicaState, ServerState, take_out_contradictions,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -414,15 +414,8 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
         let Some((assessed, record)) = failed.zip(self.memory.record(id)) else {
             return;
         };
-        let became = Became {
-            state: assessed.state.clone(),
-            detail: state_detail(assessed, record),
-        };
-        let replica = Subject {
-            id: id.clone(),
-            name: Arc::clone(&assessed.name),
-        };
-        let event = Event::State(replica, assessed.state.name(), became);
+        let became = Became::of(assessed, record);
+        let event = Event::State(assessed.subject(), assessed.state.name(), became);
         self.tell(|journal, context| journal.note(context, event));
     }
 

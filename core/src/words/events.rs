@@ -106,8 +106,8 @@ impl Words<'_> {
                 setting, old, new, ..
             }) => format!("{setting} stands for {new} from now on, no longer for {old}"),
             Event::MassTermination { turned, of } => format!(
-                "{turned} of {of} replicas have reported termination=true within seconds: none of those that are left is deleted until it has \
-                 reported that again, PROBE_INTERVAL (5 s at least) after a new list"
+                "{turned} of {of} replicas have reported termination=true within seconds: none of those that are left is \
+                 deleted until it has reported that again, PROBE_INTERVAL (5 s at least) after a new list"
             ),
             Event::StuckDeleting(replica, was_counted) => format!(
                 "replica {} has been leaving for {} min{}",

@@ -119,15 +119,20 @@ fn a_wait_is_told_on_the_clouds_clock_where_that_is_known() {
     );
 }
 
-#[test]
-fn actions_carry_their_reason() {
-    let pool = assessment(&[("1", "gw-1"), ("2", "gw-2")]);
-    let address = ExternalAddress {
+/// An external address on the first replica.
+fn address() -> ExternalAddress {
+    ExternalAddress {
         id: ExternalAddressId::new("fip"),
         address: [203, 0, 113, 7].into(),
         holder: super::super::Holder::Server(ReplicaId::new("1")),
         revision: None,
-    };
+    }
+}
+
+#[test]
+fn actions_carry_their_reason() {
+    let pool = assessment(&[("1", "gw-1"), ("2", "gw-2")]);
+    let address = address();
     let words = Words::new(&pool, &[], None, 3, (Moment::START, None));
     let check = |action, expected: &str| assert_eq!(words.action(&action), expected);
     check(
@@ -167,13 +172,7 @@ fn actions_carry_their_reason() {
 #[test]
 fn a_move_that_is_not_made_names_the_holder_and_the_standby() {
     let pool = assessment(&[("1", "gw-1"), ("2", "gw-2")]);
-    let address = ExternalAddress {
-        id: ExternalAddressId::new("fip"),
-        address: [203, 0, 113, 7].into(),
-        holder: super::super::Holder::Server(ReplicaId::new("1")),
-        revision: None,
-    };
-    let addresses = [address];
+    let addresses = [address()];
     let words = Words::new(&pool, &addresses, None, 3, (Moment::START, None));
     let silent = (Some(ReplicaId::new("1")), MoveReason::HolderUnreachable);
     let free = (None, MoveReason::Free);

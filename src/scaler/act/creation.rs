@@ -43,16 +43,12 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
         let names = match names {
             Ok(names) => names,
             Err(error) => {
-                // How it was refused says what comes of it, and not how this failed, unless it was for a name that
-                // stands for nothing.
-                let cause = if error.kind == CloudErrorKind::Lookup {
-                    self.forget_names_that_stand_for_nothing(&error);
-                    error
-                } else {
-                    self.names_looked_up(Err(error));
-                    refused
-                };
-                return self.creation_ended(begun, Err(cause));
+                if error.kind == CloudErrorKind::Lookup {
+                    return self.creation_ended(begun, Err(error));
+                }
+                self.names_looked_up(Err(error));
+                // How it was refused says what comes of it, and not how this failed.
+                return self.creation_ended(begun, Err(refused));
             }
         };
         let is_the_same = names.catalogue.makes_the_same(of);
@@ -128,6 +124,11 @@ impl<P: Calls, Q: Probes, C: Clock, W: Observer> Scaler<P, Q, C, W> {
     pub(in crate::scaler) fn lacks(&mut self, error: &CloudError) {
         if !is_of_the_settings(error) {
             return;
+        }
+        // Nothing is ordered by the id of a name that stands for nothing any more.
+        if error.kind == CloudErrorKind::Lookup {
+            self.catalogue = None;
+            self.image = None;
         }
         let before = self.unprepared.as_ref().filter(|u| u.kind == error.kind);
         let now = self.parts.clock.now();
